@@ -1,0 +1,1 @@
+"""The analyses: they run on a laptop or a cluster and never import the launcher."""

@@ -1,0 +1,1 @@
+"""Extended spring indices from daily weather."""

@@ -1,0 +1,1 @@
+"""The laptop side: connects, submits, waits and tunnels."""
