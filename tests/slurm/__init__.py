@@ -1,0 +1,1 @@
+"""A real SLURM cluster, and a laptop beside it, on one machine: `python -m tests.slurm up`."""

@@ -1,0 +1,146 @@
+"""What can go wrong on purpose, and the way back from each."""
+
+from __future__ import annotations
+
+import subprocess
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.slurm import files, network
+from tests.slurm.daemons import Daemon
+from tests.slurm.hosts import Host
+from tests.slurm.processes import wait_until
+
+
+class Faults(ABC):
+    """The controls of a cluster; `heal` takes back what is still out of order."""
+
+    state: Path
+    hosts: dict[str, Host]
+    laptop: Host
+    login: Host
+    nodes: list[Host]
+
+    def __init__(self) -> None:
+        self._undo: dict[str, Callable[[], None]] = {}
+
+    @abstractmethod
+    def daemon(self, name: str, host: Host | None = None) -> Daemon:
+        """One server of the cluster."""
+
+    @property
+    def host_key_file(self) -> Path:
+        """The login node's private host key, as the outside sees it."""
+        return self.state / "etc/login/ssh" / files.HOST_KEY
+
+    def heal(self) -> None:
+        """Undo every fault that this object made and that is still there, last first."""
+        for undo in reversed(list(self._undo.values())):
+            undo()
+        self._undo.clear()
+
+    def stop_slurmctld(self) -> None:
+        """Kill the controller."""
+        self._undo["slurmctld"] = self.start_slurmctld
+        self.daemon("slurmctld").stop()
+
+    def start_slurmctld(self) -> None:
+        """Start the controller and wait until all nodes are back."""
+        self._undo.pop("slurmctld", None)
+        self.daemon("slurmctld").start()
+        self.wait_for_nodes()
+
+    def hang_slurmctld(self) -> None:
+        """Stop the controller's clock: connections are accepted, answers never come."""
+        self._undo["hang"] = self.resume_slurmctld
+        self.daemon("slurmctld").signal("STOP")
+
+    def resume_slurmctld(self) -> None:
+        """Let a hung controller go on, with all it was sent meanwhile."""
+        self._undo.pop("hang", None)
+        self.daemon("slurmctld").signal("CONT")
+
+    def kill_slurmd(self, node: Host) -> None:
+        """Kill a node's slurmd; its jobs' processes stay."""
+        self._undo[f"slurmd {node.name}"] = lambda: self.start_slurmd(node)
+        self.daemon("slurmd", node).stop()
+
+    def start_slurmd(self, node: Host) -> None:
+        """Start a node's slurmd and wait until the controller takes the node back."""
+        self._undo.pop(f"slurmd {node.name}", None)
+        self.daemon("slurmd", node).start()
+        self.wait_for_nodes()
+
+    def stop_munge(self, host: Host) -> None:
+        """Kill a host's munged: nothing can be authenticated there."""
+        self._undo[f"munge {host.name}"] = lambda: self.start_munge(host)
+        self.daemon("munge", host).stop("TERM")
+
+    def start_munge(self, host: Host) -> None:
+        """Start a host's munged."""
+        self._undo.pop(f"munge {host.name}", None)
+        self.daemon("munge", host).start()
+
+    def cut_link(self) -> None:
+        """Pull the laptop's cable: the laptop knows it has no network."""
+        self._undo["link"] = self.restore_link
+        network.cut(self.laptop)
+
+    def restore_link(self) -> None:
+        """Plug the laptop's cable in again."""
+        self._undo.pop("link", None)
+        network.mend(self.laptop)
+
+    def drop_link(self) -> None:
+        """Lose every packet between laptop and login: connections hang, nobody is told."""
+        self._undo["packets"] = self.undrop_link
+        network.drop(self.laptop, self.login)
+
+    def undrop_link(self) -> None:
+        """Let packets through again."""
+        self._undo.pop("packets", None)
+        network.undrop(self.laptop, self.login)
+
+    def change_host_key(self) -> None:
+        """Give login another host key, as after a new installation or with somebody in between."""
+        self._undo["key"] = self.restore_host_key
+        ours = self.host_key_file
+        for file in (ours, ours.with_suffix(".pub")):
+            if not _saved(file).exists():
+                file.rename(_saved(file))
+        files.make_key(ours, "changed")
+        self._reload_sshd()
+
+    def restore_host_key(self) -> None:
+        """Give login its first host key back."""
+        self._undo.pop("key", None)
+        for file in (self.host_key_file, self.host_key_file.with_suffix(".pub")):
+            if _saved(file).exists():
+                _saved(file).replace(file)
+        self._reload_sshd()
+
+    def wait_for_nodes(self, timeout: float = 40) -> None:
+        """Wait (seconds) until the controller has every node ready for jobs."""
+        log = self.daemon("slurmctld").tail
+        what = "readiness of all nodes"
+        wait_until(self._nodes_are_ready, what=what, timeout=timeout, every=0.1, log=log)
+
+    def _nodes_are_ready(self) -> bool:
+        try:
+            done = self.login.run("sinfo -h -N -p normal -o %T", check=False, timeout=5)
+        except subprocess.TimeoutExpired:
+            return False
+        states = done.stdout.split()
+        return len(states) == len(self.nodes) and all(word in ("idle", "mixed", "allocated") for word in states)
+
+    def _reload_sshd(self) -> None:
+        """Make sshd read its key again (connections stay), and wait until it shows it."""
+        self.daemon("sshd").signal("HUP")
+        key = self.host_key_file.with_suffix(".pub").read_text().split()[1]
+        scan = "ssh-keyscan -T 2 -t ed25519 127.0.0.1 2>/dev/null"
+        wait_until(lambda: key in self.login.run(scan, check=False).stdout, what="reload of sshd", timeout=10)
+
+
+def _saved(file: Path) -> Path:
+    return file.with_name(f"{file.name}.first")
