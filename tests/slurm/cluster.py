@@ -131,6 +131,15 @@ class Cluster(Faults):
         key = self.host_key_file.with_suffix(".pub").read_text()
         return configuration.known_hosts([self.login_address, network.LOGIN_OUTSIDE_ADDRESS], key)
 
+    def furnish_laptop(self) -> None:
+        """Give the laptop's user the platform and login's host key."""
+        home, owner = self.laptop_home(), files.LAPTOP_USER.uid
+        files.write(home / ".ssh/known_hosts", self.known_hosts(), mode=0o600, owner=owner)
+        for directory in (home / ".config", home / ".config/springline"):
+            files.directory(directory, 0o700, owner)
+        ini = home / ".config/springline/platforms.ini"
+        files.write(ini, self.platform_section(), mode=0o600, owner=owner)
+
     def laptop_home(self) -> Path:
         """The laptop user's home as the outside sees it."""
         return self.state / "home/laptop" / self.laptop_user
@@ -176,6 +185,7 @@ class Cluster(Faults):
         self._start("laptop", self._layout_of_laptop())
         for name in ("login", *self.node_names):
             self._start(name, self._layout_of_member(name, munge_key))
+        self.furnish_laptop()
         network.connect(self.hosts["switch"], self.laptop, self.login, self.nodes)
         self._start_daemons()
 
@@ -192,6 +202,7 @@ class Cluster(Faults):
     def _layout_of_laptop(self) -> Layout:
         addresses = {"laptop": network.LAPTOP_ADDRESS, self.login_address: network.LOGIN_OUTSIDE_ADDRESS}
         etc = files.make_etc(self.state, "laptop", [files.LAPTOP_USER], addresses)
+        files.write(etc / "profile.d/springline.sh", f'PATH="$PATH:{VENV_PYTHON.parent}"\n')
         binds = {"/etc": str(etc), "/var/log": str(files.make_log(self.state, "laptop"))}
         binds[files.LAPTOP_USER.home] = str(self.laptop_home())
         return Layout("laptop", str(self.state), COMMON, _visible(), binds)
@@ -201,10 +212,7 @@ class Cluster(Faults):
         etc = files.make_etc(self.state, name, files.CLUSTER_USERS, addresses)
         files.make_slurm(etc, munge_key=munge_key, nodes=len(self.node_names), accounting=self.accounting)
         if name == "login" or self.sshd_on_nodes:
-            key = files.make_sshd(etc)
-        if name == "login":
-            line = configuration.known_hosts([self.login_address, network.LOGIN_OUTSIDE_ADDRESS], key)
-            files.write(self.laptop_home() / ".ssh/known_hosts", line, mode=0o600, owner=files.LAPTOP_USER.uid)
+            files.make_sshd(etc)
         binds = {"/etc": str(etc), "/var/log": str(files.make_log(self.state, name))}
         binds.update({user.home: str(self.cluster_home(user.name)) for user in files.CLUSTER_USERS})
         own = [*COMMON, *_directories_of_slurm()]

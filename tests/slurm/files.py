@@ -1,6 +1,6 @@
 """The state directory: each host's /etc and logs, the users' homes, the keys.
 
-    STATE/etc/HOST  STATE/log/HOST  STATE/home/cluster/USER  STATE/home/laptop/USER  STATE/cluster.json
+STATE/etc/HOST  STATE/log/HOST  STATE/home/cluster/USER  STATE/home/laptop/USER  STATE/cluster.json
 """
 
 from __future__ import annotations

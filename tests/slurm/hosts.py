@@ -147,12 +147,13 @@ class Host:
         """The whole command line that runs `command` on this host (a string goes to /bin/sh -c)."""
         words = ["/bin/sh", "-c", command] if isinstance(command, str) else list(command)
         enter = ["nsenter", f"--target={self.record.pid}", *(namespaces or NAMESPACES), "--"]
+        env = ["env", "--default-signal"]  # whatever the caller ignores
         if user == "root":
-            return [*enter, "env", "--chdir=/", *words]
+            return [*enter, *env, "--chdir=/", *words]
         account = self.account(user)
         start = account.pw_dir if Path(f"/proc/{self.record.pid}/root{account.pw_dir}").is_dir() else "/"
         become = [f"--reuid={account.pw_uid}", f"--regid={account.pw_gid}", "--init-groups"]
-        return [*enter, "env", f"--chdir={start}", "setpriv", *become, *words]
+        return [*enter, *env, f"--chdir={start}", "setpriv", *become, *words]
 
     def environment(self, user: str = "root", extra: Mapping[str, str] | None = None) -> dict[str, str]:
         """The environment of a login of this user; nothing of the outside's comes along."""
@@ -219,5 +220,3 @@ class Host:
                 if fields[3] == "0A" and int(fields[1].rpartition(":")[2], 16) == port:
                     return True
         return False
-
-

@@ -75,7 +75,7 @@ def show_entries(path: str, tree: int) -> None:
     for entry in os.scandir(f"/proc/self/fd/{tree}"):
         target = Path(path, entry.name)
         if entry.is_symlink():
-            target.symlink_to(os.readlink(entry.path))
+            target.symlink_to(Path(entry.path).readlink())
             continue
         target.mkdir() if entry.is_dir() else target.touch()
         source = open_tree(entry.path)
@@ -130,7 +130,7 @@ def wait_for_end() -> None:
 def main() -> None:
     """Be the host's init."""
     os.umask(0o022)
-    outer_pid = int(os.readlink("/proc/self"))  # /proc is still the outside's
+    outer_pid = int(str(Path("/proc/self").readlink()))  # /proc is still the outside's
     lay_out(json.loads(sys.stdin.readline()))
     signal.signal(signal.SIGCHLD, reap)
     os.chdir("/")

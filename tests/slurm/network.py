@@ -1,8 +1,8 @@
 """Cables, addresses and filters; all of them inside the hosts' network namespaces, none on the outside.
 
-    laptop (outside0) ---- (outside0) login (cluster0) ----+
-                                      node1 (cluster0) ----+ bridge, in the host `switch`
-                                      node2 (cluster0) ----+
+laptop (outside0) ---- (outside0) login (cluster0) ----+
+                                  node1 (cluster0) ----+ bridge, in the host `switch`
+                                  node2 (cluster0) ----+
 """
 
 from __future__ import annotations
