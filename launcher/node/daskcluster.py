@@ -1,0 +1,233 @@
+"""The session's Dask cluster: a scheduler in this process, workers as SLURM jobs or as processes beside it."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import shlex
+import subprocess
+import time
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from . import addresses, daskconfig, guard
+from .jupyter import missing
+from .request import Request, SessionDir, Workers
+
+log = logging.getLogger("springline")
+
+DEATH_TIMEOUT = 60  # s a worker waits for a scheduler that is gone
+LOOPBACK_ANY_PORT = f"{addresses.LOOPBACK}:0"
+# An adaptive cluster on a queue must not swing: look every 2 s, let a worker go after a minute without need.
+ADAPTIVE = {"interval": "2s", "wait_count": 30}
+
+
+def job_name(request: Request) -> str:
+    """Return the name of the worker jobs in the queue."""
+    return f"springline-{request.session}-worker"
+
+
+def lifetime(walltime: int) -> tuple[int, int]:
+    """Return a worker's lifetime and its stagger (s): the latest ends a margin before the walltime, not all at once."""
+    step = min(max(60, walltime // 20), 300, walltime // 4)
+    return walltime - 2 * step, step
+
+
+def slurm_options(request: Request, directory: Path, address: str) -> dict[str, Any]:
+    """Return SLURMCluster's arguments, all but the security object."""
+    workers = request.workers
+    return {
+        "name": f"springline-{request.session}",
+        "job_name": job_name(request),
+        "queue": workers.partition,
+        "account": workers.account,
+        "cores": workers.cores,
+        "memory": workers.memory,
+        "processes": workers.processes,
+        "walltime": workers.walltime,
+        "local_directory": workers.local_directory,
+        "python": python_command(request, directory),
+        "protocol": "tls://",
+        "shared_temp_directory": str(directory),
+        "death_timeout": DEATH_TIMEOUT,
+        "job_script_prologue": list(request.prologue),
+        "job_directives_skip": ["#SBATCH -e", "#SBATCH -o"],
+        "job_extra_directives": directives(workers, directory),
+        "worker_extra_args": worker_arguments(workers),
+        "scheduler_options": {"host": address, "port": 0, "dashboard_address": LOOPBACK_ANY_PORT},
+    }
+
+
+def python_command(request: Request, directory: Path) -> str:
+    """Return how a worker's job calls Python."""
+    python = shlex.quote(request.python or "python3")
+    if request.image is None:
+        return python
+    return f"apptainer exec --bind {shlex.quote(str(directory))} {shlex.quote(request.image)} {python}"
+
+
+def directives(workers: Workers, directory: Path) -> list[str]:
+    """Return the worker jobs' options beyond those dask-jobqueue knows."""
+    named = {"--qos": workers.qos, "--reservation": workers.reservation}
+    ours = [f"{name}={value}" for name, value in named.items() if value]
+    return [*ours, f"--output={directory}/workers-%j.log", "--open-mode=append", "--no-requeue", *workers.directives]
+
+
+def worker_arguments(workers: Workers) -> list[str]:
+    """Return the dask worker's options: an end before the job's, and no dashboard others could read."""
+    arguments = ["--no-dashboard", "--dashboard-address", LOOPBACK_ANY_PORT]
+    if workers.walltime_seconds:
+        seconds, stagger = lifetime(workers.walltime_seconds)
+        arguments += ["--lifetime", f"{seconds}s", "--lifetime-stagger", f"{stagger}s"]
+    return arguments
+
+
+def local_options(request: Request) -> dict[str, Any]:
+    """Return LocalCluster's arguments, all but the security object."""
+    return {
+        "name": f"springline-{request.session}",
+        "n_workers": 0,
+        "threads_per_worker": request.workers.cores,
+        "memory_limit": request.workers.memory,
+        "processes": True,
+        "protocol": "tls://",
+        "host": addresses.LOOPBACK,
+        "scheduler_port": 0,
+        "dashboard_address": LOOPBACK_ANY_PORT,
+    }
+
+
+class DaskError(Exception):
+    """The cluster cannot do it; the text is one sentence for the user."""
+
+
+def sentence(error: BaseException) -> str:
+    """Return what an error says, in one line; of a failed submission, what the scheduler said."""
+    text = str(error)
+    said = text.rpartition("stderr:\n")[2] if "stderr:\n" in text else text
+    return re.sub(r"\s+", " ", said).strip() or type(error).__name__
+
+
+def start(directory: SessionDir, request: Request, address: str) -> RunningCluster:
+    """Start the scheduler, without workers yet, and tell every process of the session where it is."""
+    needed = ["distributed"] + (["dask_jobqueue"] if request.scheduler == "slurm" else [])
+    absent = [name for name in needed if find_spec(name) is None]
+    if absent:
+        raise DaskError(missing(*absent))
+    daskconfig.point(os.environ, directory)
+    _forget_this_job()
+    try:
+        running = RunningCluster(_make(directory, request, address), request)
+    except Exception as error:
+        log.exception("The Dask cluster did not start")
+        raise DaskError(f"The Dask cluster did not start: {sentence(error)}") from error
+    daskconfig.write(directory, request, running.scheduler)
+    return running
+
+
+def _forget_this_job() -> None:
+    """Drop this job's own variables, which sbatch would hand on to the workers' jobs and confuse them."""
+    for name in [name for name in os.environ if name.startswith("SLURM_") and name != "SLURM_CONF"]:
+        del os.environ[name]
+
+
+def _make(directory: SessionDir, request: Request, address: str) -> Any:  # noqa: ANN401
+    # Untyped modules, imported only here: Jupyter is on its way by now.
+    distributed = import_module("distributed")
+
+    names = ("client", "scheduler", "worker")
+    certificates = {f"tls_{name}_cert": str(directory.certificate) for name in names}
+    keys = {f"tls_{name}_key": str(directory.key) for name in names}
+    security = distributed.Security(
+        require_encryption=True, tls_ca_file=str(directory.certificate), **certificates, **keys
+    )
+    if request.scheduler == "local":
+        return distributed.LocalCluster(security=security, **local_options(request))
+    return import_module("dask_jobqueue").SLURMCluster(
+        security=security, **slurm_options(request, directory.path, address)
+    )
+
+
+class RunningCluster:
+    """A cluster and the operations on it that the Dask panel and ``springline scale`` ask for."""
+
+    def __init__(self, cluster: Any, request: Request) -> None:  # noqa: ANN401
+        self._cluster = cluster
+        self._request = request
+        self._submitted = False
+        # Calls to the scheduler are TLS with the session's certificate on both sides: no further door is needed.
+        cluster.scheduler.handlers["springline_scale"] = self.scale
+        cluster.scheduler.handlers["springline_adapt"] = self.adapt
+        guard.protect(cluster.scheduler.http_server)
+
+    @property
+    def scheduler(self) -> str:
+        """The scheduler's address."""
+        return str(self._cluster.scheduler_address)
+
+    @property
+    def dashboard(self) -> str:
+        """The dashboard's path behind Jupyter."""
+        return daskconfig.DASHBOARD_LINK.format(port=self._cluster.scheduler.http_server.port)
+
+    def _capped(self, n: int | None) -> int | None:
+        most = self._request.workers.most()
+        return n if most is None else most if n is None else min(n, most)
+
+    async def scale(self, n: int) -> None:
+        """Ask for so many workers, in place of whatever was asked before (in the cluster's loop)."""
+        self._stop_adapting()
+        self._submitted = self._submitted or n > 0
+        self._cluster.scale(self._capped(n))
+        try:
+            await self._cluster
+        except Exception as error:
+            self._forget_failed()
+            raise DaskError(f"No worker was started: {sentence(error)}") from error
+
+    async def adapt(self, minimum: int, maximum: int | None) -> None:
+        """Let the number of workers follow the work (in the cluster's loop)."""
+        self._submitted = True
+        self._stop_adapting()
+        self._cluster.adapt(minimum=self._capped(minimum), maximum=self._capped(maximum), **ADAPTIVE)
+
+    def _stop_adapting(self) -> None:
+        if getattr(self._cluster, "_adaptive", None) is not None:
+            self._cluster._adaptive.stop()
+
+    def _forget_failed(self) -> None:
+        """Drop workers that never started, so that the next request tries again."""
+        from distributed.core import Status
+
+        for name, worker in list(self._cluster.workers.items()):
+            if worker.status is not Status.running:
+                del self._cluster.workers[name]
+                self._cluster.worker_spec.pop(name, None)
+
+    def scale_first(self) -> None:
+        """Start the workers the session begins with (from another thread)."""
+        if self._request.workers.count:
+            self._cluster.sync(self.scale, self._request.workers.count)
+
+    def close(self, grace: float) -> None:
+        """Release the workers within ``grace`` seconds."""
+        deadline = time.monotonic() + grace
+        self._cancel(grace / 2)
+        try:
+            self._cluster.close(timeout=max(0.2, deadline - time.monotonic()))
+        except Exception:  # noqa: BLE001 (whatever it is, the jobs go below)
+            log.warning("The Dask cluster did not close in time")
+            self._cancel(grace / 2)
+
+    def _cancel(self, timeout: float) -> None:
+        """Cancel every worker job of this session in one command, those being submitted right now too."""
+        if self._request.scheduler != "slurm" or not self._submitted:
+            return
+        command = ["scancel", f"--user={os.getuid()}", f"--name={job_name(self._request)}"]
+        try:
+            subprocess.run(command, timeout=timeout, check=True, capture_output=True)
+        except (OSError, subprocess.SubprocessError) as error:
+            log.warning("scancel: %s", error)

@@ -1,0 +1,100 @@
+"""The node program's side of the Jupyter server: start it, learn its port, stop it and all below it."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from importlib.util import find_spec
+from pathlib import Path
+
+from . import addresses, daskconfig, processes
+from .request import Request, RequestError, SessionDir
+
+PREFIX = re.compile(r"^\[[A-Z] [^\]]*\]\s*")  # [I 2026-01-31 12:00:00.000 ServerApp]
+NOISE = re.compile(r"^\s*($|File \"|Traceback |\^|warnings\.warn)")
+
+
+class Jupyter:
+    """One running Jupyter server."""
+
+    def __init__(self, process: subprocess.Popen[bytes], directory: SessionDir, address: str) -> None:
+        self.process = process
+        self._address = address
+        self._log = directory.path / "jupyter.log"
+        self._info = directory.runtime / f"jpserver-{process.pid}.json"
+
+    def wait_ready(self, interval: float = 0.03) -> int | None:
+        """Return the port once the server accepts connections, or None once it has ended."""
+        while self.process.poll() is None:
+            port = self._port()
+            if port is not None and addresses.accepts(self._address, port):
+                return port
+            time.sleep(interval)
+        return None
+
+    def _port(self) -> int | None:
+        try:
+            return int(json.loads(self._info.read_text(encoding="utf-8"))["port"])
+        except (OSError, ValueError, KeyError):
+            return None
+
+    def stop(self, grace: float) -> None:
+        """End the server within ``grace`` seconds, and every kernel and terminal below it."""
+        below = processes.below(self.process.pid)
+        if self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(grace)
+            except subprocess.TimeoutExpired:
+                below += processes.below(self.process.pid)
+                self.process.kill()
+                self.process.wait()
+        processes.kill(below)
+
+    def last_words(self) -> str:
+        """Return the last line of the log that says something."""
+        return last_line(self._log.read_text(encoding="utf-8", errors="replace")) if self._log.exists() else ""
+
+
+def last_line(log: str) -> str:
+    """Return the last line of a log that says something, without its time stamp."""
+    lines = [PREFIX.sub("", line).strip() for line in log.splitlines() if not NOISE.match(line)]
+    return next((line for line in reversed(lines) if line), "")
+
+
+def start(directory: SessionDir, request: Request, address: str, environ: Mapping[str, str]) -> Jupyter:
+    """Start the server; nothing secret is in its command line or environment."""
+    if find_spec("jupyterlab") is None:
+        raise RequestError(missing("jupyterlab"))
+    directory.runtime.mkdir(mode=0o700, exist_ok=True)
+    port = request.port or addresses.free_port(address)
+    command = [sys.executable, sys.argv[0], "jupyter", str(directory.path), address, str(port)]
+    with Path(directory.path / "jupyter.log").open("ab") as log:
+        process = subprocess.Popen(
+            command,
+            env=environment(directory, environ),
+            stdin=subprocess.PIPE,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    return Jupyter(process, directory, address)
+
+
+def environment(directory: SessionDir, environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables of the server, its kernels and its terminals."""
+    # Variables that would choose the token, the port or the password in our place.
+    theirs = ("JUPYTER_TOKEN", "JUPYTER_PORT", "JUPYTER_RUNTIME_DIR", "JUPYTER_SERVER_")
+    kept = {name: value for name, value in environ.items() if not name.startswith(theirs)}
+    return {**daskconfig.pointed(kept, directory), "JUPYTER_RUNTIME_DIR": str(directory.runtime)}
+
+
+def missing(*modules: str) -> str:
+    """Return the sentence for modules that are not installed."""
+    names = " ".join(name.replace("_", "-") for name in modules)
+    verb = "is" if len(modules) == 1 else "are"
+    return f"{names} {verb} not installed for {sys.executable}: install with `{sys.executable} -m pip install {names}`."

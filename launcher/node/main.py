@@ -1,0 +1,60 @@
+"""``python node.pyz run SESSION_DIR``: one session from ``starting`` to ``ending``."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from .request import RequestError, SessionDir, read
+from .session import Session
+
+USAGE = "usage: python node.pyz run SESSION_DIR"
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the command on the command line and exit with its code."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if len(arguments) == 2 and arguments[0] == "run":
+        _leave(run(SessionDir(Path(arguments[1]).absolute())))
+    if len(arguments) == 4 and arguments[0] == "jupyter":
+        from .server import serve
+
+        serve(SessionDir(Path(arguments[1])), arguments[2], int(arguments[3]))
+        sys.exit(0)
+    sys.exit(USAGE)
+
+
+def run(directory: SessionDir) -> int:
+    """Run the session in a directory and return the exit code."""
+    os.umask(0o077)
+    _log_to(directory.path / "node.log")
+    try:
+        request = read(directory)
+    except RequestError as error:
+        logging.getLogger("springline").error("%s", error)
+        return 1
+    session = Session(directory, request, dict(os.environ), socket.gethostname())
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1):
+        signal.signal(number, lambda number, _frame: session.events.put(("signal", number)))
+    return session.run()
+
+
+def _log_to(path: Path) -> None:
+    form = logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logger = logging.getLogger("springline")
+    for handler in (logging.FileHandler(path, encoding="utf-8"), logging.StreamHandler(sys.stdout)):
+        handler.setFormatter(form)
+        logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+
+
+def _leave(code: int) -> None:
+    """Exit at once: nothing is left to tidy up, and no exit hook may hold the job."""
+    logging.shutdown()
+    sys.stdout.flush()
+    os._exit(code)

@@ -1,0 +1,122 @@
+"""What the Dask panel of JupyterLab shows: a view on the session's one cluster, which the node program runs."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import sys
+from collections.abc import Awaitable, Generator
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from distributed import Security
+from distributed.core import rpc
+
+log = logging.getLogger("springline")
+
+LOOK_EVERY = 1.0  # s
+
+
+class Adapting(NamedTuple):
+    """The range an adaptive cluster stays in."""
+
+    minimum: int
+    maximum: int | None
+
+
+class SessionCluster:
+    """The session's cluster as dask-labextension wants a cluster; closing it releases the workers, not the scheduler.
+
+    Not a ``distributed`` Cluster: those subscribe to the scheduler's workers, and a second subscription silences the
+    first, which is the node program's own.
+    """
+
+    def __init__(self, session_dir: str, asynchronous: bool = True) -> None:
+        self._state = Path(session_dir) / "state.json"
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._scheduler: Any = None
+        self.scheduler_address = ""
+        self.dashboard_link = ""
+        self.scheduler_info: dict[str, Any] = {"workers": {}}
+
+    def __await__(self) -> Generator[Any, Any, SessionCluster]:
+        return self._start().__await__()
+
+    async def _start(self) -> SessionCluster:
+        dask = await self._wait_for_dask()
+        self.scheduler_address, self.dashboard_link = dask["scheduler"], dask["dashboard"]
+        tls = Security().get_connection_args("client")  # type: ignore[no-untyped-call,unused-ignore]
+        self._scheduler = rpc(self.scheduler_address, connection_args=tls)  # type: ignore[no-untyped-call,unused-ignore]
+        await self._look()
+        self._keep(self._keep_looking())
+        _scale_always()
+        return self
+
+    async def _wait_for_dask(self) -> dict[str, str]:
+        """Return where the cluster is; JupyterLab is often up a moment before it."""
+        while True:
+            state = json.loads(self._state.read_text(encoding="utf-8"))
+            if state["dask"]:
+                return dict(state["dask"])
+            if state["dask_error"]:
+                raise RuntimeError(state["dask_error"])
+            await asyncio.sleep(0.1)
+
+    async def _look(self) -> None:
+        self.scheduler_info = await self._scheduler.identity()
+
+    async def _keep_looking(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK_EVERY)
+            try:
+                await self._look()
+            except OSError as error:
+                log.debug("The scheduler did not answer: %s", error)
+
+    def _keep(self, work: Any) -> None:  # noqa: ANN401 (a coroutine)
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)  # the loop itself would let it go
+        task.add_done_callback(self._tasks.discard)
+
+    def scale(self, n: int) -> Awaitable[None]:
+        """Ask the node program for so many workers."""
+        scaled: Awaitable[None] = self._scheduler.springline_scale(n=n)
+        return scaled
+
+    def adapt(self, minimum: int = 0, maximum: int | None = None) -> Adapting:
+        """Ask the node program to let the number of workers follow the work."""
+
+        async def ask() -> None:
+            try:
+                await self._scheduler.springline_adapt(minimum=minimum, maximum=maximum)
+            except Exception:
+                log.exception("The cluster was not made adaptive")
+
+        self._keep(ask())
+        return Adapting(minimum, maximum)
+
+    async def close(self) -> None:
+        """Release the workers and forget the view."""
+        await self.scale(0)
+        for task in self._tasks:
+            task.cancel()
+        await self._scheduler.close_rpc()
+
+
+def _scale_always() -> None:
+    """Let every request to scale reach the cluster.
+
+    dask-labextension answers itself when as many workers are connected as asked for, so that jobs still in the queue
+    could never be taken back.
+    """
+    module = sys.modules.get("dask_labextension.manager")
+    if module is not None:
+        module.manager.scale_cluster = partial(_scale_cluster, module.manager)
+
+
+async def _scale_cluster(manager: Any, cluster_id: str, n: int) -> Any:  # noqa: ANN401
+    await manager._clusters[cluster_id].scale(n)
+    manager._adaptives.pop(cluster_id, None)
+    return manager.get_cluster(cluster_id)

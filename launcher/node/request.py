@@ -1,0 +1,124 @@
+"""The session directory: the request the launcher wrote into it, and where everything else in it is."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+SCHEMA_VERSION = 1
+
+T = TypeVar("T")
+
+
+class RequestError(Exception):
+    """The request cannot be carried out as it stands; the text says why."""
+
+
+@dataclass(frozen=True)
+class Workers:
+    """What one Dask worker job gets, and how many to start with."""
+
+    count: int = 0
+    cores: int = 1  # per job
+    memory: str = "4GiB"  # per job
+    processes: int = 1  # Dask workers per job
+    walltime: str | None = None  # as SLURM writes it
+    walltime_seconds: int | None = None
+    partition: str | None = None
+    account: str | None = None
+    qos: str | None = None
+    reservation: str | None = None
+    local_directory: str | None = None  # expanded by the shell of the worker's job
+    max_jobs: int | None = None
+    directives: tuple[str, ...] = ()
+
+    def most(self) -> int | None:
+        """Return the largest number of Dask workers allowed, or None without a limit."""
+        return None if self.max_jobs is None else self.max_jobs * self.processes
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the launcher asked for."""
+
+    session: str
+    access: str = "loopback"  # loopback | node-tls
+    port: int = 0  # 0: any free one
+    root_dir: str = "~"
+    scheduler: str = "local"  # local | slurm
+    walltime_seconds: int | None = None
+    python: str | None = None  # of the workers; None: this one
+    prologue: tuple[str, ...] = ()
+    image: str | None = None
+    umask: str | None = None  # octal, for what the user's notebooks write; None: as it is
+    workers: Workers = Workers()
+
+
+@dataclass(frozen=True)
+class SessionDir:
+    """The paths of one session."""
+
+    path: Path
+
+    @property
+    def state(self) -> Path:
+        """The state file, rewritten by renaming."""
+        return self.path / "state.json"
+
+    @property
+    def token(self) -> Path:
+        """The token that opens Jupyter."""
+        return self.path / "token"
+
+    @property
+    def certificate(self) -> Path:
+        """The session's certificate, its own authority."""
+        return self.path / "tls.crt"
+
+    @property
+    def key(self) -> Path:
+        """The key of the session's certificate."""
+        return self.path / "tls.key"
+
+    @property
+    def runtime(self) -> Path:
+        """Where Jupyter keeps what it knows about itself, the token included."""
+        return self.path / "jupyter"
+
+    @property
+    def dask(self) -> Path:
+        """The directory of the Dask configuration every process of the session reads."""
+        return self.path / "dask"
+
+
+def read(directory: SessionDir) -> Request:
+    """Read the request of a session; keys this version does not know are left alone."""
+    try:
+        raw = json.loads((directory.path / "request.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise RequestError(f"The request of this session cannot be read: {error}") from error
+    return parse(raw)
+
+
+def parse(raw: dict[str, Any]) -> Request:
+    """Return the request in a JSON object."""
+    if raw.get("schema_version") != SCHEMA_VERSION:
+        version = raw.get("schema_version")
+        raise RequestError(f"The request has schema version {version!r}; this node program reads {SCHEMA_VERSION}.")
+    values = _known(Request, raw)
+    values["workers"] = Workers(**_known(Workers, raw.get("workers") or {}))
+    try:
+        request = Request(**values)
+    except TypeError as error:
+        raise RequestError(f"The request is incomplete: {error}.") from error
+    for name, allowed in (("access", ("loopback", "node-tls")), ("scheduler", ("local", "slurm"))):
+        if getattr(request, name) not in allowed:
+            raise RequestError(f"The request's {name} is {getattr(request, name)!r}, not one of {', '.join(allowed)}.")
+    return request
+
+
+def _known(cls: type[T], raw: dict[str, Any]) -> dict[str, Any]:
+    names = {field.name for field in fields(cls)}  # type: ignore[arg-type]
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in raw.items() if key in names}

@@ -1,0 +1,187 @@
+"""One session: Jupyter and Dask side by side, what happens to them, and the end."""
+
+from __future__ import annotations
+
+import logging
+import os
+import platform
+import signal
+import threading
+import time
+from collections.abc import Callable, Mapping
+from importlib import metadata
+from importlib.util import find_spec
+from queue import Empty, SimpleQueue
+from typing import Any
+
+from . import addresses, daskcluster, daskconfig, jupyter, processes
+from .request import Request, RequestError, SessionDir
+from .state import StateFile, end_of, first_fields
+
+log = logging.getLogger("springline")
+
+GRACE = 2.0  # s for Jupyter and the workers to end: SLURM kills after a while
+AFTERTHOUGHT = 0.3  # s in which a signal explains why Jupyter ended
+NEAR_END = 60  # s before the end in which a signal means the time limit
+
+Ending = tuple[str, str, int]  # reason, message, exit code
+Event = tuple[str, Any]
+
+
+class Session:
+    """The supervisor: everything that happens arrives as an event in one queue, read by the main thread."""
+
+    def __init__(self, directory: SessionDir, request: Request, environ: Mapping[str, str], host: str) -> None:
+        self.events: SimpleQueue[Event] = SimpleQueue()
+        self._directory = directory
+        self._request = request
+        self._environ = environ
+        outside = request.scheduler == "slurm" or request.access == "node-tls"
+        self._address = addresses.node_address(environ, host) if outside else addresses.LOOPBACK
+        self._state = StateFile(directory.state, first_fields(request, environ, host, self._address))
+        self._ends = end_of(request, environ, time.time())
+        self._warned = False
+        self._ready = False
+        self._served = False
+        self._jupyter: jupyter.Jupyter | None = None
+        self._dask: daskcluster.RunningCluster | None = None
+
+    def run(self) -> int:
+        """Run until the end and return the exit code."""
+        self._state.update()
+        try:
+            self._start()
+            ending = self._watch()
+        except RequestError as error:
+            ending = ("failed", str(error), 1)
+        except Exception as error:
+            log.exception("The session failed")
+            ending = ("failed", f"The node program failed: {daskcluster.sentence(error)}", 1)
+        return self._end(ending)
+
+    def _start(self) -> None:
+        """Start Jupyter first, because it takes longest, and everything else beside it."""
+        daskconfig.write(self._directory, self._request)
+        listen = self._address if self._request.access == "node-tls" else addresses.LOOPBACK
+        self._jupyter = server = jupyter.start(self._directory, self._request, listen, self._environ)
+        self._report("jupyter-ready", server.wait_ready)
+        self._report("jupyter-ended", server.process.wait)
+        self._report("dask", self._start_dask)
+        self._state.update(versions=versions())
+
+    def _report(self, name: str, work: Callable[[], Any]) -> None:
+        """Do something in a thread of its own and report its result as an event."""
+        threading.Thread(target=lambda: self.events.put((name, work())), name=name, daemon=True).start()
+
+    def _start_dask(self) -> str | None:
+        """Start the cluster; return what went wrong in one sentence."""
+        try:
+            self._dask = daskcluster.start(self._directory, self._request, self._address)
+        except daskcluster.DaskError as error:
+            return str(error)
+        if find_spec("dask_labextension") is None:
+            return jupyter.missing("dask_labextension")
+        return None
+
+    def _watch(self) -> Ending:
+        """Follow the events until one of them is the end."""
+        waiting = {"jupyter-ready", "dask"}
+        while True:
+            name, value = self.events.get()
+            ending = self._handle(name, value)
+            if ending is not None:
+                return ending
+            if name != "jupyter-ready" or value is not None:
+                waiting.discard(name)
+            if not waiting and not self._ready:
+                self._ready = True
+                self._state.update(phase="ready")
+                log.info("ready")
+
+    def _handle(self, name: str, value: Any) -> Ending | None:  # noqa: ANN401
+        if name == "signal":
+            return self._signal(value)
+        if name == "jupyter-ended":
+            return self._jupyter_ended(value)
+        if name == "jupyter-ready" and value is not None:
+            self._served = True
+            self._state.update(jupyter={"port": value, "base_url": "/"})
+        if name == "dask":
+            self._dask_started(value)
+        if name == "workers" and value is not None:
+            self._state.update(dask_error=value)
+        return None
+
+    def _dask_started(self, error: str | None) -> None:
+        dask = self._dask and {"scheduler": self._dask.scheduler, "dashboard": self._dask.dashboard}
+        self._state.update(dask=dask, dask_error=error)
+        if error:
+            log.error("%s", error)
+        if self._dask is not None:
+            self._report("workers", self._first_workers)
+
+    def _first_workers(self) -> str | None:
+        assert self._dask is not None
+        try:
+            self._dask.scale_first()
+        except Exception as error:  # noqa: BLE001 (told to the user; Jupyter is useful without)
+            return daskcluster.sentence(error)
+        return None
+
+    def _signal(self, number: int) -> Ending | None:
+        log.info("%s", signal.Signals(number).name)
+        if number == signal.SIGUSR1:
+            self._warned = True
+            self._state.update(warning="The session's time is almost up.")
+            return None
+        if self._warned or (self._ends is not None and time.time() >= self._ends - NEAR_END):
+            return ("time_limit", "The session reached its time limit.", 128 + number)
+        return ("terminated", "The session was ended from outside.", 128 + number)
+
+    def _jupyter_ended(self, code: int) -> Ending:
+        """Tell why Jupyter ended: SLURM signals it and this program at the same moment."""
+        try:
+            while True:
+                name, value = self.events.get(timeout=AFTERTHOUGHT)
+                if name == "signal" and value != signal.SIGUSR1:
+                    return self._signal(value) or ("terminated", "", 128 + value)
+        except Empty:
+            pass
+        assert self._jupyter is not None
+        if code == 0 and self._served:
+            return ("shut_down", "Jupyter was shut down.", 0)
+        how = f"by signal {-code}" if code < 0 else f"with exit code {code}"
+        words = self._jupyter.last_words()
+        return ("failed", f"Jupyter ended {how}: {words}" if words else f"Jupyter ended {how}.", 1)
+
+    def _end(self, ending: Ending) -> int:
+        """Write the end first (SLURM may kill at any moment), then release everything."""
+        reason, message, code = ending
+        log.info("ending: %s: %s", reason, message)
+        self._state.update(phase="ending", reason=reason, message=message)
+        releases = []
+        if self._jupyter is not None:
+            releases.append(threading.Thread(target=self._jupyter.stop, args=(GRACE,), daemon=True))
+        if self._dask is not None:
+            releases.append(threading.Thread(target=self._dask.close, args=(GRACE,), daemon=True))
+        for thread in releases:
+            thread.start()
+        deadline = time.monotonic() + GRACE + 0.5
+        for thread in releases:
+            thread.join(max(0.0, deadline - time.monotonic()))
+        self._state.update(exit_code=code)
+        processes.kill(processes.below(os.getpid()))
+        return code
+
+
+def versions() -> dict[str, str | None]:
+    """Return the versions of what the session is made of."""
+
+    def version(name: str) -> str | None:
+        try:
+            return metadata.version(name)
+        except metadata.PackageNotFoundError:
+            return None
+
+    names = ("jupyterlab", "distributed", "dask-jobqueue", "dask-labextension")
+    return {"python": platform.python_version(), **{name.replace("-", "_"): version(name) for name in names}}

@@ -1,0 +1,87 @@
+"""The session's state file: one line of JSON, replaced by a rename, read by launchers on any laptop."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import time
+from collections.abc import Callable, Mapping
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from .request import SCHEMA_VERSION, Request
+
+
+def iso(seconds: float) -> str:
+    """Return a POSIX time as UTC ISO-8601."""
+    return datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def end_of(request: Request, environ: Mapping[str, str], started: float) -> float | None:
+    """Return when the session's time is up (POSIX seconds): as SLURM says, or from the walltime, or None."""
+    if environ.get("SLURM_JOB_END_TIME", "").isdigit():
+        return float(environ["SLURM_JOB_END_TIME"])
+    return None if request.walltime_seconds is None else started + request.walltime_seconds
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a 0600 file that appears whole or not at all."""
+    scratch = path.with_name(f".{path.name}.{os.getpid()}")
+    with os.fdopen(os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(scratch, path)  # noqa: PTH105 (a Path's own replace says no more)
+
+
+class StateFile:
+    """The one writer of a state file; ``seq`` continues where an earlier run of the job stopped."""
+
+    def __init__(self, path: Path, fields: dict[str, Any], write: Callable[[Path, str], None] = write_private) -> None:
+        self.path = path
+        self._write = write
+        self._lock = threading.Lock()
+        self._fields = {"schema_version": SCHEMA_VERSION, "seq": _last_seq(path), **fields}
+
+    def update(self, **changes: Any) -> None:  # noqa: ANN401
+        """Change fields and show the whole."""
+        with self._lock:
+            self._fields.update(changes)
+            self._fields["seq"] += 1
+            self._write(self.path, json.dumps(self._fields) + "\n")
+
+
+def _last_seq(path: Path) -> int:
+    try:
+        return int(json.loads(path.read_text(encoding="utf-8"))["seq"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return 0
+
+
+def first_fields(
+    request: Request, environ: Mapping[str, str], host: str, address: str, clock: Callable[[], float] = time.time
+) -> dict[str, Any]:
+    """Return the fields of a session that has just begun."""
+    started = clock()
+    ends = end_of(request, environ, started)
+    return {
+        "phase": "starting",
+        "session": request.session,
+        "job_id": environ.get("SLURM_JOB_ID"),
+        "pid": os.getpid(),
+        "host": host,
+        "address": address,
+        "access": request.access,
+        "jupyter": None,
+        "dask": None,
+        "dask_error": None,
+        "versions": {},
+        "started": iso(started),
+        "ends": None if ends is None else iso(ends),
+        "warning": None,
+        "reason": None,
+        "message": None,
+        "exit_code": None,
+    }
