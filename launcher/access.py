@@ -1,0 +1,111 @@
+"""The way to a session's JupyterLab: the address, the tunnel where one is needed, and requests through it."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from launcher.certificates import pinned
+from launcher.cluster import Cluster
+from launcher.errors import SpringlineError, TunnelError
+from launcher.model import NodeState, Session
+from launcher.tls import TlsStream
+from launcher.transports.base import Stream
+from launcher.tunnel import LOOPBACK, Tunnel
+
+PROBE_SECONDS = 20.0
+
+
+@dataclass(frozen=True)
+class Secrets:
+    """What opens a session: Jupyter's token, and the certificate that proves its server."""
+
+    token: str
+    certificate: str
+
+    @classmethod
+    def of(cls, cluster: Cluster, session: Session) -> Secrets:
+        """Read them from the session's directory on the platform."""
+        token, certificate = cluster.read_private(session.directory, "token", "tls.crt")
+        return cls(token.strip(), certificate)
+
+
+@dataclass(frozen=True)
+class Access:
+    """An open way to JupyterLab on this computer."""
+
+    port: int
+    secrets: Secrets
+    tunnel: Tunnel | None  # None: the session runs here and listens on the port itself
+
+    @property
+    def url(self) -> str:
+        """The address for a browser, without the token."""
+        return f"http://{LOOPBACK}:{self.port}/lab"
+
+    def url_with_token(self, page: str = "lab") -> str:
+        """The address that logs in. Treat it like a password."""
+        return f"http://{LOOPBACK}:{self.port}/{page}?token={self.secrets.token}"
+
+    def request(self, method: str, path: str, body: Any = None, *, timeout: float = PROBE_SECONDS) -> Any:  # noqa: ANN401
+        """Ask Jupyter's REST API; returns the JSON answer. Raises TunnelError."""
+        connection = http.client.HTTPConnection(LOOPBACK, self.port, timeout=timeout)
+        headers = {"Authorization": f"token {self.secrets.token}", "Content-Type": "application/json"}
+        try:
+            connection.request(method, path, json.dumps(body) if body is not None else None, headers)
+            answer = connection.getresponse()
+            text = answer.read()
+        except (OSError, http.client.HTTPException) as error:
+            raise TunnelError(f"JupyterLab does not answer on port {self.port}: {error or 'no answer'}") from error
+        finally:
+            connection.close()
+        if answer.status >= 400:
+            raise TunnelError(f"JupyterLab answers {answer.status} {answer.reason} to {method} {path}")
+        return json.loads(text) if text else None
+
+    def verify(self, *, sleep: Callable[[float], None] = time.sleep) -> None:
+        """Ask for /api/status until it answers, for 20 s at most."""
+        give_up = time.monotonic() + PROBE_SECONDS
+        while True:
+            try:
+                self.request("GET", "/api/status")
+            except SpringlineError as error:
+                if time.monotonic() > give_up:
+                    raise TunnelError(
+                        error.message, "the session goes on; `springline logs` shows its side, `attach` tries again"
+                    ) from error
+                sleep(0.2)
+            else:
+                return
+
+    def close(self) -> None:
+        """Free the local port."""
+        if self.tunnel:
+            self.tunnel.close()
+
+
+def runs_here(cluster: Cluster) -> bool:
+    """True if a session's own port is a port of this computer, so that no tunnel is needed."""
+    return cluster.transport.is_here and cluster.scheduler.name == "local"
+
+
+def open_access(cluster: Cluster, node: NodeState, secrets: Secrets, tunnel: Tunnel | None) -> Access:
+    """Join a bound tunnel to the session; directly where it runs on this computer."""
+    if node.port is None:
+        raise TunnelError("the session does not say where JupyterLab listens", "`springline logs` shows its side")
+    if runs_here(cluster):
+        return Access(node.port, secrets, None)
+    tunnel = tunnel or Tunnel()
+    tunnel.serve(_connector(cluster, node, node.port, secrets))
+    return Access(tunnel.port, secrets, tunnel)
+
+
+def _connector(cluster: Cluster, node: NodeState, port: int, secrets: Secrets) -> Callable[[], Stream]:
+    if node.access == "loopback":
+        return lambda: cluster.transport.connect(LOOPBACK, port)
+    context = pinned(secrets.certificate)
+    return lambda: TlsStream(cluster.transport.connect(node.address, port), context)

@@ -1,0 +1,94 @@
+"""What will be sent for a session: its name, secrets and files. No connection is made."""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets as random
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from typing import Any
+
+from launcher import scripts
+from launcher.access import Secrets
+from launcher.bundle import node_program
+from launcher.certificates import new_certificate
+from launcher.errors import UsageError
+from launcher.model import Platform, Session
+from launcher.schedulers.base import Scheduler
+from launcher.units import format_memory, format_walltime
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that will be sent for a session; made without any connection."""
+
+    session: Session
+    secrets: Secrets
+    files: Mapping[str, str]  # path in the session's directory → text
+
+
+def plan(platform: Platform, scheduler: Scheduler, name: str | None = None, *, config: str = "", port: int = 0) -> Plan:
+    """Choose the session's name and secrets and write its files."""
+    name = name or f"{_slug(platform.name)}-{random.token_hex(2)}"
+    if not _NAME.fullmatch(name):
+        raise UsageError(f"'{name}' is not a session name", "use up to 40 lower-case letters, digits and hyphens")
+    job_name = f"springline-{name}-{random.token_hex(3)}"
+    created = datetime.now(UTC).isoformat(timespec="seconds")
+    session = Session(name=name, platform=platform.name, job_name=job_name, created=created, config=config)
+    certificate = new_certificate()
+    token = random.token_hex(24)
+    directory = scripts.session_directory(platform, name)
+    files = {
+        "session.json": json.dumps({"schema_version": 1, **asdict(session)}),
+        "request.json": json.dumps(request(platform, session, port)),
+        "token": token,
+        "tls.crt": certificate.certificate,
+        "tls.key": certificate.key,
+        "job.sh": scripts.batch_script(
+            platform, scheduler.directives(platform.resources, job_name, "job.log"), directory
+        ),
+        **node_program(),
+    }
+    return Plan(session, Secrets(token, certificate.certificate), files)
+
+
+def request(platform: Platform, session: Session, port: int) -> dict[str, Any]:
+    """What the node program is asked to do; see launcher/node."""
+    resources, workers = platform.resources, platform.workers
+    return {
+        "schema_version": 1,
+        "session": session.name,
+        "springline": version("springline"),
+        "access": "loopback" if platform.scheduler == "local" else "node-tls",
+        "port": port,
+        "root_dir": "~",
+        "scheduler": platform.scheduler,
+        "walltime_seconds": resources.walltime,
+        "python": platform.python,
+        "prologue": list(platform.prologue),
+        "image": platform.image,
+        "workers": {
+            "count": workers.count,
+            "cores": workers.cores,
+            "memory": format_memory(workers.memory) if workers.memory else None,
+            "processes": workers.processes,
+            "walltime": format_walltime(workers.walltime),
+            "walltime_seconds": workers.walltime,
+            "partition": workers.partition,
+            "account": resources.account,
+            "qos": resources.qos,
+            "reservation": resources.reservation,
+            "local_directory": workers.local_directory,
+            "max_jobs": workers.max_jobs,
+            "directives": list(resources.directives),
+        },
+    }
+
+
+def _slug(text: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:30] or "session"

@@ -1,0 +1,77 @@
+"""What is said about sessions: the public JSON documents and the sentences beside them. Pure."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from launcher.model import SCHEMA_VERSION, Gone, Known, SessionPhase, SessionStatus, Unknown
+from launcher.units import format_duration
+
+
+def document(current: SessionStatus, url: str | None = None) -> dict[str, Any]:
+    """One session as JSON: the same keys in every state."""
+    session, node = current.session, current.node
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "session": session.name,
+        "platform": session.platform,
+        "state": current.phase.value,
+        "job_id": session.job_id or None,
+        "node": (node.host if node else "") or (current.job.node if isinstance(current.job, Known) else "") or None,
+        "url": url,
+        "access": node.access if node else None,
+        "dask": dask_document(current, url),
+        "created": session.created,
+        "ends": node.ends if node else None,
+        "message": sentence(current),
+    }
+
+
+def dask_document(current: SessionStatus, url: str | None) -> dict[str, Any] | None:
+    """The Dask cluster of a session; the dashboard through Jupyter's own address."""
+    if not current.node or not current.node.dask:
+        return None
+    dask = current.node.dask
+    base = url.rpartition("/lab")[0] if url else ""
+    return {
+        "scheduler": dask.get("scheduler"),
+        "dashboard": base + dask["dashboard"] if dask.get("dashboard") else None,
+    }
+
+
+def sentence(current: SessionStatus) -> str:
+    """The state in words, without what only the scheduler could explain."""
+    node, job = current.node, current.job
+    match current.phase:
+        case SessionPhase.PENDING:
+            return f"waiting in the queue ({job.reason})" if isinstance(job, Known) else "waiting in the queue"
+        case SessionPhase.STARTING:
+            return "the job runs, JupyterLab is starting"
+        case SessionPhase.READY:
+            left = time_left(node.ends if node else None)
+            trouble = f"; without Dask: {node.dask_error}" if node and node.dask_error else ""
+            return "ready" + (f", {left} left" if left else "") + trouble
+        case SessionPhase.ENDING:
+            return "ending"
+        case SessionPhase.UNKNOWN:
+            return f"nobody could say: {job.error}" if isinstance(job, Unknown) else "nobody could say"
+        case _:
+            said = (node.message if node else None) or (job.proof if isinstance(job, Gone) else "")
+            return f"over: {said}" if said else "over"
+
+
+def time_left(ends: str | None, now: datetime | None = None) -> str:
+    """The time until a UTC ISO-8601 moment, in words; empty if there is none."""
+    if not ends:
+        return ""
+    seconds = (datetime.fromisoformat(ends) - (now or datetime.now(UTC))).total_seconds()
+    return format_duration(max(0.0, seconds))
+
+
+def table(rows: list[list[str]]) -> str:
+    """Columns as wide as their longest cell."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    )

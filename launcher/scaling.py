@@ -1,0 +1,54 @@
+"""A session's Dask cluster from outside: how many workers, and how to run an analysis on it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from launcher.access import Access
+from launcher.cluster import Cluster
+from launcher.errors import TunnelError, UsageError
+from launcher.model import Session
+from launcher.sessions import status
+
+
+def parse(workers: str) -> dict[str, Any]:
+    """The request of `scale`: a number of worker jobs, or MIN:MAX to follow the load."""
+    fields = workers.split(":")
+    if not all(field.isdecimal() for field in fields) or len(fields) > 2:
+        raise UsageError(f"'{workers}' is not a number of workers", "write a number such as 4, or MIN:MAX such as 1:8")
+    numbers = [int(field) for field in fields]
+    if len(numbers) == 1:
+        return {"workers": numbers[0]}
+    if numbers[0] > numbers[1] or numbers[1] == 0:
+        raise UsageError(f"'{workers}': the minimum is above the maximum", "write MIN:MAX such as 1:8")
+    return {"adapt": {"minimum": numbers[0], "maximum": numbers[1]}}
+
+
+def scale(opened: Access, request: dict[str, Any]) -> dict[str, Any]:
+    """Ask the cluster in JupyterLab's Dask panel, which is the session's own."""
+    clusters = opened.request("GET", "/dask/clusters")
+    if not clusters:
+        raise TunnelError("the session shows no Dask cluster", "`springline logs` says what happened to it")
+    answer = opened.request("PATCH", f"/dask/clusters/{clusters[0]['id']}", request, timeout=60)
+    return {"requested": request, "workers": answer.get("workers"), "cores": answer.get("cores")}
+
+
+def dask_environment(cluster: Cluster, session: Session) -> dict[str, str]:
+    """Variables that let a program on this computer use the Dask cluster of a session on this computer."""
+    if not cluster.transport.is_here:
+        raise UsageError(
+            f"session {session.name} is on {cluster.transport.label}, not on this computer",
+            "open a terminal in its JupyterLab and run the analysis there",
+        )
+    current = status(cluster, session)
+    if current.node is None or current.node.dask is None:
+        raise TunnelError(f"session {session.name} has no Dask cluster now", "see `springline status`")
+    directory = Path(session.directory)
+    key, certificate = str(directory / "tls.key"), str(directory / "tls.crt")
+    return {
+        "DASK_SCHEDULER_ADDRESS": current.node.dask["scheduler"],
+        "DASK_DISTRIBUTED__COMM__TLS__CA_FILE": certificate,
+        "DASK_DISTRIBUTED__COMM__TLS__CLIENT__CERT": certificate,
+        "DASK_DISTRIBUTED__COMM__TLS__CLIENT__KEY": key,
+    }

@@ -1,0 +1,76 @@
+"""What a scheduler's language must be able to say and understand."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from launcher.model import JobStatus, Resources
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a command printed, and how it ended."""
+
+    text: str
+    errors: str = ""
+    exit_code: int = 0
+
+
+@dataclass(frozen=True)
+class Submitted:
+    """The scheduler took the job and this is its id."""
+
+    job_id: str
+
+
+@dataclass(frozen=True)
+class Refused:
+    """The scheduler said no, for this reason; `hint` says what to change."""
+
+    reason: str
+    hint: str = ""
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """The answer says neither: the job may exist."""
+
+    reason: str
+
+
+Submission = Submitted | Refused | Doubt
+
+
+class Scheduler(Protocol):
+    """A scheduler as a language. All commands are text for /bin/sh; nothing here runs them."""
+
+    name: str
+    required_command: str  # must be on the path of the host, e.g. sbatch
+
+    def directives(self, resources: Resources, job_name: str, log: str) -> list[str]:
+        """The lines at the top of the batch script."""
+
+    def submit_command(self, script: str, directory: str) -> str:
+        """Submit the script file; the answer goes to `parse_submission`."""
+
+    def parse_submission(self, answer: Answer) -> Submission:
+        """What the scheduler said to a submission."""
+
+    def status_command(self, job_id: str, directory: str) -> str:
+        """Ask about one job; the answer goes to `parse_status`."""
+
+    def parse_status(self, answer: Answer, job_id: str) -> JobStatus:
+        """What is known of the job."""
+
+    def find_command(self, job_name: str) -> str:
+        """Look a job up by its unique name."""
+
+    def parse_find(self, answer: Answer) -> str | None:
+        """The id found, or None for a clean empty answer. Raises ValueError when nobody could say."""
+
+    def cancel_command(self, job_id: str, worker_name: str) -> str:
+        """End the job, and worker jobs of that name with it."""
+
+    def explain_pending(self, reason: str) -> str:
+        """The scheduler's reason for waiting, in words."""

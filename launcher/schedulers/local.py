@@ -1,0 +1,99 @@
+"""The scheduler of a machine that has none: one supervised process, written down in the session's directory."""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+from shlex import quote
+
+from launcher.model import Gone, JobState, JobStatus, Known, Resources, Unknown
+from launcher.schedulers.base import Answer, Refused, Submission, Submitted
+
+# The supervisor outlives the shell that starts it, passes TERM on, and leaves the exit code as its end marker.
+_SUPERVISE = """\
+{interpreter} {script} >{log} 2>&1 </dev/null & child=$!
+trap 'kill -TERM $child 2>/dev/null' TERM
+while :; do
+  wait $child; code=$?
+  kill -0 $child 2>/dev/null || break
+done
+echo $code >{directory}/exit_code
+"""
+
+# The start time beside the pid keeps a reused pid from passing for ours.
+_START_TIME = "{ cut -d ' ' -f 22 /proc/$pid/stat 2>/dev/null || ps -o lstart= -p $pid; } | tr -d ' :\\n'"
+
+
+class LocalScheduler:
+    """A process of this machine. A job id is PID-STARTTIME; the end marker lies in the session's directory."""
+
+    name = "local"
+    required_command = "sh"
+
+    def directives(self, resources: Resources, job_name: str, log: str) -> list[str]:
+        """None: nobody reads them."""
+        return []
+
+    def submit_command(self, script: str, directory: str) -> str:
+        """Start the supervisor in the background and print the id."""
+        supervise = _SUPERVISE.format(
+            interpreter='"$(command -v bash || echo sh)"',
+            script=quote(script),
+            log=quote(str(PurePosixPath(directory, "job.log"))),
+            directory=quote(directory),
+        )
+        return (
+            f"rm -f {quote(directory)}/exit_code\n"
+            f"({supervise}) >/dev/null 2>&1 </dev/null & pid=$!\n"
+            f"echo $pid-$({_START_TIME})"
+        )
+
+    def parse_submission(self, answer: Answer) -> Submission:
+        """The id is the only line."""
+        job_id = answer.text.strip()
+        return Submitted(job_id) if answer.exit_code == 0 and job_id else Refused(answer.errors.strip() or "no answer")
+
+    def status_command(self, job_id: str, directory: str) -> str:
+        """Look for the end marker, else for the process."""
+        pid, start = _parts(job_id)
+        return (
+            f"pid={pid}\n"
+            f"if [ -s {quote(directory)}/exit_code ]; then echo ended $(cat {quote(directory)}/exit_code)\n"
+            f'elif [ "$({_START_TIME})" = {quote(start)} ]; then echo running\n'
+            f"elif [ -s {quote(directory)}/exit_code ]; then echo ended $(cat {quote(directory)}/exit_code)\n"
+            "else echo lost; fi"
+        )
+
+    def parse_status(self, answer: Answer, job_id: str) -> JobStatus:
+        """Running, ended with a code, or lost: a process that is gone without a mark was killed."""
+        words = answer.text.split()
+        if words[:1] == ["running"]:
+            return Known(JobState.RUNNING)
+        if words[:1] == ["lost"]:
+            return Gone(JobState.CANCELLED, "the process is gone and left no exit code: it was killed")
+        if words[:1] == ["ended"] and len(words) == 2 and words[1].isdecimal():
+            code = int(words[1])
+            state = {0: JobState.COMPLETED, 143: JobState.CANCELLED}.get(code, JobState.FAILED)
+            return Gone(state, f"exit code {code}")
+        return Unknown(answer.errors.strip() or "no answer")
+
+    def find_command(self, job_name: str) -> str:
+        """A local submission is never in doubt."""
+        return "true"
+
+    def parse_find(self, answer: Answer) -> str | None:
+        """Nothing to find."""
+        return None
+
+    def cancel_command(self, job_id: str, worker_name: str) -> str:
+        """Send TERM to the supervisor, if it is still the same process."""
+        pid, start = _parts(job_id)
+        return f'pid={pid}\nif [ "$({_START_TIME})" = {quote(start)} ]; then kill -TERM $pid; fi'
+
+    def explain_pending(self, reason: str) -> str:
+        """A local job never waits."""
+        return "starting"
+
+
+def _parts(job_id: str) -> tuple[int, str]:
+    pid, _, start = job_id.partition("-")
+    return int(pid), start

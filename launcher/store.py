@@ -1,0 +1,76 @@
+"""The laptop's memory of its sessions: one small file each. A cache only; the truth lies on the cluster."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+
+from launcher.errors import NotFoundError, UsageError
+from launcher.model import Session
+
+
+def state_home() -> Path:
+    """The directory for springline's own files on this computer, private to the user."""
+    base = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    home = Path(base) / "springline"
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return home
+
+
+def write_private(file: Path, text: str) -> None:
+    """Write a file only the user can read, whole or not at all."""
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    handle, scratch = tempfile.mkstemp(dir=file.parent)  # mkstemp makes it 0600
+    with os.fdopen(handle, "w", encoding="utf-8") as stream:
+        stream.write(text)
+    os.replace(scratch, file)  # noqa: PTH105 - one rename
+
+
+class Store:
+    """The sessions this laptop started or attached to."""
+
+    def __init__(self, directory: Path | None = None) -> None:
+        self._directory = directory or state_home() / "sessions"
+
+    def save(self, session: Session) -> None:
+        """Remember a session, or what is new about it."""
+        write_private(self._file(session.name), json.dumps(asdict(session), indent=1))
+
+    def forget(self, name: str) -> None:
+        """Remove a record."""
+        self._file(name).unlink(missing_ok=True)
+
+    def all(self) -> list[Session]:
+        """All sessions, oldest first. An unreadable record is passed over: it is only a cache."""
+        sessions = []
+        for file in self._directory.glob("*.json"):
+            try:
+                sessions.append(Session(**json.loads(file.read_text(encoding="utf-8"))))
+            except (OSError, ValueError, TypeError):
+                continue
+        return sorted(sessions, key=lambda session: session.created)
+
+    def find(self, name: str | None) -> Session:
+        """The session of that name; without a name, the only live one."""
+        sessions = self.all()
+        if name is not None:
+            for session in sessions:
+                if session.name == name:
+                    return session
+            raise NotFoundError(f"there is no session '{name}' here", "`springline ls` lists the sessions")
+        live = [session for session in sessions if not session.ended]
+        if not live:
+            raise NotFoundError("there is no session", "start one: springline up")
+        if len(live) > 1:
+            raise UsageError("there are several sessions: " + ", ".join(s.name for s in live), "name the one you mean")
+        return live[0]
+
+    def get(self, name: str) -> Session | None:
+        """The record of that name, if there is one."""
+        return next((session for session in self.all() if session.name == name), None)
+
+    def _file(self, name: str) -> Path:
+        return self._directory / f"{name}.json"

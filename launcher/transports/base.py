@@ -1,0 +1,90 @@
+"""What a transport does: run a script over there, and open a byte stream to an address over there."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from launcher.errors import ConnectError
+from launcher.schedulers.base import Answer
+
+
+class Stream(Protocol):
+    """A connected byte stream, as a socket or an SSH channel is."""
+
+    def recv(self, size: int, /) -> bytes:
+        """Up to `size` bytes; empty at the end."""
+
+    def sendall(self, data: bytes, /) -> None:
+        """Send everything."""
+
+    def end_sending(self) -> None:
+        """Say that nothing more will be sent."""
+
+    def close(self) -> None:
+        """Close both directions; a recv that waits returns."""
+
+
+class Transport(Protocol):
+    """A way to a host. Opens on first use, and again when the connection was lost."""
+
+    label: str  # for people: user@host, or "this computer"
+    is_here: bool  # ports of the platform are ports of this machine
+
+    def open(self) -> None:
+        """Connect now. Raises ConnectError and its kin."""
+
+    def run(self, script: str, *, timeout: float = 120) -> Answer:
+        """Run a /bin/sh script over there. Raises ConnectError when the connection goes before its end."""
+
+    def connect(self, host: str, port: int, *, timeout: float = 20) -> Stream:
+        """Open a stream from over there to an address. Raises ConnectError."""
+
+    def close(self) -> None:
+        """Hang up."""
+
+
+@dataclass(frozen=True)
+class Asker:
+    """How to ask the person at the terminal; both answer None/False where there is nobody to ask."""
+
+    secret: Callable[[str], str | None] = lambda prompt: None
+    confirm: Callable[[str], bool] = lambda question: False
+
+
+@dataclass(frozen=True)
+class Frame:
+    """Random marks around a script's output, so that banners and noisy rc files cannot be mistaken for it."""
+
+    mark: str
+
+    @classmethod
+    def new(cls) -> Frame:
+        """A frame nobody can guess."""
+        return cls(f"springline-{secrets.token_hex(8)}")
+
+    def wrap(self, script: str) -> str:
+        """The text for the stdin of /bin/sh. The braces make the shell read all of it before anything runs."""
+        return (
+            f"{{\nprintf '\\n%s begin\\n' {self.mark}; printf '\\n%s begin\\n' {self.mark} >&2\n"
+            f"(\n{script}\n)\n"
+            f"printf '\\n%s end %s\\n' {self.mark} $?; printf '\\n%s end\\n' {self.mark} >&2\n}} </dev/null\n"
+        )
+
+    def unwrap(self, output: str, errors: str, host: str) -> Answer:
+        """What the script itself printed. A missing end mark means the connection went away."""
+        body, found, tail = self._inside(output)
+        if not found:
+            said = (errors or output).strip().splitlines()
+            raise ConnectError(
+                f"{host}: the connection was lost before the command ended" + (f": {said[-1]}" if said else ""),
+                "try again; what runs on the cluster is not touched",
+            )
+        return Answer(body, self._inside(errors)[0], int(tail.split()[0]))
+
+    def _inside(self, text: str) -> tuple[str, bool, str]:
+        _, _, rest = text.partition(f"{self.mark} begin\n")
+        body, found, tail = rest.partition(f"\n{self.mark} end")
+        return body, bool(found), tail

@@ -1,0 +1,91 @@
+"""This computer as a platform: /bin/sh in a process of its own session, sockets of this machine."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import socket
+import subprocess
+
+from launcher.errors import ConfigurationError, ConnectError
+from launcher.schedulers.base import Answer
+from launcher.transports.base import Frame, Stream
+
+
+class SocketStream:
+    """A plain socket as a Stream."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._socket = connection
+        self.recv = connection.recv
+        self.sendall = connection.sendall
+
+    def end_sending(self) -> None:
+        """Half-close; the peer may be gone already."""
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_WR)
+
+    def close(self) -> None:
+        """Shut down first: that wakes a thread that waits in recv, which close alone does not."""
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+        self._socket.close()
+
+
+class LocalTransport:
+    """No SSH: everything happens here."""
+
+    label = "this computer"
+    is_here = True
+
+    def open(self) -> None:
+        """Check that there is a POSIX shell."""
+        if shutil.which("sh") is None:
+            raise ConfigurationError(
+                "this computer has no POSIX shell (sh), which platform 'local' needs", "on Windows, use it inside WSL"
+            )
+
+    def run(self, script: str, *, timeout: float = 120) -> Answer:
+        """Run the script in a new process session, so that Ctrl-C in this terminal does not reach what it starts."""
+        self.open()
+        frame = Frame.new()
+        with subprocess.Popen(
+            ["sh"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        ) as process:
+            try:
+                output, errors = process.communicate(frame.wrap(script), timeout)
+            except subprocess.TimeoutExpired as error:
+                process.kill()
+                raise ConnectError(f"this computer: a command took longer than {timeout:.0f} s") from error
+            except KeyboardInterrupt:
+                process.kill()
+                raise
+        return frame.unwrap(output, errors, self.label)
+
+    def connect(self, host: str, port: int, *, timeout: float = 20) -> Stream:
+        """Open a TCP connection from here."""
+        try:
+            connection = socket.create_connection((host, port), timeout)
+        except OSError as error:
+            raise ConnectError(f"{host}:{port} does not answer: {error}") from error
+        connection.settimeout(None)
+        return SocketStream(connection)
+
+    def close(self) -> None:
+        """Nothing to hang up."""
+
+
+def run_here(command: list[str], environment: dict[str, str]) -> int:
+    """Run a program in this terminal to its end, Ctrl-C included; returns its exit code."""
+    with subprocess.Popen(command, env=environment) as process:
+        while True:
+            try:
+                code = process.wait()
+            except KeyboardInterrupt:  # the terminal sent it to the program too, which decides what it means
+                continue
+            return code if code >= 0 else 128 - code

@@ -1,0 +1,119 @@
+"""The port forward: a local port that stays bound, whatever happens to the connections behind it.
+
+fabric's own `forward_local` dies with the first refused connection, does not say so when the local port is taken,
+and copies a thousand bytes at a time; see "Measured" in docs/performance.md.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+import time
+from collections.abc import Callable
+
+from launcher.errors import SpringlineError, TunnelError
+from launcher.transports.base import Stream
+from launcher.transports.local import SocketStream
+
+LOOPBACK = "127.0.0.1"
+_PIECE = 256 * 1024
+# A browser's connection is held this long while the far end is not there (yet, or again).
+_HOLD_SECONDS = 60.0
+
+
+class Tunnel:
+    """Listens on 127.0.0.1 and joins each connection to a new stream from `connect`."""
+
+    def __init__(
+        self,
+        port: int | None = None,
+        *,
+        hold: float = _HOLD_SECONDS,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._connect: Callable[[], Stream] | None = None
+        self._hold = hold
+        self._clock = clock
+        self._closing = threading.Event()
+        self._streams: set[Stream] = set()
+        self._listener = _listen(port)
+        self.port: int = self._listener.getsockname()[1]
+
+    def serve(self, connect: Callable[[], Stream]) -> None:
+        """Start joining connections, those that already knocked too."""
+        self._connect = connect
+        threading.Thread(target=self._accept, name="tunnel", daemon=True).start()
+
+    def close(self) -> None:
+        """Free the port and cut every connection."""
+        self._closing.set()
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        for stream in list(self._streams):
+            stream.close()
+
+    def _accept(self) -> None:
+        while not self._closing.is_set():
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            threading.Thread(target=self._join, args=(SocketStream(connection),), daemon=True).start()
+
+    def _join(self, near: Stream) -> None:
+        far = self._reach()
+        if far is None:
+            near.close()
+            return
+        self._streams.update((near, far))
+        upward = threading.Thread(target=_copy, args=(near, far), daemon=True)
+        upward.start()
+        _copy(far, near)
+        near.close()
+        upward.join()
+        far.close()
+        self._streams.difference_update((near, far))
+
+    def _reach(self) -> Stream | None:
+        """Connect, trying again while there is hope that the far end comes back."""
+        assert self._connect is not None
+        give_up, pause = self._clock() + self._hold, 0.1
+        while not self._closing.is_set():
+            try:
+                return self._connect()
+            except TunnelError:  # the far end is somebody else: trying again will not make it ours
+                return None
+            except SpringlineError:
+                if self._clock() + pause > give_up:
+                    return None
+            self._closing.wait(pause)
+            pause = min(pause * 2, 5.0)
+        return None
+
+
+def _listen(port: int | None) -> socket.socket:
+    try:
+        return socket.create_server((LOOPBACK, port or 0), backlog=128)
+    except OSError as error:
+        raise TunnelError(
+            f"port {port} of this computer is in use", "give another --local-port, or leave it out for any free one"
+        ) from error
+
+
+def _copy(source: Stream, target: Stream) -> None:
+    try:
+        while data := source.recv(_PIECE):
+            target.sendall(data)
+    except (OSError, EOFError):  # either side went away; paramiko's channels raise these two as well
+        pass
+    target.end_sending()
+
+
+def is_listening(port: int) -> bool:
+    """True if something takes connections on this port of this computer."""
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex((LOOPBACK, port)) == 0
