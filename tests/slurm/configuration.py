@@ -24,7 +24,9 @@ SlurmdPidFile=/run/slurm/slurmd.pid
 SlurmdParameters=config_overrides
 ProctrackType=proctrack/linuxproc
 TaskPlugin=task/none
-JobAcctGatherType=jobacct_gather/none
+JobAcctGatherType=jobacct_gather/linux
+JobAcctGatherFrequency=task=1
+JobAcctGatherParams=UsePss,OverMemoryKill
 SelectType=select/cons_tres
 SelectTypeParameters=CR_CPU_Memory
 DefMemPerCPU=500
@@ -37,7 +39,7 @@ TCPTimeout=2
 MinJobAge=300
 PreemptType=preempt/partition_prio
 PreemptMode=REQUEUE
-SchedulerParameters=batch_sched_delay=0,sched_interval=2,bf_interval=2
+SchedulerParameters=batch_sched_delay=0,sched_interval=1,bf_interval=1
 {accounting}
 NodeName=node[1-{nodes}] CPUs={cpus} RealMemory={memory} State=UNKNOWN
 PartitionName=normal Default=YES Nodes=ALL LLN=YES MaxTime=1-00:00:00 PriorityTier=10 PreemptMode=OFF

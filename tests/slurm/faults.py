@@ -40,10 +40,10 @@ class Faults(ABC):
             undo()
         self._undo.clear()
 
-    def stop_slurmctld(self) -> None:
-        """Kill the controller."""
+    def stop_slurmctld(self, signal: str = "TERM") -> None:
+        """Stop the controller in order; with signal KILL it forgets what it was told in the last seconds."""
         self._undo["slurmctld"] = self.start_slurmctld
-        self.daemon("slurmctld").stop()
+        self.daemon("slurmctld").stop(signal)
 
     def start_slurmctld(self) -> None:
         """Start the controller and wait until all nodes are back."""

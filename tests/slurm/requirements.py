@@ -56,7 +56,11 @@ def _reason_of_python() -> str | None:
 def _reason_of_namespaces() -> str | None:
     """A container without privileges allows no namespaces or mounts."""
     argv = ["unshare", "--net", "--uts", "--mount", "--ipc", "--pid", "--fork", "--mount-proc"]
-    probe = [*argv, "sh", "-c", "ip link add name probe0 type veth peer name probe1 && mount -t tmpfs tmpfs /tmp"]
+    script = (
+        "set -e; mount -t sysfs sysfs /sys; mount -t tmpfs tmpfs /tmp; nft add table inet probe; "
+        "ip link add name probe0 type veth peer name probe1; ip link add probe2 type bridge"
+    )
+    probe = [*argv, "sh", "-c", script]
     done = subprocess.run(probe, capture_output=True, text=True, check=False)
     if done.returncode == 0:
         return None
