@@ -37,12 +37,9 @@ class Cluster(Faults):
     mallory_key = Path(files.LAPTOP_USER.home, ".ssh/id_mallory")  # on the laptop: mallory's
 
     def __init__(self, state: Path, *, nodes: int, accounting: bool, sshd_on_nodes: bool = False) -> None:
-        self.state = state
+        super().__init__(state, [f"node{number}" for number in range(1, nodes + 1)])
         self.accounting = accounting
         self.sshd_on_nodes = sshd_on_nodes
-        self.node_names = [f"node{number}" for number in range(1, nodes + 1)]
-        self.hosts: dict[str, Host] = {}
-        super().__init__()
 
     @classmethod
     def up(
@@ -85,21 +82,6 @@ class Cluster(Faults):
         cluster = cls(state, **record)
         cluster.hosts = hosts
         return cluster
-
-    @property
-    def laptop(self) -> Host:
-        """The laptop: outside the cluster, it reaches ssh on login and nothing else."""
-        return self.hosts["laptop"]
-
-    @property
-    def login(self) -> Host:
-        """The login node, with slurmctld."""
-        return self.hosts["login"]
-
-    @property
-    def nodes(self) -> list[Host]:
-        """The compute nodes."""
-        return [self.hosts[name] for name in self.node_names]
 
     def alive(self) -> bool:
         """Whether any host of it runs."""

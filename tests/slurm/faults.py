@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tests.slurm import files, network
@@ -16,14 +16,26 @@ from tests.slurm.processes import wait_until
 class Faults(ABC):
     """The controls of a cluster; `heal` takes back what is still out of order."""
 
-    state: Path
-    hosts: dict[str, Host]
-    laptop: Host
-    login: Host
-    nodes: list[Host]
-
-    def __init__(self) -> None:
+    def __init__(self, state: Path, node_names: Sequence[str]) -> None:
+        self.state = state
+        self.node_names = node_names
+        self.hosts: dict[str, Host] = {}
         self._undo: dict[str, Callable[[], None]] = {}
+
+    @property
+    def laptop(self) -> Host:
+        """The laptop: outside the cluster, it reaches ssh on login and nothing else."""
+        return self.hosts["laptop"]
+
+    @property
+    def login(self) -> Host:
+        """The login node, with slurmctld."""
+        return self.hosts["login"]
+
+    @property
+    def nodes(self) -> list[Host]:
+        """The compute nodes."""
+        return [self.hosts[name] for name in self.node_names]
 
     @abstractmethod
     def daemon(self, name: str, host: Host | None = None) -> Daemon:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tests.slurm import files
 from tests.slurm.cluster import Cluster
-from tests.slurm.hosts import HostProcess, Stream
+from tests.slurm.hosts import Host, HostProcess, Stream
 from tests.slurm.requirements import SPRINGLINE
 
 
@@ -67,6 +67,24 @@ class Springline:
                     stream.close()
         self._processes.clear()
         end_everything(self.cluster)
+
+
+def ssh(cluster: Cluster, command: str, *options: str, key: Path | None = None, user: str = "alice") -> list[str]:
+    """The command line of a plain ssh to login."""
+    identity = ["-o", "IdentitiesOnly=yes", "-i", str(key or cluster.ssh_key)]
+    return ["ssh", "-o", "BatchMode=yes", *identity, *options, f"{user}@{cluster.login_address}", command]
+
+
+def on_laptop(cluster: Cluster, command: str, *options: str, timeout: float = 20) -> subprocess.CompletedProcess[str]:
+    """Run a command on login through ssh, as the laptop's user."""
+    argv = ssh(cluster, command, *options)
+    return cluster.laptop.run(argv, user=cluster.laptop_user, check=False, timeout=timeout)
+
+
+def reaches(host: Host, target: str, port: int) -> bool:
+    """Whether a TCP connection from a host is accepted within two seconds."""
+    probe = ["timeout", "2", "bash", "-c", f"exec 3<>/dev/tcp/{target}/{port}"]
+    return host.run(probe, check=False).returncode == 0
 
 
 def end_everything(cluster: Cluster) -> None:

@@ -14,27 +14,9 @@ from pathlib import Path
 import pytest
 
 from tests.slurm.cluster import Cluster
-from tests.slurm.hosts import Host
+from tests.slurm.laptop import on_laptop, reaches, ssh
 from tests.slurm.processes import wait_until
 from tests.slurm.requirements import CHECKOUT, VENV_PYTHON, test_data
-
-
-def ssh(cluster: Cluster, command: str, *options: str, key: Path | None = None, user: str = "alice") -> list[str]:
-    """The command line of a plain ssh to login."""
-    identity = ["-o", "IdentitiesOnly=yes", "-i", str(key or cluster.ssh_key)]
-    return ["ssh", "-o", "BatchMode=yes", *identity, *options, f"{user}@{cluster.login_address}", command]
-
-
-def on_laptop(cluster: Cluster, command: str, *options: str, timeout: float = 20) -> subprocess.CompletedProcess[str]:
-    """Run a command on login through ssh, as the laptop's user."""
-    argv = ssh(cluster, command, *options)
-    return cluster.laptop.run(argv, user=cluster.laptop_user, check=False, timeout=timeout)
-
-
-def reaches(host: Host, target: str, port: int) -> bool:
-    """Whether a TCP connection from a host is accepted within two seconds."""
-    probe = ["timeout", "2", "bash", "-c", f"exec 3<>/dev/tcp/{target}/{port}"]
-    return host.run(probe, check=False).returncode == 0
 
 
 def outside() -> dict[str, set[str]]:
@@ -165,71 +147,6 @@ def test_timeout_kills_the_command(cluster: Cluster) -> None:
         what="end of the sleeps",
         timeout=5,
     )
-
-
-def test_hung_controller(cluster: Cluster) -> None:
-    """With a hung slurmctld squeue gets no answer; after it resumed, it does."""
-    cluster.hang_slurmctld()
-    with pytest.raises(subprocess.TimeoutExpired):
-        cluster.login.run("squeue", user="alice", timeout=1.5)
-    cluster.resume_slurmctld()
-    assert cluster.login.run("squeue", user="alice", timeout=10).returncode == 0
-
-
-def test_stopped_controller(cluster: Cluster) -> None:
-    """A stopped slurmctld does not answer a ping; started again, it knows its jobs."""
-    job = cluster.login.run("sbatch --parsable --wrap 'sleep 60'", user="alice").stdout.strip()
-    cluster.stop_slurmctld()
-    assert "DOWN" in cluster.login.run("scontrol ping", check=False).stdout
-    cluster.start_slurmctld()
-    assert job in {known["id"] for known in cluster.jobs()}
-    cluster.cancel_jobs()
-
-
-def test_killed_slurmd(cluster: Cluster) -> None:
-    """A killed slurmd is gone from its port, and started again it is back in service."""
-    node = cluster.nodes[0]
-    cluster.kill_slurmd(node)
-    assert not node.listens(6818)
-    cluster.start_slurmd(node)
-    assert node.listens(6818)
-
-
-def test_stopped_munge(cluster: Cluster) -> None:
-    """Without munge on login squeue is refused, and works again afterwards."""
-    cluster.stop_munge(cluster.login)
-    assert cluster.login.run("squeue", user="alice", check=False, timeout=30).returncode != 0
-    cluster.start_munge(cluster.login)
-    assert cluster.login.run("squeue", user="alice").returncode == 0
-
-
-def test_cut_link(cluster: Cluster) -> None:
-    """Without its cable the laptop is told at once that there is no network; an open session survives."""
-    session = cluster.laptop.popen(ssh(cluster, "echo here; sleep 2; echo still"), user="scientist")
-    assert session.stdout is not None
-    assert session.stdout.readline() == "here\n"
-    cluster.cut_link()
-    assert "unreachable" in on_laptop(cluster, "true", timeout=5).stderr
-    time.sleep(1)
-    cluster.restore_link()
-    assert session.communicate(timeout=20)[0] == "still\n"
-    assert on_laptop(cluster, "true").returncode == 0
-
-
-def test_dropped_packets(cluster: Cluster) -> None:
-    """With packets dropped a connection hangs until its own time limit, and works again afterwards."""
-    cluster.drop_link()
-    assert "timed out" in on_laptop(cluster, "true", "-o", "ConnectTimeout=1").stderr
-    cluster.undrop_link()
-    assert on_laptop(cluster, "true").returncode == 0
-
-
-def test_changed_host_key(cluster: Cluster) -> None:
-    """A changed host key makes ssh refuse; with the first one back it is content."""
-    cluster.change_host_key()
-    assert "IDENTIFICATION HAS CHANGED" in on_laptop(cluster, "true").stderr
-    cluster.restore_host_key()
-    assert on_laptop(cluster, "true").returncode == 0
 
 
 def test_memory_limit(cluster: Cluster) -> None:
