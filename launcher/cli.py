@@ -2,56 +2,20 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import sys
-import traceback
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from launcher.errors import SpringlineError
+from launcher.options import CONTEXT, Springline, common, config_option, connection_options, wishes_of
 
 if TYPE_CHECKING:
     from launcher.console import Console
-    from launcher.flows import Wishes
-
-Command = Callable[..., Any]
-_CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
-class _Springline(click.Group):
-    """The one place where errors become messages and exit codes."""
-
-    def main(self, *args: Any, **options: Any) -> Any:  # noqa: ANN401
-        arguments = list(options.get("args") or (args[0] if args else None) or sys.argv[1:])
-        try:
-            return super().main(*args, **options)
-        except SpringlineError as error:
-            from launcher.console import report_error
-
-            report_error(error, json_output="--json" in arguments)
-            sys.exit(error.exit_code)
-        except Exception:  # noqa: BLE001 - a bug of ours: the user gets a file to send, not a traceback
-            sys.exit(_report_bug(arguments))
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """In the order in which they are met, not the alphabet's."""
-        return list(self.commands)
-
-
-def _report_bug(arguments: list[str]) -> int:
-    from launcher.store import state_home, write_private
-
-    file = state_home() / "last-error.txt"
-    write_private(file, f"springline {' '.join(arguments)}\n\n{traceback.format_exc()}")
-    click.echo(f"springline: internal error: {sys.exception()!r}\n  → please report it with {file}", err=True)
-    return 70
-
-
-@click.group(cls=_Springline, context_settings=_CONTEXT)
+@click.group(cls=Springline, context_settings=CONTEXT)
 @click.version_option(package_name="springline", prog_name="springline")
 def main() -> None:
     """Tie this laptop to a SLURM cluster: JupyterLab, Dask and packaged analyses over there, reached from here.
@@ -61,36 +25,6 @@ def main() -> None:
     springline up spider            a session on a cluster
     springline run spring-index -h  an analysis and its options
     """
-
-
-def _common(command: Command) -> Command:
-    @click.option("--json", "json_output", is_flag=True, help="Print one JSON object.")
-    @click.option("--yes", is_flag=True, help="Accept an unknown host key without asking (never a changed one).")
-    @functools.wraps(command)
-    def wrapped(*args: Any, json_output: bool, yes: bool, **options: Any) -> Any:  # noqa: ANN401
-        from launcher.console import Console
-
-        return command(*args, console=Console(json_output=json_output, yes=yes), **options)
-
-    return wrapped
-
-
-_config = click.option(
-    "--config", type=click.Path(path_type=Path), help="Read this platforms.ini in place of your own."
-)
-
-
-def _connection_options(command: Command) -> Command:
-    for option in (
-        click.option("--local-port", type=click.IntRange(1, 65535), help="Port on this computer; default any free."),
-        click.option("--wait", type=click.FloatRange(0), metavar="SECONDS", help="Longest wait in the queue."),
-        click.option("--detach", is_flag=True, help="Leave when the session is ready; it lives on."),
-        click.option("--no-browser", is_flag=True, help="Do not open a browser."),
-        click.option("--page", default="lab", help="What to open, e.g. lab/tree/map.ipynb."),
-        click.option("--show-token", is_flag=True, help="Print the address with its token."),
-    ):
-        command = option(command)
-    return command
 
 
 @main.command()
@@ -105,9 +39,9 @@ def _connection_options(command: Command) -> Command:
 @click.option("--memory", help="Memory, e.g. 8GB.")
 @click.option("--workers", help="Worker jobs to start with.")
 @click.option("--dry-run", is_flag=True, help="Show the batch script and every remote command; run nothing.")
-@_connection_options
-@_config
-@_common
+@connection_options
+@config_option
+@common
 def up(
     platform: str,
     console: Console,
@@ -128,7 +62,7 @@ def up(
     from launcher.access import runs_here
     from launcher.store import Store
 
-    wishes = _wishes(options, local_port)
+    wishes = wishes_of(options, local_port)
     chosen = platforms.override(platforms.load(config).get(platform), options)
     cluster = wiring.cluster(chosen, console.asker())
     port = (local_port or chosen.local_port or 0) if runs_here(cluster) else 0
@@ -142,8 +76,8 @@ def up(
 
 @main.command()
 @click.argument("session", required=False)
-@_connection_options
-@_common
+@connection_options
+@common
 def attach(session: str | None, console: Console, local_port: int | None, **options: Any) -> None:  # noqa: ANN401
     """Come back to SESSION: wait for it, tunnel and open the browser."""
     from launcher import flows, wiring
@@ -151,12 +85,12 @@ def attach(session: str | None, console: Console, local_port: int | None, **opti
 
     store = Store()
     found = store.find(session)
-    flows.attach(wiring.cluster_of(found, console.asker()), found, _wishes(options, local_port), console, store)
+    flows.attach(wiring.cluster_of(found, console.asker()), found, wishes_of(options, local_port), console, store)
 
 
 @main.command()
 @click.argument("session", required=False)
-@_common
+@common
 def status(session: str | None, console: Console) -> None:
     """Say how SESSION is: its state, node, time left. Exits with the code of what ended it."""
     from launcher import report, sessions, wiring
@@ -168,15 +102,14 @@ def status(session: str | None, console: Console) -> None:
     sessions.remember_end(store, current)
     url = wiring.local_url(found) if current.phase == "ready" else None
     said = report.document(current, url)
-    lines = [[f"{key}:", str(value)] for key, value in said.items() if value is not None and key != "schema_version"]
-    console.result(said, report.table(lines))
+    console.result(said, report.sheet(said))
     if current.phase == "failed":
         raise sessions.end_error(wiring.cluster_of(found, console.asker()), current)
 
 
 @main.command()
 @click.option("--all", "everything", is_flag=True, help="Show those that are over, too.")
-@_common
+@common
 def ls(console: Console, everything: bool) -> None:
     """List your sessions."""
     from launcher import report, sessions, wiring
@@ -199,7 +132,7 @@ def ls(console: Console, everything: bool) -> None:
 @main.command()
 @click.argument("session", required=False)
 @click.option("--show-token", is_flag=True, help="Print the address with its token.")
-@_common
+@common
 def url(session: str | None, console: Console, show_token: bool) -> None:
     """Print the address of SESSION on this computer."""
     from launcher import wiring
@@ -221,22 +154,22 @@ def url(session: str | None, console: Console, show_token: bool) -> None:
 @main.command()
 @click.argument("session", required=False)
 @click.option("-n", "--lines", default=40, type=click.IntRange(1, 100_000), help="Lines of each log.")
-@_common
+@common
 def logs(session: str | None, console: Console, lines: int) -> None:
-    """Print the last lines of SESSION's logs: the job's, the node program's, JupyterLab's."""
+    """Print the last lines of SESSION's logs: the job's and JupyterLab's."""
     from launcher import wiring
     from launcher.store import Store
 
     found = Store().find(session)
     cluster = wiring.cluster_of(found, console.asker())
-    texts = {name: cluster.read(found.directory, name, lines) for name in ("job.log", "node.log", "jupyter.log")}
+    texts = {name: cluster.read(found.directory, name, lines) for name in ("job.log", "jupyter.log")}
     shown = [f"==> {name} <==\n{text.rstrip()}\n" for name, text in texts.items() if text.strip()]
     console.result({"schema_version": 1, "session": found.name, "logs": texts}, "\n".join(shown) or "no logs yet")
 
 
 @main.command()
 @click.argument("session", required=False)
-@_common
+@common
 def stop(session: str | None, console: Console) -> None:
     """End SESSION: its job and its workers."""
     from launcher import sessions, wiring
@@ -255,7 +188,7 @@ def stop(session: str | None, console: Console) -> None:
 @main.command()
 @click.argument("session")
 @click.argument("workers")
-@_common
+@common
 def scale(session: str, workers: str, console: Console) -> None:
     """Give SESSION's Dask cluster WORKERS worker jobs: a number, or MIN:MAX to follow the load."""
     from launcher import flows, scaling, wiring
@@ -268,14 +201,14 @@ def scale(session: str, workers: str, console: Console) -> None:
     console.result({"schema_version": 1, "session": found.name, **answer}, f"asked for {workers} worker jobs")
 
 
-@main.group(context_settings=_CONTEXT)
+@main.group(context_settings=CONTEXT)
 def platform() -> None:
     """Look at the platforms springline knows."""
 
 
 @platform.command("list")
-@_config
-@_common
+@config_option
+@common
 def platform_list(console: Console, config: Path | None) -> None:
     """List all platforms."""
     from launcher import platforms, report
@@ -289,8 +222,8 @@ def platform_list(console: Console, config: Path | None) -> None:
 @platform.command("show")
 @click.argument("name")
 @click.option("--origin", is_flag=True, help="Say which file set what.")
-@_config
-@_common
+@config_option
+@common
 def platform_show(name: str, console: Console, config: Path | None, origin: bool) -> None:
     """Print all keys of platform NAME, those it inherits too."""
     from launcher import platforms, report
@@ -338,19 +271,6 @@ def run(session: str | None, arguments: tuple[str, ...]) -> None:
         found = Store().find(session)
         environment.update(dask_environment(wiring.cluster_of(found, Console().asker()), found))
     sys.exit(wiring.run_jobs(["run", *arguments], environment))
-
-
-def _wishes(options: dict[str, Any], local_port: int | None) -> Wishes:
-    from launcher.flows import Wishes
-
-    return Wishes(
-        local_port=local_port,
-        detach=options["detach"],
-        wait=options["wait"],
-        browser=not options["no_browser"],
-        show_token=options["show_token"],
-        page=options["page"],
-    )
 
 
 if __name__ == "__main__":

@@ -159,17 +159,19 @@ def _say_end(cluster: Cluster, current: SessionStatus, store: Store, console: Co
 
 def _announce(session: Session, cluster: Cluster, opened: Access, wishes: Wishes, console: Console) -> None:
     current = sessions.status(cluster, session)
-    shown = opened.url_with_token(wishes.page) if wishes.show_token else opened.url
-    console.result(document(current, shown), f"JupyterLab  {shown}")
     if current.node and current.node.dask_error:
         console.say(f"without Dask: {current.node.dask_error}")
-    holds = opened.tunnel is None or not wishes.detach
+    if wishes.detach and opened.tunnel:  # the tunnel goes with this command
+        console.result(document(current), f"session {session.name} is ready: springline attach {session.name}")
+        return
+    shown = opened.url_with_token(wishes.page) if wishes.show_token else opened.url
+    console.result(document(current, shown), f"JupyterLab  {shown}")
     if not wishes.detach and wishes.browser and open_page(session.name, opened.url_with_token(wishes.page)):
         console.say("opened in your browser")
-    elif holds and not wishes.show_token:
+    elif not wishes.show_token:
         console.say(f"open it with its token: springline url {session.name} --show-token")
     if wishes.detach:
-        console.say(f"it runs on; come back: springline attach {session.name}; end: springline stop {session.name}")
+        console.say(f"it runs on; end it: springline stop {session.name}")
     else:
         console.say("Ctrl-C asks whether to detach or stop")
 

@@ -69,6 +69,16 @@ def time_left(ends: str | None, now: datetime | None = None) -> str:
     return format_duration(max(0.0, seconds))
 
 
+def sheet(said: dict[str, Any]) -> str:
+    """A document as lines of `key: value`, without what is empty."""
+    flat = {key: value for key, value in said.items() if not isinstance(value, dict)}
+    inner = {
+        f"{key} {name}": value for key, part in said.items() if isinstance(part, dict) for name, value in part.items()
+    }
+    rows = [[f"{key}:", str(value)] for key, value in {**flat, **inner}.items() if value is not None]
+    return table([row for row in rows if row[0] != "schema_version:"])
+
+
 def table(rows: list[list[str]]) -> str:
     """Columns as wide as their longest cell."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]

@@ -104,12 +104,12 @@ def _listen(port: int | None) -> socket.socket:
 
 
 def _copy(source: Stream, target: Stream) -> None:
-    try:
+    # Either side may go away at any moment; sockets and paramiko's channels both say so with these two.
+    with contextlib.suppress(OSError, EOFError):
         while data := source.recv(_PIECE):
             target.sendall(data)
-    except (OSError, EOFError):  # either side went away; paramiko's channels raise these two as well
-        pass
-    target.end_sending()
+    with contextlib.suppress(OSError, EOFError):
+        target.end_sending()
 
 
 def is_listening(port: int) -> bool:

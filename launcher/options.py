@@ -1,0 +1,92 @@
+"""What the commands share: the group that turns errors into exit codes, and common options."""
+
+from __future__ import annotations
+
+import functools
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from launcher.errors import SpringlineError
+
+if TYPE_CHECKING:
+    from launcher.flows import Wishes
+
+Command = Callable[..., Any]
+CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
+
+class Springline(click.Group):
+    """The one place where errors become messages and exit codes."""
+
+    def main(self, *args: Any, **options: Any) -> Any:  # noqa: ANN401
+        arguments = list(options.get("args") or (args[0] if args else None) or sys.argv[1:])
+        try:
+            return super().main(*args, **options)
+        except SpringlineError as error:
+            from launcher.console import report_error
+
+            report_error(error, json_output="--json" in arguments)
+            sys.exit(error.exit_code)
+        except Exception:  # noqa: BLE001 - a bug of ours: the user gets a file to send, not a traceback
+            sys.exit(_report_bug(arguments))
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """In the order in which they are met, not the alphabet's."""
+        return list(self.commands)
+
+
+def _report_bug(arguments: list[str]) -> int:
+    from launcher.store import state_home, write_private
+
+    file = state_home() / "last-error.txt"
+    write_private(file, f"springline {' '.join(arguments)}\n\n{traceback.format_exc()}")
+    click.echo(f"springline: internal error: {sys.exception()!r}\n  → please report it with {file}", err=True)
+    return 70
+
+
+def common(command: Command) -> Command:
+    @click.option("--json", "json_output", is_flag=True, help="Print one JSON object.")
+    @click.option("--yes", is_flag=True, help="Accept an unknown host key without asking (never a changed one).")
+    @functools.wraps(command)
+    def wrapped(*args: Any, json_output: bool, yes: bool, **options: Any) -> Any:  # noqa: ANN401
+        from launcher.console import Console
+
+        return command(*args, console=Console(json_output=json_output, yes=yes), **options)
+
+    return wrapped
+
+
+config_option = click.option(
+    "--config", type=click.Path(path_type=Path), help="Read this platforms.ini in place of your own."
+)
+
+
+def connection_options(command: Command) -> Command:
+    for option in (
+        click.option("--local-port", type=click.IntRange(1, 65535), help="Port on this computer; default any free."),
+        click.option("--wait", type=click.FloatRange(0), metavar="SECONDS", help="Longest wait in the queue."),
+        click.option("--detach", is_flag=True, help="Leave when the session is ready; it lives on."),
+        click.option("--no-browser", is_flag=True, help="Do not open a browser."),
+        click.option("--page", default="lab", help="What to open, e.g. lab/tree/map.ipynb."),
+        click.option("--show-token", is_flag=True, help="Print the address with its token."),
+    ):
+        command = option(command)
+    return command
+
+
+def wishes_of(options: dict[str, Any], local_port: int | None) -> Wishes:
+    from launcher.flows import Wishes
+
+    return Wishes(
+        local_port=local_port,
+        detach=options["detach"],
+        wait=options["wait"],
+        browser=not options["no_browser"],
+        show_token=options["show_token"],
+        page=options["page"],
+    )
