@@ -18,9 +18,7 @@ def translate(arguments: list[str]) -> list[str]:
     parser = _parser()
     old = parser.parse_args(arguments)
     if old.add_platform or old.one_off:
-        parser.error(
-            f"adding platforms is not part of this version; write a section into {OLD_CONFIG} (see the README)"
-        )
+        parser.error(f"adding platforms is not part of this version; write a section into {OLD_CONFIG}")
     if old.mode in ("install", "uninstall"):
         parser.error(f"--mode {old.mode} is not part of this version; only --mode run is")
     if old.mode != "run":

@@ -24,6 +24,7 @@ class Springline(click.Group):
     """The one place where errors become messages and exit codes."""
 
     def main(self, *args: Any, **options: Any) -> Any:  # noqa: ANN401
+        """Run a command; whatever it raises ends as a message and an exit code."""
         arguments = list(options.get("args") or (args[0] if args else None) or sys.argv[1:])
         try:
             return super().main(*args, **options)
@@ -50,6 +51,8 @@ def _report_bug(arguments: list[str]) -> int:
 
 
 def common(command: Command) -> Command:
+    """Give a command --json and --yes, and with them its console."""
+
     @click.option("--json", "json_output", is_flag=True, help="Print one JSON object.")
     @click.option("--yes", is_flag=True, help="Accept an unknown host key without asking (never a changed one).")
     @functools.wraps(command)
@@ -67,6 +70,7 @@ config_option = click.option(
 
 
 def connection_options(command: Command) -> Command:
+    """Give a command the options of `up` and `attach`."""
     for option in (
         click.option("--local-port", type=click.IntRange(1, 65535), help="Port on this computer; default any free."),
         click.option("--wait", type=click.FloatRange(0), metavar="SECONDS", help="Longest wait in the queue."),
@@ -80,6 +84,7 @@ def connection_options(command: Command) -> Command:
 
 
 def wishes_of(options: dict[str, Any], local_port: int | None) -> Wishes:
+    """The connection options as one value."""
     from launcher.flows import Wishes
 
     return Wishes(

@@ -12,6 +12,11 @@ from launcher.model import Platform
 # Modules the session cannot do without, asked for before anything is submitted.
 NEEDED_MODULES = ("jupyterlab", "dask_labextension", "distributed", "dask_jobqueue")
 
+_LOOK = """\
+import importlib.util, sys
+missing = [name for name in sys.argv[1:] if importlib.util.find_spec(name) is None]
+if missing: sys.exit(print("@modules", sys.executable, *missing) or 3)"""
+
 # A batch job starts with the environment of an SSH command, where `module` often is not defined: so a login shell.
 _BATCH = """\
 #!/bin/bash -l
@@ -154,16 +159,11 @@ def write_file(path: str, text: str) -> str:
 
 def _check_python(platform: Platform) -> str:
     """Look for the modules without importing them; the prologue runs first, as it will in the job."""
-    names = ",".join(NEEDED_MODULES)
-    look = (
-        "import importlib.util as u, sys; "
-        f"m = [n for n in '{names}'.split(',') if u.find_spec(n) is None]; "
-        "print('@modules', sys.executable, *m) if m else None; sys.exit(3 if m else 0)"
-    )
-    lines = "\n".join((*platform.prologue, f"command -v {python_command(platform)} >/dev/null || exit 127"))
-    check = f"{lines}\nexec {python_command(platform)} -c {quote(look)}"
+    python, end = python_command(platform), f"end-{secrets.token_hex(8)}"
+    prologue = "\n".join((*platform.prologue, f"command -v {python} >/dev/null || exit 127"))
     return (
         "echo '@python'\n"
-        f"if command -v bash >/dev/null; then shell='bash -l'; else shell=sh; fi\n"
-        f"$shell -c {quote(check)} </dev/null || exit 3"
+        "if command -v bash >/dev/null; then shell='bash -l'; else shell=sh; fi\n"
+        f"$shell <<'{end}' || exit 3\n{prologue}\n"
+        f"exec {python} -c {quote(_LOOK)} {' '.join(NEEDED_MODULES)} </dev/null\n{end}"
     )
