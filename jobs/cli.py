@@ -1,0 +1,157 @@
+"""`python -m jobs`: the command line of the analyses; the only place here that prints or exits."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NoReturn
+
+import click
+
+from jobs import registry
+from jobs.errors import ItemsFailedError, JobError
+from jobs.model import Job, Option, Progress, Report, Request
+from jobs.progress import Bar, Lines, Quiet
+
+PROGRAM = os.environ.get("SPRINGLINE_PROG", "python -m jobs")
+COMMON = ("input", "output", "overwrite", "dask", "workers", "wait", "json", "quiet")
+
+
+class JobGroup(click.Group):
+    """`run`: one subcommand per job, built when it is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Names of the jobs."""
+        return registry.names()
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command:
+        """The command of a job."""
+        try:
+            return job_command(registry.load(cmd_name))
+        except JobError as error:
+            fail(error)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="springline", prog_name="springline")
+def cli() -> None:
+    """Run packaged analyses, here or on a Dask cluster."""
+
+
+@cli.group(cls=JobGroup, name="run")
+def run_group() -> None:
+    """Run a job: `run JOB --help` shows its options and examples."""
+
+
+@cli.command("list")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+def list_jobs(as_json: bool) -> None:
+    """Every job that can be run."""
+    found = []
+    for name in registry.names():
+        try:
+            found.append({"name": name, "summary": registry.load(name).summary})
+        except JobError as error:
+            found.append({"name": name, "summary": "", "error": error.message})
+    if as_json:
+        click.echo(json.dumps({"schema_version": 1, "jobs": found}))
+        return
+    for job in found:
+        click.echo(f"{job['name']:<16} {job['summary'] or 'cannot be loaded: ' + job['error']}")
+
+
+def job_command(job: Job) -> click.Command:
+    """The click command of a job: the options all jobs share, then its own."""
+    params: list[click.Parameter] = [
+        click.Option(["--input", "-i"], multiple=True, required=True, metavar="PATH|URL", help=job.input_help),
+        click.Option(["--output", "-o"], required=True, metavar="PATH|URL", help="Where the result goes."),
+        *(_click_option(option) for option in job.options),
+        click.Option(["--overwrite"], is_flag=True, help="Replace an existing output."),
+        click.Option(["--dask"], metavar="local|slurm|ADDRESS", help="Where to compute; default: the session's cluster, else here."),
+        click.Option(["--workers"], type=click.IntRange(1), metavar="N", help="Dask workers to start."),
+        click.Option(["--wait"], type=click.FloatRange(0), default=600, metavar="SECONDS", help="How long to wait for the first worker (600)."),
+        click.Option(["--json"], is_flag=True, help="Report as one JSON object on stdout."),
+        click.Option(["--quiet", "-q"], is_flag=True, help="No progress."),
+        click.Argument(["more"], nargs=-1, metavar="[MORE INPUTS]..."),
+    ]  # fmt: skip
+    epilog = "\b\nExamples:\n" + "\n".join(f"  {PROGRAM} run {job.name} {example}" for example in job.examples)
+    return click.Command(job.name, params=params, callback=partial(run_job, job), help=job.summary, epilog=epilog)
+
+
+def _click_option(option: Option) -> click.Option:
+    settings: dict[str, Any] = {"help": option.help}
+    if option.type is bool:
+        settings |= {"is_flag": True, "default": bool(option.default)}
+    else:
+        kind = click.Choice(option.choices) if option.choices else option.type
+        settings |= {"type": kind, "default": option.default, "metavar": option.metavar or None}
+    return click.Option([f"--{option.name}"], **settings)
+
+
+def run_job(job: Job, more: tuple[str, ...], **values: Any) -> None:
+    """Run a job and report on stdout."""
+    from jobs.clusters import connect
+
+    options = {name: value for name, value in values.items() if name not in COMMON}
+    quiet, as_json = values["quiet"], values["json"]
+    request = Request(
+        (*values["input"], *more), str(values["output"]).rstrip("/"), options, _progress(quiet),
+        partial(connect, values["dask"], values["workers"], values["wait"]), values["overwrite"],
+    )  # fmt: skip
+    guard(lambda: _finish(job.run(request), as_json))
+
+
+def _finish(report: Report, as_json: bool) -> None:
+    """Print the report; items that failed make exit code 1."""
+    click.echo(json.dumps(report.values, ensure_ascii=False) if as_json else "\n".join(report.lines))
+    if report.failed:
+        named = "; ".join(f"{item}: {why}" for item, why in report.failed.items())
+        raise ItemsFailedError(f"{len(report.failed)} failed: {named}", "Repair the input and run the same command again.")
+
+
+def _progress(quiet: bool) -> Progress:
+    if quiet:
+        return Quiet()
+    return Bar(sys.stderr) if sys.stderr.isatty() else Lines(sys.stderr)
+
+
+def guard(action: Callable[[], None]) -> None:
+    """Run `action`; known failures end in one message and their exit code."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        action()
+    except JobError as error:
+        fail(error)
+    except KeyboardInterrupt:
+        fail_with(130, "Stopped.", "The same command goes on where this one stopped.")
+    except BrokenPipeError:
+        os._exit(1)
+    except Exception as error:  # noqa: BLE001 - the last line of defence against tracebacks
+        if os.environ.get("SPRINGLINE_DEBUG"):
+            raise
+        where = f"{type(error).__name__}: {error}"
+        fail_with(70, f"This is a mistake in springline: {where}", "SPRINGLINE_DEBUG=1 shows where; please report it.")
+
+
+def _interrupt(number: int, frame: Any) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+def fail(error: JobError) -> NoReturn:
+    """Print a known failure and exit with its code."""
+    fail_with(error.exit_code, error.message, error.hint)
+
+
+def fail_with(code: int, message: str, hint: str = "") -> NoReturn:
+    """Print what happened and what to do, on stderr, and exit."""
+    click.echo(f"springline: {message}" + (f"\n  {hint}" if hint else ""), err=True)
+    sys.exit(code)
+
+
+def main() -> None:
+    """Entry point of `python -m jobs`."""
+    cli(prog_name=PROGRAM)

@@ -1,0 +1,163 @@
+"""A block of cells carried through its days, batch by batch: memory holds a state per cell, never a year."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from jobs.spring_index import model
+from jobs.spring_index.model import Variant, Window
+
+Array = npt.NDArray[Any]
+TILE = 4096
+"""Cells that go through a batch together: their state (0.6 MB) stays in the processor's cache."""
+RULES = ("lag_check", "guards", "skip_cold", "edge_padding", "gap_counts_zero", "bloom_start", "bloom_day_zero")
+
+
+@dataclass(frozen=True)
+class Units:
+    """Units of the input: `celsius` or °F for temperatures, seconds per unit of day length."""
+
+    celsius: bool = True
+    dayl_seconds: bool = True
+
+
+@dataclass(frozen=True)
+class Dates:
+    """What the model says of a block: float64 days of year from 1 (NaN = no event), cells along the last axis."""
+
+    leaf: Array
+    """(plant, cell)"""
+    bloom: Array
+    """(plant, cell)"""
+    last_freeze: Array
+    """(cell)"""
+    seen: Array
+    """(cell) bit 1: had a value, bit 2: had a missing day before its last bloom"""
+
+    @property
+    def gap_cells(self) -> int:
+        """Cells with data in which at least one day was missing before the last bloom."""
+        return int((self.seen == 3).sum())
+
+    @property
+    def valid_cells(self) -> int:
+        """Cells that had at least one complete day."""
+        return int(((self.seen & 1) == 1).sum())
+
+
+def plant_index(dates: Array) -> Array:
+    """Mean of the three plants (first axis), rounded to whole days; NaN where a plant has no date."""
+    return np.round(dates.mean(axis=0))
+
+
+class Stream:
+    """The state of a block of cells between two batches of days.
+
+    Parameters
+    ----------
+    variant, window
+        The formulation and the days of year it looks at.
+    cells
+        Number of cells in the block.
+    units
+        Units of the arrays handed to `advance`.
+    dtype
+        Type of the input arrays; decides the arithmetic of variants with `single`.
+    """
+
+    def __init__(
+        self, variant: Variant, window: Window, cells: int, units: Units = Units(), dtype: Any = np.float32
+    ) -> None:
+        from jobs.spring_index import kernel
+
+        self.kernel = kernel
+        self.variant, self.window, self.day = variant, window, window.first
+        self.heat = np.zeros((kernel.HEAT_ROWS, cells))
+        self.heat[kernel.PREV_MIN : kernel.PREV_MAX + 1] = np.nan
+        self.dates = np.zeros((kernel.DATE_ROWS, cells), np.int16)
+        self.states = np.full(-(-cells // TILE), 2, np.int8)
+        real = np.float32 if variant.single and np.dtype(dtype) == np.float32 else np.float64
+        scale, offset = (1.8, 32.0) if units.celsius else (1.0, 0.0)
+        self.units = (real(scale), real(offset), real(3600.0 if units.dayl_seconds else 1.0))
+        self.rule = _rule(variant)
+        # v >= t and v > (the number just below t) are the same test; the kernels know only the second.
+        self.above = model.TRIGGER if variant.strict_trigger else math.nextafter(model.TRIGGER, -math.inf)
+
+    def needs_heat(self, tmin: Array) -> bool:
+        """Whether the batch that begins with these minima, (day, cell), needs maxima and day lengths too."""
+        self.kernel.block_needs(tmin, TILE, self.heat, self.dates, self.variant.gap_counts_zero, self.states)
+        return bool((self.states == 2).any())
+
+    def advance(self, tmin: Array, tmax: Array | None, dayl: Array | None) -> None:
+        """Take the block through the days of these arrays, (day, cell); `needs_heat` says if one is enough."""
+        kernel, day = self.kernel, self.day
+        if not self.variant.zero_based:
+            kernel.block_freezes(day, tmin, self.units[0], self.units[1], self.dates[kernel.FREEZE])
+        if tmax is None or dayl is None:
+            tmax = dayl = tmin
+        kernel.block_days(
+            day, self.window.first, TILE, self.states, tmin, tmax, dayl, self.units, self.rule,
+            LEAF_WEIGHTS, BLOOM_WEIGHTS, self.above, self.heat, self.dates,
+        )  # fmt: skip
+        self.day += len(tmin)
+
+    def result(self) -> Dates:
+        """The dates found so far."""
+        k, dates = self.kernel, self.dates
+        found = np.where(dates[: k.SEEN] > 0, dates[: k.SEEN], np.nan)
+        if self.variant.zero_based:
+            found -= 1.0
+        return Dates(found[k.LEAF : k.LEAF + 3], found[k.BLOOM : k.BLOOM + 3], found[k.FREEZE], dates[k.SEEN])
+
+
+LEAF_WEIGHTS = np.array(model.LEAF_WEIGHTS)
+BLOOM_WEIGHTS = np.array(model.BLOOM_WEIGHTS)
+
+
+def _rule(variant: Variant) -> Any:
+    """The variant's switches as a record the kernels can read."""
+    fields = [(name, np.int64 if name.startswith("bloom") else np.bool_) for name in RULES]
+    return np.array([tuple(getattr(variant, name) for name in RULES)], dtype=fields)[0]
+
+
+def spring_dates(
+    tmin: Array,
+    tmax: Array,
+    dayl: Array,
+    variant: Variant = model.CORRECTED,
+    window: Window | None = None,
+    units: Units = Units(),
+    batch: int = 16,
+) -> Dates:
+    """Leaf, bloom and freeze dates of whole arrays.
+
+    Parameters
+    ----------
+    tmin, tmax, dayl
+        (day, ...) from 1 January: temperatures and day lengths in `units`.
+    batch
+        Days per step; the dates do not depend on it.
+
+    Returns
+    -------
+    Dates
+        With all axes but the first flattened into cells.
+    """
+    window = window or variant.window
+    window = Window(window.first, min(window.last, len(tmin)))
+    low, high, light = (np.reshape(a, (len(a), -1)) for a in (tmin, tmax, dayl))
+    stream = Stream(variant, window, low.shape[1], units, low.dtype)
+    for first in range(window.first - 1, window.last, batch):
+        days = slice(first, min(first + batch, window.last))
+        if stream.needs_heat(low[days]):
+            stream.advance(low[days], high[days], light[days])
+        elif stream.variant.zero_based and not (stream.states == 1).any():
+            break
+        else:
+            stream.advance(low[days], None, None)
+    return stream.result()

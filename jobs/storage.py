@@ -1,0 +1,107 @@
+"""Files and stores behind a URL: listing inputs, opening them, replacing outputs. Any fsspec protocol."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from jobs.errors import InputError, OutputError
+
+ZARR_MARKS = ("zarr.json", ".zgroup", ".zmetadata")
+
+
+def filesystem(url: str) -> tuple[Any, str]:
+    """The fsspec file system of a URL and the path in it."""
+    import fsspec
+
+    try:
+        fs, path = fsspec.core.url_to_fs(str(url))
+    except (ImportError, ValueError) as error:
+        raise InputError(f"{url} cannot be opened: {error}", "Is the protocol's fsspec package installed?") from error
+    return fs, path.rstrip("/") or path
+
+
+def is_local(url: str) -> bool:
+    """Whether a URL names a file of this machine."""
+    protocol = filesystem(url)[0].protocol
+    return "file" in ([protocol] if isinstance(protocol, str) else protocol)
+
+
+def basename(url: str) -> str:
+    """Last part of a URL: what may be said of an input without telling where it lies."""
+    return str(url).rstrip("/").rsplit("/", 1)[-1]
+
+
+def beside(output: str, suffix: str) -> str:
+    """The URL of a companion of an output."""
+    return str(output).rstrip("/") + suffix
+
+
+def is_zarr(url: str) -> bool:
+    """Whether there is a Zarr group at the URL."""
+    fs, path = filesystem(url)
+    return any(fs.exists(f"{path}/{mark}") for mark in ZARR_MARKS)
+
+
+def expand(inputs: Iterable[str], suffixes: tuple[str, ...]) -> list[str]:
+    """Files meant by paths, directories, globs and URLs, sorted; a Zarr store stays one item.
+
+    Raises
+    ------
+    InputError
+        If one of them matches nothing.
+    """
+    found: dict[str, None] = {}
+    for item in inputs:
+        fs, path = filesystem(item)
+        if "*" in item or "?" in item:
+            matches = sorted(fs.glob(path))
+        elif not fs.exists(path):
+            raise InputError(f"{item} does not exist.", "Check the path or URL given with --input.")
+        elif fs.isdir(path) and not is_zarr(item):
+            matches = sorted(p for p in fs.ls(path, detail=False) if str(p).lower().endswith(suffixes))
+        else:
+            matches = [path]
+        if not matches:
+            raise InputError(f"{item} holds no input files.", f"Looked for: {', '.join(suffixes)}.")
+        found.update((fs.unstrip_protocol(match) if not is_local(item) else match, None) for match in matches)
+    return list(found)
+
+
+def remove(url: str) -> None:
+    """Delete a store or file if it is there."""
+    fs, path = filesystem(url)
+    if fs.exists(path):
+        fs.rm(path, recursive=True)
+
+
+def write_bytes(url: str, content: bytes) -> None:
+    """Write a small file; on a local disk it appears whole or not at all."""
+    fs, path = filesystem(url)
+    try:
+        fs.makedirs(path.rsplit("/", 1)[0], exist_ok=True)
+        if is_local(url):
+            scratch = Path(f"{path}.{os.getpid()}.part")
+            scratch.write_bytes(content)
+            scratch.replace(path)
+        else:
+            fs.pipe_file(path, content)
+    except OSError as error:
+        raise OutputError(f"{url} cannot be written: {error}", "Choose another --output.") from error
+
+
+def write_json(url: str, values: Any) -> None:
+    """Write a small JSON file, whole or not at all."""
+    write_bytes(url, json.dumps(values, indent=2, ensure_ascii=False).encode() + b"\n")
+
+
+def read_json(url: str) -> Any:
+    """A small JSON file, or None if it is not there or not JSON."""
+    fs, path = filesystem(url)
+    try:
+        return json.loads(fs.cat_file(path))
+    except (OSError, ValueError):
+        return None
