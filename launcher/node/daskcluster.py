@@ -8,6 +8,7 @@ import re
 import shlex
 import subprocess
 import time
+from collections.abc import Callable
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -111,7 +112,9 @@ def sentence(error: BaseException) -> str:
     return re.sub(r"\s+", " ", said).strip() or type(error).__name__
 
 
-def start(directory: SessionDir, request: Request, address: str) -> RunningCluster:
+def start(
+    directory: SessionDir, request: Request, address: str, shown: Callable[[], None] = lambda: None
+) -> RunningCluster:
     """Start the scheduler, without workers yet, and tell every process of the session where it is."""
     needed = ["distributed"] + (["dask_jobqueue"] if request.scheduler == "slurm" else [])
     absent = [name for name in needed if find_spec(name) is None]
@@ -119,11 +122,7 @@ def start(directory: SessionDir, request: Request, address: str) -> RunningClust
         raise DaskError(missing(*absent))
     daskconfig.point(os.environ, directory)
     _forget_this_job()
-    try:
-        running = RunningCluster(_make(directory, request, address), request)
-    except Exception as error:
-        log.exception("The Dask cluster did not start")
-        raise DaskError(f"The Dask cluster did not start: {sentence(error)}") from error
+    running = RunningCluster(_make(directory, request, address), request, shown)
     daskconfig.write(directory, request, running.scheduler)
     return running
 
@@ -154,13 +153,15 @@ def _make(directory: SessionDir, request: Request, address: str) -> Any:  # noqa
 class RunningCluster:
     """A cluster and the operations on it that the Dask panel and ``springline scale`` ask for."""
 
-    def __init__(self, cluster: Any, request: Request) -> None:  # noqa: ANN401
+    def __init__(self, cluster: Any, request: Request, shown: Callable[[], None]) -> None:  # noqa: ANN401
         self._cluster = cluster
         self._request = request
+        self._shown = shown
         self._submitted = False
         # Calls to the scheduler are TLS with the session's certificate on both sides: no further door is needed.
         cluster.scheduler.handlers["springline_scale"] = self.scale
         cluster.scheduler.handlers["springline_adapt"] = self.adapt
+        cluster.scheduler.handlers["springline_shown"] = self.shown
         guard.protect(cluster.scheduler.http_server)
 
     @property
@@ -176,6 +177,10 @@ class RunningCluster:
     def _capped(self, n: int | None) -> int | None:
         most = self._request.workers.most()
         return n if most is None else most if n is None else min(n, most)
+
+    async def shown(self) -> None:
+        """Note that the Dask panel shows this cluster now."""
+        self._shown()
 
     async def scale(self, n: int) -> None:
         """Ask for so many workers, in place of whatever was asked before (in the cluster's loop)."""

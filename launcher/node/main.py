@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from .request import RequestError, SessionDir, read
-from .session import Session
 
 USAGE = "usage: python node.pyz run SESSION_DIR"
 
@@ -31,6 +30,8 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def run(directory: SessionDir) -> int:
     """Run the session in a directory and return the exit code."""
+    from .session import Session
+
     os.umask(0o077)
     _log_to(directory.path / "node.log")
     try:

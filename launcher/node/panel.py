@@ -52,6 +52,7 @@ class SessionCluster:
         await self._look()
         self._keep(self._keep_looking())
         _scale_always()
+        await self._scheduler.springline_shown()
         return self
 
     async def _wait_for_dask(self) -> dict[str, str]:
@@ -62,7 +63,7 @@ class SessionCluster:
                 return dict(state["dask"])
             if state["dask_error"]:
                 raise RuntimeError(state["dask_error"])
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(0.03)
 
     async def _look(self) -> None:
         self.scheduler_info = await self._scheduler.identity()

@@ -22,6 +22,7 @@ log = logging.getLogger("springline")
 
 GRACE = 2.0  # s for Jupyter and the workers to end: SLURM kills after a while
 AFTERTHOUGHT = 0.3  # s in which a signal explains why Jupyter ended
+PANEL = 2.0  # s for the Dask panel to show the cluster once Jupyter answers
 NEAR_END = 60  # s before the end in which a signal means the time limit
 
 Ending = tuple[str, str, int]  # reason, message, exit code
@@ -41,6 +42,7 @@ class Session:
         self._state = StateFile(directory.state, first_fields(request, environ, host, self._address))
         self._ends = end_of(request, environ, time.time())
         self._warned = False
+        self._waiting = {"jupyter", "dask", "panel"}
         self._ready = False
         self._served = False
         self._jupyter: jupyter.Jupyter | None = None
@@ -76,24 +78,26 @@ class Session:
     def _start_dask(self) -> str | None:
         """Start the cluster; return what went wrong in one sentence."""
         try:
-            self._dask = daskcluster.start(self._directory, self._request, self._address)
+            self._dask = daskcluster.start(
+                self._directory, self._request, self._address, lambda: self.events.put(("panel", None))
+            )
         except daskcluster.DaskError as error:
             return str(error)
+        except Exception as error:
+            log.exception("The Dask cluster did not start")
+            return f"The Dask cluster did not start: {daskcluster.sentence(error)}"
         if find_spec("dask_labextension") is None:
             return jupyter.missing("dask_labextension")
         return None
 
     def _watch(self) -> Ending:
         """Follow the events until one of them is the end."""
-        waiting = {"jupyter-ready", "dask"}
         while True:
             name, value = self.events.get()
             ending = self._handle(name, value)
             if ending is not None:
                 return ending
-            if name != "jupyter-ready" or value is not None:
-                waiting.discard(name)
-            if not waiting and not self._ready:
+            if not self._waiting and not self._ready:
                 self._ready = True
                 self._state.update(phase="ready")
                 log.info("ready")
@@ -104,15 +108,26 @@ class Session:
         if name == "jupyter-ended":
             return self._jupyter_ended(value)
         if name == "jupyter-ready" and value is not None:
-            self._served = True
-            self._state.update(jupyter={"port": value, "base_url": "/"})
-        if name == "dask":
+            self._jupyter_ready(value)
+        elif name == "dask":
             self._dask_started(value)
-        if name == "workers" and value is not None:
+        elif name == "panel":
+            self._waiting.discard("panel")
+        elif name == "workers" and value is not None:
             self._state.update(dask_error=value)
         return None
 
+    def _jupyter_ready(self, port: int) -> None:
+        self._served = True
+        self._waiting.discard("jupyter")
+        self._state.update(jupyter={"port": port, "base_url": "/"})
+        # The panel shows the cluster within a moment; if it does not, the session is ready all the same.
+        later = threading.Timer(PANEL, self.events.put, [("panel", None)])
+        later.daemon = True
+        later.start()
+
     def _dask_started(self, error: str | None) -> None:
+        self._waiting -= {"dask", "panel"} if error else {"dask"}
         dask = self._dask and {"scheduler": self._dask.scheduler, "dashboard": self._dask.dashboard}
         self._state.update(dask=dask, dask_error=error)
         if error:

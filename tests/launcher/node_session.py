@@ -1,0 +1,193 @@
+"""A real session of the node program for tests: the launcher's files, its own process, Jupyter's REST API."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import ssl
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from websocket import create_connection
+
+from launcher.bundle import node_program
+from launcher.certificates import new_certificate, pinned
+
+TOKEN = "a-token-of-this-test"
+WORKERS = {"count": 1, "cores": 1, "memory": "400MiB", "processes": 1, "walltime": None, "walltime_seconds": None}
+REQUEST: dict[str, Any] = {
+    "schema_version": 1,
+    "session": "local-t3st",
+    "springline": "0.1.0",
+    "access": "loopback",
+    "port": 0,
+    "scheduler": "local",
+    "walltime_seconds": None,
+    "python": sys.executable,
+    "prologue": [],
+    "image": None,
+    "workers": {**WORKERS, "partition": None, "max_jobs": 3, "directives": []},
+}
+
+
+def prepare(directory: Path, **changes: Any) -> Path:  # noqa: ANN401
+    """Fill a session directory as the launcher does."""
+    directory.mkdir(mode=0o700)
+    pair = new_certificate()
+    home = directory / "home"
+    home.mkdir()
+    request = {**REQUEST, "root_dir": str(home), **changes}
+    texts = {
+        "request.json": json.dumps(request),
+        "token": TOKEN + "\n",
+        "tls.crt": pair.certificate,
+        "tls.key": pair.key,
+    }
+    for name, text in {**texts, **node_program()}.items():
+        path = directory / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+        path.chmod(0o600)
+    return directory
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What an HTTP request gave."""
+
+    status: int
+    body: bytes
+    headers: dict[str, str]
+
+    def json(self) -> Any:  # noqa: ANN401
+        """Return the body read as JSON."""
+        return json.loads(self.body)
+
+
+@dataclass(frozen=True)
+class Running:
+    """A session that was started."""
+
+    directory: Path
+    process: subprocess.Popen[bytes]
+
+    def state(self) -> dict[str, Any]:
+        """Return the state file as it is now; empty before there is one."""
+        path = self.directory / "state.json"
+        return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else {}
+
+    def until(self, true: Callable[[dict[str, Any]], bool], seconds: float = 30) -> dict[str, Any]:
+        """Wait for a state."""
+        deadline = time.monotonic() + seconds
+        while not true(self.state()):
+            assert time.monotonic() < deadline, (self.state(), self.log())
+            time.sleep(0.02)
+        return self.state()
+
+    def log(self) -> str:
+        """Return Jupyter's log."""
+        path = self.directory / "jupyter.log"
+        return path.read_text(encoding="utf-8") if path.exists() else ""
+
+    def connection(self) -> http.client.HTTPConnection:
+        """Return a connection to Jupyter, with its certificate pinned where it speaks TLS."""
+        state = self.state()
+        port = state["jupyter"]["port"]
+        if state["access"] == "loopback":
+            return http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+        context = pinned((self.directory / "tls.crt").read_text(encoding="utf-8"))
+        return http.client.HTTPSConnection(state["address"], port, timeout=20, context=context)
+
+    def ask(self, method: str, path: str, data: Any = None, token: str | None = TOKEN, **headers: str) -> Answer:  # noqa: ANN401
+        """Ask Jupyter; every other port in the Host header, as through a tunnel, has to do as well."""
+        login = {} if token is None else {"Authorization": f"token {token}"}
+        connection = self.connection()
+        body = None if data is None else json.dumps(data)
+        connection.request(method, path, body, {"Host": "127.0.0.1:5050", **login, **headers})
+        with closing(connection), connection.getresponse() as answer:
+            return Answer(answer.status, answer.read(), dict(answer.getheaders()))
+
+    def run_code(self, code: str) -> str:
+        """Run code in a new kernel and return what it printed."""
+        kernel = self.ask("POST", "/api/kernels", {"name": "python3"}).json()["id"]
+        port = self.state()["jupyter"]["port"]
+        url = f"ws://127.0.0.1:{port}/api/kernels/{kernel}/channels"
+        # What a browser behind a tunnel on port 5050 sends.
+        tunnel = {"host": "127.0.0.1:5050", "origin": "http://127.0.0.1:5050"}
+        socket = create_connection(url, timeout=30, header=[f"Authorization: token {TOKEN}"], **tunnel)
+        content = {"code": code, "silent": False}
+        header = {"msg_id": uuid.uuid4().hex, "msg_type": "execute_request", "session": "t", "version": "5.3"}
+        message = {"header": header, "parent_header": {}, "metadata": {}, "content": content, "channel": "shell"}
+        socket.send(json.dumps(message))
+        try:
+            return "".join(_printed(socket, header["msg_id"]))
+        finally:
+            socket.close()
+            self.ask("DELETE", f"/api/kernels/{kernel}")
+
+    def processes(self) -> list[int]:
+        """Return every process whose command line or environment names the session's directory."""
+        wanted = os.fsencode(self.directory)
+        return [pid for pid in _pids() if wanted in _read(pid, "cmdline") or wanted in _read(pid, "environ")]
+
+
+def _printed(socket: Any, asked: str) -> Iterator[str]:  # noqa: ANN401
+    while True:
+        answer = json.loads(socket.recv())
+        if answer.get("parent_header", {}).get("msg_id") != asked:
+            continue
+        if answer["msg_type"] == "stream":
+            yield answer["content"]["text"]
+        if answer["msg_type"] == "error":
+            yield answer["content"]["evalue"]
+        if answer["msg_type"] == "status" and answer["content"]["execution_state"] == "idle":
+            return
+
+
+def _pids() -> list[int]:
+    return [int(name) for name in os.listdir("/proc") if name.isdigit()]  # noqa: PTH208
+
+
+def _read(pid: int, name: str) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/{name}").read_bytes()
+    except OSError:
+        return b""
+
+
+def command_lines() -> bytes:
+    """Return the command lines of every process there is."""
+    return b"\n".join(_read(pid, "cmdline") for pid in _pids())
+
+
+def start(directory: Path, **environ: str) -> Running:
+    """Start the node program in a prepared directory."""
+    with (directory / "job.log").open("wb") as log:
+        command = [sys.executable, str(directory / "node"), "run", str(directory)]
+        process = subprocess.Popen(command, env={**os.environ, **environ}, stdout=log, stderr=log)
+    return Running(directory, process)
+
+
+@contextmanager
+def session(directory: Path, *, environ: dict[str, str] | None = None, **changes: Any) -> Iterator[Running]:  # noqa: ANN401
+    """Run a session until the block ends."""
+    running = start(prepare(directory, **changes), **(environ or {}))
+    try:
+        yield running
+    finally:
+        if running.process.poll() is None:
+            running.process.terminate()
+        running.process.wait(10)
+
+
+def wrong_context() -> ssl.SSLContext:
+    """Return a client's context that trusts another session's certificate."""
+    return pinned(new_certificate().certificate)

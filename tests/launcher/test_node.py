@@ -1,0 +1,294 @@
+"""The node program's pure parts: request in, options, addresses, texts and state out."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import json
+import os
+import stat
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import launcher.node as package
+from launcher.node import addresses, daskcluster, daskconfig, guard, jupyter, server
+from launcher.node import request as requests
+from launcher.node.request import Request, RequestError, SessionDir, Workers
+from launcher.node.state import StateFile, end_of, first_fields
+
+SOURCES = sorted(Path(package.__file__).parent.glob("*.py"))
+DIRECTORY = SessionDir(Path("/home/u/.springline/sessions/spider-k3x9"))
+WORKERS = Workers(
+    count=2,
+    cores=4,
+    memory="32GiB",
+    walltime="01:00:00",
+    walltime_seconds=3600,
+    partition="normal",
+    account="project",
+    qos="short",
+    reservation="course",
+    local_directory="$TMPDIR",
+    max_jobs=10,
+    directives=("--constraint=rome",),
+)
+REQUEST = Request(
+    session="spider-k3x9",
+    access="node-tls",
+    scheduler="slurm",
+    walltime_seconds=28800,
+    python="/opt/my env/bin/python",
+    prologue=("module load 2023", "source ~/env.sh"),
+    workers=WORKERS,
+)
+LOGS = "--output=/home/u/.springline/sessions/spider-k3x9/workers-%j.log"
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.name)
+def test_sources_suit_python_39_and_any_place(source: Path) -> None:
+    """Every module is Python 3.9, and starts with the standard library alone (the panel: and Dask)."""
+    tree = ast.parse(source.read_text(encoding="utf-8"), feature_version=(3, 9))
+    allowed = {*sys.stdlib_module_names, *(["distributed"] if source.name == "panel.py" else [])}
+    for node in tree.body:
+        if isinstance(node, ast.ImportFrom) and node.level == 0:
+            assert (node.module or "").partition(".")[0] in allowed
+        if isinstance(node, ast.Import):
+            assert {name.name.partition(".")[0] for name in node.names} <= allowed
+
+
+def test_request_is_read_whole() -> None:
+    """A request's JSON becomes values; keys of later versions are left alone."""
+    raw = json.loads(json.dumps(dataclasses.asdict(REQUEST)))
+    raw["workers"]["later"] = 1
+    assert requests.parse({"schema_version": 1, "springline": "9", **raw}) == REQUEST
+
+
+@pytest.mark.parametrize(
+    ("raw", "sentence"),
+    [
+        ({"schema_version": 2}, "The request has schema version 2; this node program reads 1."),
+        ({"schema_version": 1, "session": "s", "access": "open"}, "The request's access is 'open', not one of"),
+        ({"schema_version": 1}, "The request is incomplete: "),
+    ],
+)
+def test_request_that_cannot_be_served_says_why(raw: dict[str, Any], sentence: str) -> None:
+    """A request from another version, or half of one, is refused with a sentence."""
+    with pytest.raises(RequestError, match=sentence.split(";")[0]):
+        requests.parse(raw)
+
+
+def test_slurm_options_as_a_whole() -> None:
+    """A request becomes exactly these arguments of SLURMCluster."""
+    assert daskcluster.slurm_options(REQUEST, DIRECTORY.path, "10.0.0.3") == {
+        "name": "springline-spider-k3x9",
+        "job_name": "springline-spider-k3x9-worker",
+        "queue": "normal",
+        "account": "project",
+        "cores": 4,
+        "memory": "32GiB",
+        "processes": 1,
+        "walltime": "01:00:00",
+        "local_directory": "$TMPDIR",
+        "python": "'/opt/my env/bin/python'",
+        "protocol": "tls://",
+        "shared_temp_directory": str(DIRECTORY.path),
+        "death_timeout": 60,
+        "job_script_prologue": ["module load 2023", "source ~/env.sh"],
+        "job_directives_skip": ["#SBATCH -e", "#SBATCH -o"],
+        "job_extra_directives": [
+            "--qos=short",
+            "--reservation=course",
+            LOGS,
+            "--open-mode=append",
+            "--no-requeue",
+            "--constraint=rome",
+        ],
+        "worker_extra_args": [
+            *("--no-dashboard", "--dashboard-address", "127.0.0.1:0"),
+            *("--lifetime", "3240s", "--lifetime-stagger", "180s"),
+        ],
+        "scheduler_options": {"host": "10.0.0.3", "port": 0, "dashboard_address": "127.0.0.1:0"},
+    }
+
+
+def test_worker_runs_in_the_image() -> None:
+    """With a container image the worker's Python is the one inside, and it sees the session directory."""
+    request = dataclasses.replace(REQUEST, image="my image.sif", python="python3")
+    command = daskcluster.python_command(request, DIRECTORY.path)
+    assert command == f"apptainer exec --bind {DIRECTORY.path} 'my image.sif' python3"
+
+
+def test_worker_job_script(tmp_path: Path) -> None:
+    """dask-jobqueue makes of it a script with our directives, TLS files and lifetime, and no log of its own."""
+    dask = pytest.importorskip("dask")
+    jobqueue = pytest.importorskip("dask_jobqueue")
+    options = daskcluster.slurm_options(REQUEST, DIRECTORY.path, "10.0.0.3")
+    theirs = {"jobqueue.slurm.log-directory": str(tmp_path), "jobqueue.slurm.job-extra-directives": ["--mail"]}
+    with dask.config.set(theirs):
+        kept = {k: v for k, v in options.items() if k not in ("name", "scheduler_options", "shared_temp_directory")}
+        job = jobqueue.slurm.SLURMJob("tls://10.0.0.3:41111", name="springline-spider-k3x9-0", **kept)
+    header, _, command = job.job_script().partition("source ~/env.sh\n")
+    assert header.splitlines() == [
+        "#!/usr/bin/env bash",
+        "",
+        "#SBATCH -J springline-spider-k3x9-worker",
+        "#SBATCH -p normal",
+        "#SBATCH -A project",
+        "#SBATCH -n 1",
+        "#SBATCH --cpus-per-task=4",
+        "#SBATCH --mem=32G",
+        "#SBATCH -t 01:00:00",
+        "#SBATCH --qos=short",
+        "#SBATCH --reservation=course",
+        f"#SBATCH {LOGS}",
+        "#SBATCH --open-mode=append",
+        "#SBATCH --no-requeue",
+        "#SBATCH --constraint=rome",
+        "module load 2023",
+    ]
+    assert command.startswith("'/opt/my env/bin/python' -m distributed.cli.dask_worker tls://10.0.0.3:41111 --name")
+    assert "--death-timeout 60 --local-directory $TMPDIR --no-dashboard" in command
+    assert "--lifetime 3240s --lifetime-stagger 180s" in command
+
+
+@pytest.mark.parametrize("walltime", [60, 120, 600, 3600, 86400, 5 * 86400])
+def test_workers_end_before_their_walltime(walltime: int) -> None:
+    """Even the latest worker ends before SLURM would kill it, and the earliest has worked for a while."""
+    lifetime, stagger = daskcluster.lifetime(walltime)
+    assert lifetime + stagger <= walltime - stagger < walltime
+    assert lifetime - stagger >= walltime // 4
+
+
+@pytest.mark.parametrize(("max_jobs", "processes", "most"), [(None, 2, None), (10, 1, 10), (3, 4, 12)])
+def test_limit_counts_jobs(max_jobs: int | None, processes: int, most: int | None) -> None:
+    """The limit is of jobs; a job may hold several Dask workers."""
+    assert Workers(max_jobs=max_jobs, processes=processes).most() == most
+
+
+def test_failed_submission_is_told_in_slurms_words() -> None:
+    """Of dask-jobqueue's long error only what sbatch said remains."""
+    text = "Command exited with non-zero exit code.\nExit code: 1\nCommand:\nsbatch x\nstderr:\nsbatch: error: no\n"
+    assert daskcluster.sentence(RuntimeError(text)) == "sbatch: error: no"
+    assert daskcluster.sentence(KeyError()) == "KeyError"
+
+
+def test_dask_configuration_as_a_whole() -> None:
+    """The configuration has the session's certificate, the panel's one cluster and, when known, the scheduler."""
+    pair = {"cert": str(DIRECTORY.certificate), "key": str(DIRECTORY.key)}
+    before = daskconfig.configuration(DIRECTORY, REQUEST, None)
+    assert before == {
+        "distributed": {
+            "comm": {"tls": {"ca-file": str(DIRECTORY.certificate), "client": pair, "worker": pair, "scheduler": pair}},
+            "dashboard": {"link": "/proxy/{port}/status"},
+        },
+        "labextension": {
+            "factory": {
+                "module": "launcher.node.panel",
+                "class": "SessionCluster",
+                "args": [],
+                "kwargs": {"session-dir": str(DIRECTORY.path)},
+            },
+            "default": {"workers": None, "adapt": None},
+            "initial": [{"name": "spider-k3x9"}],
+        },
+    }
+    assert daskconfig.configuration(DIRECTORY, REQUEST, "tls://h:1") == {"scheduler-address": "tls://h:1", **before}
+
+
+def test_users_own_dask_directory_still_counts() -> None:
+    """A user's DASK_CONFIG is read before the session's; what would win over ours is left out."""
+    environ = {"DASK_CONFIG": "/theirs", "DASK_LABEXTENSION__INITIAL": "[]", "DASK_TEMPORARY_DIRECTORY": "/scratch"}
+    assert daskconfig.pointed(environ, DIRECTORY) == {
+        "DASK_ROOT_CONFIG": "/theirs",
+        "DASK_CONFIG": str(DIRECTORY.dask),
+        "DASK_TEMPORARY_DIRECTORY": "/scratch",
+    }
+
+
+def test_jupyter_environment_chooses_nothing_for_us() -> None:
+    """No variable decides on token or port in our place, and none holds the token."""
+    environ = {"JUPYTER_TOKEN": "x", "JUPYTER_TOKEN_FILE": "/x", "JUPYTER_PORT": "1", "PATH": "/bin"}
+    assert jupyter.environment(DIRECTORY, environ) == {
+        "PATH": "/bin",
+        "DASK_CONFIG": str(DIRECTORY.dask),
+        "JUPYTER_RUNTIME_DIR": str(DIRECTORY.runtime),
+    }
+
+
+def test_jupyter_options() -> None:
+    """On the node's address Jupyter speaks TLS; any port has alternatives, a chosen one has none."""
+    options = server.options(DIRECTORY, REQUEST, "10.0.0.3", 40000, "t0ken", root=False)
+    assert "--ServerApp.ip=10.0.0.3" in options
+    assert f"--ServerApp.certfile={DIRECTORY.certificate}" in options
+    assert "--ServerApp.port_retries=50" in options
+    plain = server.options(
+        DIRECTORY, dataclasses.replace(REQUEST, access="loopback", port=8888), "127.0.0.1", 8888, "t", False
+    )
+    assert "--ServerApp.certfile=" in plain
+    assert "--ServerApp.port_retries=0" in plain
+
+
+@pytest.mark.parametrize(
+    ("log", "line"),
+    [
+        ("", ""),
+        ("[I 2026-01-31 12:00:00.000 ServerApp] up\n[C 2026-01-31 12:00:00.000 ServerApp] no port\n\n", "no port"),
+        ('Traceback (most recent call last):\n  File "x", line 1\nModuleNotFoundError: No module named y\n',
+         "ModuleNotFoundError: No module named y"),
+    ],
+)  # fmt: skip
+def test_last_line_of_a_log(log: str, line: str) -> None:
+    """The last line that says something explains a failure."""
+    assert jupyter.last_line(log) == line
+
+
+def test_address_others_can_reach() -> None:
+    """Loopback, link-local and other machines' addresses are passed over."""
+    candidates = ["127.0.1.1", None, "169.254.1.2", "fe80::1%eth0", "10.9.9.9", "10.0.0.3"]
+    assert addresses.choose(candidates, ours=lambda address: address != "10.9.9.9") == "10.0.0.3"
+    assert addresses.choose(["127.0.0.1"], ours=lambda _: True) is None
+
+
+def test_owner_of_a_connection() -> None:
+    """The kernel's table tells which user's socket is at the other end."""
+    table = (
+        "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"
+        "   0: 0100007F:2253 00000000:0000 0A 00000000:00000000 00:00000000 00000000  1000        0 1\n"
+        "   1: 0100007F:D431 0100007F:2253 01 00000000:00000000 00:00000000 00000000  1001        0 2\n"
+        "   2: 0100007F:2253 0100007F:D431 01 00000000:00000000 00:00000000 00000000  1000        0 3\n"
+    )
+    if sys.byteorder != "little":
+        pytest.skip("the table above is of a little-endian machine")
+    assert guard.owner(table, ("127.0.0.1", 8787), ("127.0.0.1", 54321)) == 1001
+    assert guard.owner(table, ("127.0.0.1", 8787), ("127.0.0.1", 54322)) is None
+
+
+def test_end_is_slurms_or_the_walltimes() -> None:
+    """SLURM knows when a job ends; otherwise the walltime tells; otherwise nobody."""
+    assert end_of(REQUEST, {"SLURM_JOB_END_TIME": "1790000000"}, 0.0) == 1790000000
+    assert end_of(REQUEST, {}, 100.0) == 28900
+    assert end_of(Request(session="s"), {}, 100.0) is None
+
+
+def test_state_counts_on_and_is_private(tmp_path: Path) -> None:
+    """Each state is one private line with a higher number, also after the job was run again."""
+    path = tmp_path / "state.json"
+    fields = first_fields(REQUEST, {"SLURM_JOB_ID": "77"}, "node1", "10.0.0.3", clock=lambda: 0.0)
+    StateFile(path, fields).update()
+    StateFile(path, fields).update(phase="ready")
+    state = json.loads(path.read_text(encoding="utf-8"))
+    assert (state["seq"], state["phase"], state["job_id"]) == (2, "ready", "77")
+    assert (state["started"], state["ends"]) == ("1970-01-01T00:00:00Z", "1970-01-01T08:00:00Z")
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert os.listdir(tmp_path) == ["state.json"]  # noqa: PTH208
+
+
+def test_missing_module_says_what_to_install_where() -> None:
+    """A missing module is named together with the command that installs it."""
+    install = f"install with `{sys.executable} -m pip install distributed dask-jobqueue`."
+    assert jupyter.missing("distributed", "dask_jobqueue") == (
+        f"distributed dask-jobqueue are not installed for {sys.executable}: {install}"
+    )

@@ -1,0 +1,281 @@
+"""The node program as a whole: real processes, a real JupyterLab, a real Dask cluster of local workers."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import ssl
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.launcher import node_session
+from tests.launcher.node_session import TOKEN, Running
+
+pytestmark = pytest.mark.slow
+
+REFERENCE = """
+from distributed import Client
+client = Client()
+print(client.submit(lambda x: x + 1, 1).result(), client.scheduler.address, client.dashboard_link)
+"""
+
+
+@pytest.fixture(scope="module")
+def ready(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """One running session for all tests that do not end it."""
+    with node_session.session(tmp_path_factory.mktemp("node") / "session") as running:
+        running.until(lambda state: state.get("phase") == "ready")
+        yield running
+
+
+def clusters(running: Running) -> list[dict[str, Any]]:
+    """Return what the Dask panel lists."""
+    answer = running.ask("GET", "/dask/clusters").json()
+    assert isinstance(answer, list)
+    return answer
+
+
+def wait_for_workers(running: Running, cluster: str, count: int) -> dict[str, Any]:
+    """Wait until the panel shows so many workers."""
+    deadline = time.monotonic() + 20
+    while (model := running.ask("GET", f"/dask/clusters/{cluster}").json())["workers"] != count:
+        assert time.monotonic() < deadline, model
+        time.sleep(0.1)
+    return dict(model)
+
+
+def test_state_says_all_a_launcher_needs(ready: Running) -> None:
+    """The state of a session that is ready has the agreed keys and private access rights."""
+    state = ready.state()
+    assert state["schema_version"] == 1
+    assert state["session"] == "local-t3st"
+    assert (state["phase"], state["access"], state["address"]) == ("ready", "loopback", "127.0.0.1")
+    assert state["pid"] == ready.process.pid
+    assert state["dask"]["scheduler"].startswith("tls://127.0.0.1:")
+    assert state["dask_error"] is state["reason"] is state["message"] is state["exit_code"] is state["ends"] is None
+    assert set(state["versions"]) == {"python", "jupyterlab", "distributed", "dask_jobqueue", "dask_labextension"}
+    text = (ready.directory / "state.json").read_text(encoding="utf-8")
+    assert text.count("\n") == 1
+    assert text.endswith("\n")
+    assert stat.S_IMODE((ready.directory / "state.json").stat().st_mode) == 0o600
+
+
+def test_token_opens_and_nothing_else_does(ready: Running) -> None:
+    """Jupyter answers with the token only."""
+    assert ready.ask("GET", "/api/contents").status == 200
+    assert ready.ask("GET", "/api/contents", token=None).status == 403
+    assert ready.ask("GET", "/api/contents", token="wrong").status == 403
+    assert ready.ask("GET", "/dask/clusters", token=None).status in (302, 403)
+
+
+def test_foreign_host_and_origin_are_refused(ready: Running) -> None:
+    """A page of another site that points its name here gets nothing, token or not."""
+    assert ready.ask("GET", "/api/contents", Host="evil.example").status == 403
+    strange = {"Origin": "http://evil.example"}
+    assert ready.ask("POST", "/api/kernels", {}, token=None, **strange).status in (403, 404)
+
+
+def test_token_is_in_no_other_file_and_no_command_line(ready: Running) -> None:
+    """The token stands in its own file and in Jupyter's runtime directory, which only the owner can enter."""
+    ready.ask("GET", f"/lab?token={TOKEN}", token=None)
+    files = [path for path in ready.directory.rglob("*") if path.is_file()]
+    secret = {path.relative_to(ready.directory).parts[0] for path in files if TOKEN.encode() in path.read_bytes()}
+    assert secret == {"token", "jupyter"}
+    assert TOKEN.encode() not in node_session.command_lines()
+    assert stat.S_IMODE((ready.directory / "jupyter").stat().st_mode) == 0o700
+    for pid in ready.processes():
+        assert TOKEN.encode() not in Path(f"/proc/{pid}/environ").read_bytes()
+
+
+def test_panel_shows_and_scales_the_one_cluster(ready: Running) -> None:
+    """The Dask panel lists the session's cluster; scaling it starts and stops real workers, within the limit."""
+    (cluster,) = clusters(ready)
+    assert cluster["name"] == "local-t3st"
+    assert cluster["scheduler_address"] == ready.state()["dask"]["scheduler"]
+    assert cluster["dashboard_link"] == ready.state()["dask"]["dashboard"]
+    path = f"/dask/clusters/{cluster['id']}"
+    assert ready.ask("PATCH", path, {"workers": 2}).status == 200
+    model = wait_for_workers(ready, cluster["id"], 2)
+    assert (model["cores"], model["memory"]) == (2, "800.00 MiB")
+    adaptive = ready.ask("PATCH", path, {"adapt": {"minimum": 1, "maximum": 9}}).json()
+    assert adaptive["adapt"] == {"minimum": 1, "maximum": 9}
+    assert "adapt" not in ready.ask("PATCH", path, {"workers": 50}).json()
+    wait_for_workers(ready, cluster["id"], 3)
+    ready.ask("PATCH", path, {"workers": 1})
+    wait_for_workers(ready, cluster["id"], 1)
+
+
+def test_shutdown_in_the_panel_releases_workers_only(ready: Running) -> None:
+    """Shutdown in the panel stops the workers; a new cluster there is the session's own again."""
+    (cluster,) = clusters(ready)
+    assert ready.ask("DELETE", f"/dask/clusters/{cluster['id']}").status == 204
+    assert clusters(ready) == []
+    again = ready.ask("PUT", "/dask/clusters").json()
+    assert again["scheduler_address"] == cluster["scheduler_address"]
+    assert again["workers"] == 0
+    ready.ask("PATCH", f"/dask/clusters/{again['id']}", {"workers": 1})
+    wait_for_workers(ready, again["id"], 1)
+
+
+def test_client_without_arguments_finds_the_cluster(ready: Running) -> None:
+    """``Client()`` in a notebook computes on the session's workers and links to the dashboard behind Jupyter."""
+    dask = ready.state()["dask"]
+    assert ready.run_code(REFERENCE).split() == ["2", dask["scheduler"], dask["dashboard"]]
+
+
+def test_dashboard_answers_through_jupyter(ready: Running) -> None:
+    """The dashboard is there for who has the token."""
+    link = ready.state()["dask"]["dashboard"]
+    assert b"Dask Diagnostic UI" in ready.ask("GET", link).body
+    plots = ready.ask("GET", link.replace("status", "individual-plots.json")).json()
+    assert plots["Individual Task Stream"] == "/individual-task-stream"
+    assert ready.ask("GET", link, token=None).status in (302, 403)
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="needs another user")
+def test_dashboard_is_closed_to_other_users_of_the_node(ready: Running) -> None:
+    """Another user's process on the same node gets no answer from the dashboard's own port."""
+    port = int(ready.state()["dask"]["dashboard"].split("/")[2])
+    code = f"import urllib.request; urllib.request.urlopen('http://127.0.0.1:{port}/status', timeout=5)"
+
+    def run(**who: int) -> int:
+        return subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, check=False, **who).returncode
+
+    assert run() == 0
+    assert run(user=65534, group=65534) == 1
+
+
+def test_plain_client_is_refused(ready: Running) -> None:
+    """A Dask client without the session's certificate gets nowhere, with or without TLS."""
+    from distributed import Client, Security
+
+    address = ready.state()["dask"]["scheduler"]
+    with pytest.raises(OSError):
+        Client(address.replace("tls://", "tcp://"), timeout=2)
+    stranger = Security.temporary()
+    with pytest.raises(OSError):
+        Client(address, security=stranger, timeout=2)
+
+
+def test_users_own_configuration_does_not_open_the_door(tmp_path: Path) -> None:
+    """A Jupyter configuration without a token, another port and an own Dask address change nothing of ours."""
+    config = tmp_path / "config"
+    config.mkdir()
+    lines = ["c.IdentityProvider.token = ''", "c.PasswordIdentityProvider.token = ''", "c.ServerApp.port = 1"]
+    (config / "jupyter_server_config.py").write_text(
+        "\n".join([*lines, "c.ServerApp.ip = '0.0.0.0'"]), encoding="utf-8"
+    )
+    environ = {
+        "JUPYTER_CONFIG_DIR": str(config),
+        "JUPYTER_TOKEN": "theirs",
+        "DASK_SCHEDULER_ADDRESS": "tcp://127.0.0.1:1",
+        "DASK_DISTRIBUTED__DASHBOARD__LINK": "http://elsewhere",
+    }
+    with node_session.session(tmp_path / "s", environ=environ, workers={**node_session.WORKERS, "count": 0}) as running:
+        running.until(lambda state: state.get("phase") == "ready")
+        assert running.ask("GET", "/api/contents", token=None).status == 403
+        assert running.ask("GET", "/api/contents", token="theirs").status == 403
+        assert running.ask("GET", "/api/contents").status == 200
+        server = json.loads(next((running.directory / "jupyter").glob("jpserver-*.json")).read_text(encoding="utf-8"))
+        assert server["hostname"] == "127.0.0.1"
+        (cluster,) = clusters(running)
+        assert cluster["dashboard_link"].startswith("/proxy/")
+
+
+def test_tls_with_the_sessions_certificate(tmp_path: Path) -> None:
+    """On the node's address Jupyter speaks TLS with the pinned certificate, and cookies still fit a plain tunnel."""
+    with node_session.session(tmp_path / "s", access="node-tls") as running:
+        state = running.until(lambda state: state.get("phase") == "ready")
+        assert running.ask("GET", "/api/contents").status == 200
+        page = running.ask("GET", f"/lab?token={TOKEN}", token=None)
+        assert page.status in (200, 302)
+        assert "secure" not in page.headers["Set-Cookie"].lower()
+        port = state["jupyter"]["port"]
+        wrong = http.client.HTTPSConnection(state["address"], port, context=node_session.wrong_context(), timeout=5)
+        with pytest.raises(ssl.SSLCertVerificationError):
+            wrong.request("GET", "/api")
+        assert b"plain" not in running.ask("GET", "/api").body
+        if state["address"] != "127.0.0.1":
+            with pytest.raises(OSError):
+                http.client.HTTPConnection("127.0.0.1", port, timeout=5).request("GET", "/api")
+
+
+def test_sigterm_ends_everything_within_seconds(tmp_path: Path) -> None:
+    """SIGTERM writes the end, stops Jupyter, a busy kernel and the workers, and leaves no process."""
+    with node_session.session(tmp_path / "s") as running:
+        running.until(lambda state: state.get("phase") == "ready")
+        kernel = running.ask("POST", "/api/kernels", {"name": "python3"}).json()["id"]
+        assert kernel
+        began = time.monotonic()
+        running.process.terminate()
+        assert running.process.wait(5) == 143
+        assert time.monotonic() - began < 3
+        state = running.state()
+        assert (state["phase"], state["reason"], state["exit_code"]) == ("ending", "terminated", 143)
+        assert running.processes() == []
+
+
+def test_signal_near_the_end_is_the_time_limit(tmp_path: Path) -> None:
+    """A signal in the last minute before the walltime, or after USR1's warning, means that time is up."""
+    with node_session.session(tmp_path / "s", walltime_seconds=30) as running:
+        running.until(lambda state: state.get("phase") == "starting")
+        running.process.terminate()
+        running.process.wait(5)
+        assert running.state()["reason"] == "time_limit"
+        assert running.processes() == []
+
+
+def test_shut_down_in_jupyter_ends_the_session(tmp_path: Path) -> None:
+    """File → Shut Down ends the session with code 0; a session run again in its directory counts on."""
+    with node_session.session(tmp_path / "s") as running:
+        running.until(lambda state: state.get("phase") == "ready")
+        assert running.ask("POST", "/api/shutdown").status == 200
+        assert running.process.wait(5) == 0
+        state = running.state()
+        assert (state["phase"], state["reason"], state["exit_code"]) == ("ending", "shut_down", 0)
+        assert running.processes() == []
+    again = node_session.start(running.directory)
+    first = again.until(lambda now: now["phase"] == "starting")
+    assert first["seq"] > state["seq"]
+    assert first["reason"] is first["exit_code"] is None
+    again.process.terminate()
+    again.process.wait(5)
+
+
+def test_killed_node_program_takes_jupyter_along(tmp_path: Path) -> None:
+    """Even SIGKILL leaves no Jupyter and no worker behind."""
+    with node_session.session(tmp_path / "s") as running:
+        running.until(lambda state: state.get("phase") == "ready")
+        running.process.kill()
+        running.process.wait(5)
+        deadline = time.monotonic() + 10
+        while running.processes():
+            assert time.monotonic() < deadline, running.processes()
+            time.sleep(0.1)
+
+
+def test_busy_port_fails_with_a_sentence(tmp_path: Path, ready: Running) -> None:
+    """A port that was asked for and is taken is an error that names it."""
+    port = ready.state()["jupyter"]["port"]
+    with node_session.session(tmp_path / "s", port=port) as running:
+        assert running.process.wait(20) == 1
+        state = running.state()
+        assert (state["phase"], state["reason"], state["exit_code"]) == ("ending", "failed", 1)
+        assert f"port {port} is not available" in state["message"]
+
+
+def test_dask_that_fails_leaves_jupyter(tmp_path: Path) -> None:
+    """Without a Dask cluster the session is still ready, and says in a sentence what went wrong."""
+    workers = {**node_session.WORKERS, "memory": "lots"}
+    with node_session.session(tmp_path / "s", scheduler="local", workers=workers) as running:
+        state = running.until(lambda state: state.get("phase") == "ready" and state["dask_error"] is not None)
+        assert "lots" in state["dask_error"]
+        assert running.ask("GET", "/api/contents").status == 200
