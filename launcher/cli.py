@@ -38,6 +38,7 @@ def main() -> None:
 @click.option("--cores", help="CPU cores.")
 @click.option("--memory", help="Memory, e.g. 8GB.")
 @click.option("--workers", help="Worker jobs to start with.")
+@click.option("--root", default="~", help="Directory that JupyterLab shows; default your home there.")
 @click.option("--dry-run", is_flag=True, help="Show the batch script and every remote command; run nothing.")
 @connection_options
 @config_option
@@ -48,6 +49,7 @@ def up(
     config: Path | None,
     dry_run: bool,
     name: str | None,
+    root: str,
     local_port: int | None,
     **options: Any,  # noqa: ANN401
 ) -> None:
@@ -65,8 +67,15 @@ def up(
     wishes = wishes_of(options, local_port)
     chosen = platforms.override(platforms.load(config).get(platform), options)
     cluster = wiring.cluster(chosen, console.asker())
-    port = (local_port or chosen.local_port or 0) if runs_here(cluster) else 0
-    plan = planning.plan(chosen, cluster.scheduler, name, config=str(config.resolve()) if config else "", port=port)
+    here = runs_here(cluster)
+    plan = planning.plan(
+        chosen,
+        cluster.scheduler,
+        name,
+        config=str(config.resolve()) if config else "",
+        port=(local_port or chosen.local_port or 0) if here else 0,
+        root=str(Path(root).expanduser().resolve()) if here else root,
+    )
     if dry_run:
         steps = cluster.rehearse(plan.session.name, plan.files)
         shown = "\n".join(f"# --- {title}\n{text}" for title, text in steps.items())
@@ -131,9 +140,10 @@ def ls(console: Console, everything: bool) -> None:
 
 @main.command()
 @click.argument("session", required=False)
+@click.option("--page", default="lab", help="What to open, e.g. lab/tree/map.ipynb.")
 @click.option("--show-token", is_flag=True, help="Print the address with its token.")
 @common
-def url(session: str | None, console: Console, show_token: bool) -> None:
+def url(session: str | None, console: Console, page: str, show_token: bool) -> None:
     """Print the address of SESSION on this computer."""
     from launcher import wiring
     from launcher.access import Secrets
@@ -141,7 +151,7 @@ def url(session: str | None, console: Console, show_token: bool) -> None:
     from launcher.store import Store
 
     found = Store().find(session)
-    address = wiring.local_url(found)
+    address = wiring.local_url(found, page)
     if address is None:
         raise TunnelError(
             f"no tunnel to session {found.name} is open on this computer", f"open it: springline attach {found.name}"

@@ -173,7 +173,7 @@ class Cluster:
 
     def _preparation_error(self, steps: Mapping[str, str], answer: Answer) -> Exception:
         where, section = self.transport.label, f"[{self.platform.name}]"
-        said = answer.errors.strip().splitlines()[-1:] or ["no reason given"]
+        said = answer.errors.strip().splitlines()[-1:] or ["there is no such program"]
         if "@missing" in steps:
             return ConfigurationError(
                 f"{where}: there is no '{steps['@missing']}' on the path",

@@ -13,7 +13,7 @@ from launcher.access import Access, Secrets
 from launcher.browser import open_page, redirect_file
 from launcher.cluster import Cluster
 from launcher.console import Console
-from launcher.errors import Interrupted, SpringlineError, TunnelError
+from launcher.errors import Interrupted, JobFailed, SpringlineError, SubmissionRefused, TunnelError
 from launcher.model import Known, NodeState, Session, SessionPhase, SessionStatus
 from launcher.planning import Plan
 from launcher.report import document, sentence
@@ -145,7 +145,7 @@ def _remembered_end(cluster: Cluster, session: Session, store: Store) -> Iterato
     try:
         yield
     except SpringlineError as error:
-        if 40 <= error.exit_code < 50:
+        if isinstance(error, JobFailed | SubmissionRefused):
             store.save(replace(session, ended=SessionPhase.FAILED.value))
         raise
 

@@ -32,8 +32,19 @@ class Plan:
     files: Mapping[str, str]  # path in the session's directory → text
 
 
-def plan(platform: Platform, scheduler: Scheduler, name: str | None = None, *, config: str = "", port: int = 0) -> Plan:
-    """Choose the session's name and secrets and write its files."""
+def plan(
+    platform: Platform,
+    scheduler: Scheduler,
+    name: str | None = None,
+    *,
+    config: str = "",
+    port: int = 0,
+    root: str = "~",
+) -> Plan:
+    """Choose the session's name and secrets and write its files.
+
+    `port` is the one JupyterLab must take over there (0 = any), `root` the directory it shows.
+    """
     name = name or f"{_slug(platform.name)}-{random.token_hex(2)}"
     if not _NAME.fullmatch(name):
         raise UsageError(f"'{name}' is not a session name", "use up to 40 lower-case letters, digits and hyphens")
@@ -45,7 +56,7 @@ def plan(platform: Platform, scheduler: Scheduler, name: str | None = None, *, c
     directory = scripts.session_directory(platform, name)
     files = {
         "session.json": json.dumps({"schema_version": 1, **asdict(session)}),
-        "request.json": json.dumps(request(platform, session, port)),
+        "request.json": json.dumps(request(platform, session, port=port, root=root)),
         "token": token,
         "tls.crt": certificate.certificate,
         "tls.key": certificate.key,
@@ -57,7 +68,7 @@ def plan(platform: Platform, scheduler: Scheduler, name: str | None = None, *, c
     return Plan(session, Secrets(token, certificate.certificate), files)
 
 
-def request(platform: Platform, session: Session, port: int) -> dict[str, Any]:
+def request(platform: Platform, session: Session, *, port: int, root: str) -> dict[str, Any]:
     """What the node program is asked to do; see launcher/node."""
     resources, workers = platform.resources, platform.workers
     return {
@@ -66,7 +77,7 @@ def request(platform: Platform, session: Session, port: int) -> dict[str, Any]:
         "springline": version("springline"),
         "access": "loopback" if platform.scheduler == "local" else "node-tls",
         "port": port,
-        "root_dir": "~",
+        "root_dir": root,
         "scheduler": platform.scheduler,
         "walltime_seconds": resources.walltime,
         "python": platform.python,

@@ -16,6 +16,7 @@ from launcher.errors import (
     SpringlineError,
     StartTimeout,
     StillPending,
+    SubmissionRefused,
     UsageError,
 )
 from launcher.model import Gone, JobState, Known, NodeState, Session, SessionPhase, SessionStatus, Unknown
@@ -77,6 +78,8 @@ def wait_until_ready(
             return current.node
         if current.phase in OVER:
             raise end_error(cluster, current)
+        if isinstance(current.job, Known) and cluster.scheduler.never_starts(current.job.reason):
+            raise _withdrawn(cluster, current)
         if current.phase is SessionPhase.STARTING and running_since is None:
             running_since = clock()
         if running_since is not None and clock() - running_since >= START_SECONDS:
@@ -108,6 +111,16 @@ def stop(
                 f"job {session.job_id} was told to end but is still listed", "look again with `springline status`"
             )
     return current
+
+
+def _withdrawn(cluster: Cluster, current: SessionStatus) -> SubmissionRefused:
+    """Cancel a job that can never start: left alone it would wait for ever."""
+    cluster.cancel(current.session.job_id, current.session.worker_name)
+    return SubmissionRefused(
+        f"{cluster.platform.name}: job {current.session.job_id} could never start and was withdrawn: "
+        + pending_words(cluster, current),
+        "ask for less: --walltime, --cores, --memory; or take another --partition",
+    )
 
 
 def _start_timeout(session: Session) -> StartTimeout:

@@ -28,11 +28,11 @@ def cluster_of(session: Session, ask: Asker) -> Cluster:
     return cluster(platforms.load(config).get(session.platform), ask)
 
 
-def local_url(session: Session) -> str | None:
+def local_url(session: Session, page: str = "lab") -> str | None:
     """The session's address on this computer, if something listens there."""
     if session.port is None or not is_listening(session.port):
         return None
-    return f"http://{LOOPBACK}:{session.port}/lab"
+    return f"http://{LOOPBACK}:{session.port}/{page}"
 
 
 def run_jobs(arguments: list[str], environment: dict[str, str]) -> int:

@@ -7,6 +7,7 @@ import os
 import re
 import shlex
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from importlib import import_module
@@ -63,11 +64,12 @@ def slurm_options(request: Request, directory: Path, address: str) -> dict[str, 
 
 
 def python_command(request: Request, directory: Path) -> str:
-    """Return how a worker's job calls Python."""
-    python = shlex.quote(request.python or "python3")
+    """Return how a worker's job calls Python: this very one, or the one in the image."""
     if request.image is None:
-        return python
-    return f"apptainer exec --bind {shlex.quote(str(directory))} {shlex.quote(request.image)} {python}"
+        return shlex.quote(sys.executable)
+    image = os.path.expanduser(os.path.expandvars(request.image))  # noqa: PTH111
+    words = ("apptainer", "exec", "--bind", str(directory), image, request.python or "python3")
+    return shlex.join(words)
 
 
 def directives(workers: Workers, directory: Path) -> list[str]:
@@ -92,7 +94,7 @@ def local_options(request: Request) -> dict[str, Any]:
         "name": f"springline-{request.session}",
         "n_workers": 0,
         "threads_per_worker": request.workers.cores,
-        "memory_limit": request.workers.memory,
+        "memory_limit": request.workers.memory or "auto",
         "processes": True,
         "protocol": "tls://",
         "host": addresses.LOOPBACK,

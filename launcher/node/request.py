@@ -22,7 +22,7 @@ class Workers:
 
     count: int = 0
     cores: int = 1  # per job
-    memory: str = "4GiB"  # per job
+    memory: str | None = None  # per job
     processes: int = 1  # Dask workers per job
     walltime: str | None = None  # as SLURM writes it
     walltime_seconds: int | None = None
@@ -49,7 +49,7 @@ class Request:
     root_dir: str = "~"
     scheduler: str = "local"  # local | slurm
     walltime_seconds: int | None = None
-    python: str | None = None  # of the workers; None: this one
+    python: str | None = None  # in the image; without one the workers use the Python that runs this
     prologue: tuple[str, ...] = ()
     image: str | None = None
     umask: str | None = None  # octal, for what the user's notebooks write; None: as it is

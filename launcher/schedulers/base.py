@@ -74,3 +74,6 @@ class Scheduler(Protocol):
 
     def explain_pending(self, reason: str) -> str:
         """The scheduler's reason for waiting, in words."""
+
+    def never_starts(self, reason: str) -> bool:
+        """True for a reason that no waiting can change: the request itself must be changed."""

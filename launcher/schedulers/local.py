@@ -93,6 +93,10 @@ class LocalScheduler:
         """A local job never waits."""
         return "starting"
 
+    def never_starts(self, reason: str) -> bool:
+        """It starts at once."""
+        return False
+
 
 def _parts(job_id: str) -> tuple[int, str]:
     pid, _, start = job_id.partition("-")

@@ -68,12 +68,13 @@ _PENDING = {
     "Priority": "other jobs are ahead in the queue",
     "Resources": "next in line; waiting for a node to come free",
     "None": "just submitted",
+    "PartitionConfig": "just submitted",
     "BeginTime": "waiting for its begin time",
     "Dependency": "waiting for another job",
-    "DependencyNeverSatisfied": "it waits for a job that failed and will never start: stop it",
+    "DependencyNeverSatisfied": "it waits for a job that failed",
     "PartitionDown": "the partition is down: ask the cluster's support, or stop it and take another --partition",
     "PartitionInactive": "the partition takes no new jobs now: stop it and take another --partition",
-    "PartitionTimeLimit": "it asks for more time than the partition gives: stop it and ask for less --walltime",
+    "PartitionTimeLimit": "it asks for more time than the partition gives; `sinfo -o '%P %l'` lists the limits",
     "PartitionNodeLimit": "it asks for more nodes than the partition gives",
     "JobHeldUser": "the job is held by you: `scontrol release` it on the cluster",
     "JobHeldAdmin": "an administrator holds the job: ask the cluster's support",
@@ -85,9 +86,12 @@ _PENDING = {
     "Licenses": "waiting for a licence",
     "Reservation": "waiting for its reservation to begin",
     "ReqNodeNotAvail": "a node it needs is down or reserved, often for maintenance",
-    "BadConstraints": "no node can ever satisfy the request: stop it and ask for less",
+    "BadConstraints": "no node can ever satisfy the request",
     "launch failed requeued held": "the job failed to start and is held: look at the logs, then stop it",
 }
+
+# What no waiting can change, unless an administrator changes the partition.
+_HOPELESS = ("PartitionTimeLimit", "PartitionNodeLimit", "BadConstraints", "DependencyNeverSatisfied")
 
 # squeue, then (only where squeue no longer lists the job) accounting, then the controller's own record. A job id is
 # given twice because squeue fails on a single unknown id, and `-t all` because it hides finished jobs.
@@ -180,8 +184,15 @@ class SlurmScheduler:
 
     def explain_pending(self, reason: str) -> str:
         """SLURM's reason in words; an unknown one as SLURM wrote it."""
-        word = reason.split(",")[0].strip("()")
-        return _PENDING.get(word, f"SLURM says: {reason}" if reason else "waiting")
+        return _PENDING.get(_word(reason), f"SLURM says: {reason}" if reason else "waiting")
+
+    def never_starts(self, reason: str) -> bool:
+        """The job asks for what its partition does not give."""
+        return _word(reason) in _HOPELESS
+
+
+def _word(reason: str) -> str:
+    return reason.split(",")[0].strip("()")
 
 
 def _directive_value(value: str) -> str:
