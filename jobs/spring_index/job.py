@@ -83,6 +83,8 @@ def run(request: Request) -> Report:
             _compute(planned, todo)
     except KeyboardInterrupt:
         stopped = True
+    if todo:
+        output.consolidate(request.output)
     seconds = time.perf_counter() - began
     plot = None if stopped else _plot(planned)
     report = _report(planned, seconds, plot)
@@ -133,7 +135,8 @@ def _look_at_output(planned: Run) -> None:
             )
         year.state = "skipped"
         year.cells, year.valid, year.gaps = (int(found.get(f"springline_{k}", 0)) for k in COUNTS)
-    output.start_store(where, _provenance(planned) | {"springline_signature": sign})
+    if any(year.state == "waiting" for year in planned.years.values()):
+        output.start_store(where, _provenance(planned) | {"springline_signature": sign})
 
 
 def _compute(planned: Run, todo: list[Year]) -> None:

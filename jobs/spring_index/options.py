@@ -60,11 +60,11 @@ def settings(options: Mapping[str, Any]) -> Settings:
         raise UsageError(f"--coarsen {coarsen} must be 1 or more.")
     plants = _plants(options.get("plants"), variant)
     chunks = _chunks(options.get("chunks"))
-    years, bbox = _years(options.get("years")), _bbox(options.get("bbox"))
+    years, bbox = years_of(options.get("years")), _bbox(options.get("bbox"))
     return Settings(years, plants, bbox, coarsen, Window(first, last), variant, chunks, bool(options.get("plot")))
 
 
-def _years(text: str | None) -> frozenset[int] | None:
+def years_of(text: str | None) -> frozenset[int] | None:
     """1980:1982,1990 → the set of years."""
     if not text:
         return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import tempfile
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -71,6 +72,15 @@ def start_store(output: str, attrs: Mapping[str, Any]) -> None:
     storage.write_json(f"{output}/{MARKER}", document)
 
 
+def consolidate(output: str) -> None:
+    """Gather the metadata of all complete years at the root, where xarray looks for it first."""
+    import zarr
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that version 3 of Zarr does not specify it yet; readers may ignore it
+        zarr.consolidate_metadata(output, zarr_format=3)
+
+
 def year_done(output: str, year: int) -> dict[str, Any] | None:
     """Attributes of a year that is complete, else None."""
     document = storage.read_json(f"{output}/{year}/{MARKER}")
@@ -83,7 +93,7 @@ def start_year(plan: Plan, year: int, chunks: tuple[int, ...], attrs: Mapping[st
     storage.remove(target)
     with tempfile.TemporaryDirectory() as scratch:
         _template(plan, chunks, attrs).to_zarr(
-            scratch, mode="w", compute=False, zarr_format=3, consolidated=True, encoding=_encoding(plan, chunks)
+            scratch, mode="w", compute=False, zarr_format=3, consolidated=False, encoding=_encoding(plan, chunks)
         )
         files = {p.relative_to(scratch).as_posix(): p.read_bytes() for p in Path(scratch).rglob("*") if p.is_file()}
     marker = files.pop(MARKER)

@@ -1,0 +1,174 @@
+"""SYNTHETIC daily temperatures in the layout of Daymet v4: made up, for demonstrations and tests only.
+
+`python -m jobs.spring_index.sample DIR --years 2000:2001 --size 150` writes tmin, tmax and dayl of each year:
+a coast, a mountain range, a gradient from south to north, passing weather, and years that differ.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+import numpy.typing as npt
+
+from jobs.spring_index.daylength import daymet
+
+Array = npt.NDArray[Any]
+DAYS = 365
+FILL = np.float32(-9999.0)
+CENTRE = (1_450_000.0, -350_000.0)
+"""Middle of the sample on Daymet's map [m]: the east of North America, mountains and sea."""
+PROJECTION = {
+    "grid_mapping_name": "lambert_conformal_conic",
+    "longitude_of_central_meridian": -100.0,
+    "latitude_of_projection_origin": 42.5,
+    "false_easting": 0.0,
+    "false_northing": 0.0,
+    "standard_parallel": np.array([25.0, 60.0]),
+    "semi_major_axis": 6378137.0,
+    "inverse_flattening": 298.257223563,
+}
+NAMES = {
+    "tmin": ("daily minimum temperature", "degrees C", "area: mean time: minimum"),
+    "tmax": ("daily maximum temperature", "degrees C", "area: mean time: maximum"),
+    "dayl": ("daylength", "s", "area: mean"),
+}
+
+
+@dataclass(frozen=True)
+class Land:
+    """The place of the sample: (y, x) fields."""
+
+    x: Array
+    y: Array
+    lat: Array
+    lon: Array
+    height: Array
+    """[km], NaN at sea"""
+    waves: Array
+    """(mode, y, x): shapes in which weather passes over"""
+
+
+def land(size: int, step: float) -> Land:
+    """A square of `size` cells of `step` metres."""
+    from pyproj import CRS, Transformer
+
+    half = (size - 1) / 2 * step
+    x, y = CENTRE[0] + np.linspace(-half, half, size), CENTRE[1] - np.linspace(-half, half, size)
+    back = Transformer.from_crs(CRS.from_cf(PROJECTION), "EPSG:4326", always_xy=True)
+    lon, lat = back.transform(*np.meshgrid(x, y))
+    u, v = np.meshgrid(np.linspace(-1, 1, size), np.linspace(1, -1, size))
+    rough = _rough(size, seed=4)
+    ridge = np.exp(-(((u - 0.55 * v + 0.12 + 0.10 * np.sin(3 * v)) / 0.20) ** 2))
+    height = 0.15 + 1.15 * ridge * (0.75 + 0.5 * rough) + 0.12 * rough
+    coast = u - 0.45 * v - 0.50 - 0.10 * np.sin(5.0 * v) - 0.09 * rough
+    height = np.where(coast > 0, np.nan, np.maximum(height * np.clip(-coast * 6, 0.03, 1), 0))
+    waves = np.stack([np.cos(a * u + b * v + c) for a, b, c in ((2, 1, 0), (1, -2, 1), (3, 1, 2), (0.5, 0.5, 0))])
+    return Land(x, y, lat, lon, height, waves)
+
+
+def _rough(size: int, seed: int) -> Array:
+    """Smooth noise between about −1 and 1, finer and finer."""
+    rng = np.random.default_rng(seed)
+    u, v = np.meshgrid(np.linspace(0, 1, size), np.linspace(0, 1, size))
+    total = np.zeros((size, size))
+    for _ in range(60):
+        scale = rng.uniform(2, 60)
+        angle, phase = rng.uniform(0, 2 * np.pi, 2)
+        total += np.cos(scale * (u * np.cos(angle) + v * np.sin(angle)) + phase) / scale**0.7
+    return np.asarray(total / np.abs(total).max())
+
+
+def days(place: Land, year: int) -> Iterator[tuple[Array, Array, Array]]:
+    """(tmin, tmax [°C], dayl [s]) of each day of a year, float32, NaN at sea."""
+    rng = np.random.default_rng(year)
+    shift, warm, late = rng.normal(0, 1.2), rng.normal(0, 0.5), rng.normal(0, 5)
+    weather = np.zeros(len(place.waves))
+    mean = 13.5 - 0.85 * (place.lat - 38.0) - 6.0 * place.height + warm
+    amplitude = 11.5 + 0.35 * (place.lat - 38.0)
+    for day in range(1, DAYS + 1):
+        season = np.cos(2 * np.pi * (day - 20 - late) / DAYS)
+        weather = 0.72 * weather + rng.normal(0, 1.9, len(weather))
+        passing = np.tensordot(weather, place.waves, 1) * (0.8 + 0.35 * season) + shift * season
+        middle = mean - amplitude * season + passing + rng.normal(0, 0.15, mean.shape)
+        half = 5.6 - 0.9 * season + 0.35 * place.waves[0] + abs(rng.normal(0, 0.8))
+        light = np.where(np.isnan(place.height), np.nan, daymet(place.lat.astype(np.float32), day) * 3600.0)
+        yield tuple(f.astype(np.float32) for f in ((middle - half).round(2), (middle + half).round(2), light))
+
+
+def write_sample(directory: Path, years: list[int], size: int, step: float = 8000.0) -> list[Path]:
+    """Write the files of some years; returns their paths."""
+    directory.mkdir(parents=True, exist_ok=True)
+    place = land(size, step)
+    paths = []
+    for year in years:
+        files = {v: directory / f"daymet_v4_daily_na_{v}_{year}.nc" for v in ("tmin", "tmax", "dayl")}
+        open_files = {v: _layout(path, v, year, place) for v, path in files.items()}
+        for index, fields in enumerate(days(place, year)):
+            for variable, field in zip(("tmin", "tmax", "dayl"), fields, strict=True):
+                open_files[variable].variables[variable][index] = np.where(np.isnan(field), FILL, field)
+        for handle in open_files.values():
+            handle.close()
+        paths += files.values()
+    return paths
+
+
+def _layout(path: Path, variable: str, year: int, place: Land) -> Any:
+    """An open file with everything but the days."""
+    import h5netcdf
+
+    size = len(place.x)
+    handle = h5netcdf.File(path, "w")
+    handle.dimensions = {"time": DAYS, "y": size, "x": size, "nv": 2}
+    long_name, units, methods = NAMES[variable]
+    _put(handle, "x", ("x",), place.x, {"units": "m", "standard_name": "projection_x_coordinate"})
+    _put(handle, "y", ("y",), place.y, {"units": "m", "standard_name": "projection_y_coordinate"})
+    for name, values in (("lat", place.lat), ("lon", place.lon)):
+        full = {"lat": "latitude", "lon": "longitude"}[name]
+        towards = {"lat": "north", "lon": "east"}[name]
+        attrs = {"units": f"degrees_{towards}", "long_name": f"{full} coordinate", "standard_name": full}
+        _put(handle, name, ("y", "x"), values.astype(np.float32), attrs)
+    start = float((np.datetime64(f"{year}-01-01") - np.datetime64("1950-01-01")).astype(int))
+    noon = (start + np.arange(DAYS) + 0.5).astype(np.float32)
+    time = {"units": "days since 1950-01-01", "calendar": "standard", "bounds": "time_bnds", "standard_name": "time"}
+    _put(handle, "time", ("time",), noon, time)
+    _put(handle, "time_bnds", ("time", "nv"), np.stack([noon - 0.5, noon + 0.5], 1), {})
+    _put(handle, "yearday", ("time",), np.arange(1, DAYS + 1, dtype=np.int16), {"long_name": "day of year"})
+    _put(handle, "lambert_conformal_conic", (), np.int16(0), PROJECTION)
+    data = handle.create_variable(
+        variable, ("time", "y", "x"), np.float32, fillvalue=FILL, chunks=(1, size, size),
+        compression="gzip", compression_opts=4, shuffle=True,
+    )  # fmt: skip
+    attrs = {"long_name": long_name, "units": units, "cell_methods": methods, "coordinates": "lat lon"}
+    data.attrs.update(attrs | {"grid_mapping": "lambert_conformal_conic", "missing_value": FILL})
+    handle.attrs.update({
+        "start_year": np.int16(year), "Conventions": "CF-1.6",
+        "source": "SYNTHETIC sample in the layout of Daymet v4, made by springline: not observations",
+    })  # fmt: skip
+    return handle
+
+
+def _put(handle: Any, name: str, dims: tuple[str, ...], values: Any, attrs: dict[str, Any]) -> None:
+    array = np.asarray(values)
+    handle.create_variable(name, dims, array.dtype, data=array).attrs.update(attrs)
+
+
+@click.command()
+@click.argument("directory", type=click.Path(path_type=Path))
+@click.option("--years", default="2000:2001", show_default=True, help="2000, 2000:2001 or 2000,2003.")
+@click.option("--size", default=150, show_default=True, help="Cells along each side.")
+@click.option("--step", default=0.0, help="Cell size in km; default: 1200 km in all.")
+def main(directory: Path, years: str, size: int, step: float) -> None:
+    """Write a SYNTHETIC sample in the layout of Daymet v4 into DIRECTORY."""
+    from jobs.spring_index.options import years_of
+
+    written = write_sample(directory, sorted(years_of(years) or []), size, step * 1000.0 or 1_200_000.0 / size)
+    click.echo(f"{len(written)} synthetic files in {directory} ({sum(p.stat().st_size for p in written):,} bytes)")
+
+
+if __name__ == "__main__":
+    main()
