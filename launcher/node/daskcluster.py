@@ -6,6 +6,7 @@ import logging
 import os
 import re
 import shlex
+import signal
 import subprocess
 import sys
 import time
@@ -147,9 +148,17 @@ def _make(directory: SessionDir, request: Request, address: str) -> Any:  # noqa
     )
     if request.scheduler == "local":
         return distributed.LocalCluster(security=security, **local_options(request))
-    return import_module("dask_jobqueue").SLURMCluster(
-        security=security, **slurm_options(request, directory.path, address)
-    )
+    return _jobqueue().SLURMCluster(security=security, **slurm_options(request, directory.path, address))
+
+
+def _jobqueue() -> Any:  # noqa: ANN401
+    """Import dask-jobqueue, which on import takes SIGINT: only a main thread may, and it is ours."""
+    install = signal.signal
+    signal.signal = lambda *_: None
+    try:
+        return import_module("dask_jobqueue")
+    finally:
+        signal.signal = install
 
 
 class RunningCluster:

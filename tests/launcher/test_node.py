@@ -6,6 +6,7 @@ import ast
 import dataclasses
 import json
 import os
+import shlex
 import stat
 import sys
 from pathlib import Path
@@ -40,7 +41,7 @@ REQUEST = Request(
     access="node-tls",
     scheduler="slurm",
     walltime_seconds=28800,
-    python="/opt/my env/bin/python",
+    python="/opt/env/bin/python",
     prologue=("module load 2023", "source ~/env.sh"),
     workers=WORKERS,
 )
@@ -92,7 +93,7 @@ def test_slurm_options_as_a_whole() -> None:
         "processes": 1,
         "walltime": "01:00:00",
         "local_directory": "$TMPDIR",
-        "python": "'/opt/my env/bin/python'",
+        "python": shlex.quote(sys.executable),
         "protocol": "tls://",
         "shared_temp_directory": str(DIRECTORY.path),
         "death_timeout": 60,
@@ -149,7 +150,9 @@ def test_worker_job_script(tmp_path: Path) -> None:
         "#SBATCH --constraint=rome",
         "module load 2023",
     ]
-    assert command.startswith("'/opt/my env/bin/python' -m distributed.cli.dask_worker tls://10.0.0.3:41111 --name")
+    assert command.startswith(
+        f"{shlex.quote(sys.executable)} -m distributed.cli.dask_worker tls://10.0.0.3:41111 --name"
+    )
     assert "--death-timeout 60 --local-directory $TMPDIR --no-dashboard" in command
     assert "--lifetime 3240s --lifetime-stagger 180s" in command
 
