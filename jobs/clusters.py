@@ -55,7 +55,9 @@ def _embedded(workers: int | None, tasks: int) -> Iterator[Any]:
 
     fit = max(1, min(CPU_COUNT, int(MEMORY_LIMIT // WORKER_BYTES)))
     count = min(workers or fit, max(tasks, 1))
-    settings: dict[str, Any] = {"dashboard_address": None, "silence_logs": "ERROR", "host": "127.0.0.1"}
+    settings: dict[str, Any] = {"dashboard_address": None, "silence_logs": "ERROR"}
+    if count > 1:
+        settings["host"] = "127.0.0.1"
     with (
         LocalCluster(n_workers=count, threads_per_worker=1, processes=count > 1, **settings) as cluster,
         Client(cluster) as client,

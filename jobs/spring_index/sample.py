@@ -64,23 +64,22 @@ def land(size: int, step: float) -> Land:
     u, v = np.meshgrid(np.linspace(-1, 1, size), np.linspace(1, -1, size))
     rough = _rough(size, seed=4)
     ridge = np.exp(-(((u - 0.55 * v + 0.12 + 0.10 * np.sin(3 * v)) / 0.20) ** 2))
-    height = 0.15 + 1.15 * ridge * (0.75 + 0.5 * rough) + 0.12 * rough
-    coast = u - 0.45 * v - 0.50 - 0.10 * np.sin(5.0 * v) - 0.09 * rough
+    height = 0.22 + 1.05 * ridge * (0.8 + 0.9 * rough) + 0.30 * rough
+    coast = u - 0.45 * v - 0.50 - 0.10 * np.sin(5.0 * v) - 0.16 * rough
     height = np.where(coast > 0, np.nan, np.maximum(height * np.clip(-coast * 6, 0.03, 1), 0))
     waves = np.stack([np.cos(a * u + b * v + c) for a, b, c in ((2, 1, 0), (1, -2, 1), (3, 1, 2), (0.5, 0.5, 0))])
     return Land(x, y, lat, lon, height, waves)
 
 
 def _rough(size: int, seed: int) -> Array:
-    """Smooth noise between about −1 and 1, finer and finer."""
+    """Fractal noise between about −1 and 1: hills on hills."""
     rng = np.random.default_rng(seed)
-    u, v = np.meshgrid(np.linspace(0, 1, size), np.linspace(0, 1, size))
-    total = np.zeros((size, size))
-    for _ in range(60):
-        scale = rng.uniform(2, 60)
-        angle, phase = rng.uniform(0, 2 * np.pi, 2)
-        total += np.cos(scale * (u * np.cos(angle) + v * np.sin(angle)) + phase) / scale**0.7
-    return np.asarray(total / np.abs(total).max())
+    grid = 512  # drawn on one fixed grid, so that the country is the same whatever its resolution
+    waves = np.fft.fft2(rng.normal(size=(grid, grid)))
+    k = np.hypot(*np.meshgrid(np.fft.fftfreq(grid), np.fft.fftfreq(grid))) * grid
+    field = np.fft.ifft2(waves * np.where(k > 1.5, np.maximum(k, 1.0) ** -1.75, 0.0)).real
+    at = np.linspace(0, grid - 1, size).round().astype(int)
+    return np.asarray(field[np.ix_(at, at)] / np.abs(field).max())
 
 
 def days(place: Land, year: int) -> Iterator[tuple[Array, Array, Array]]:
