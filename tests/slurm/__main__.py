@@ -115,16 +115,7 @@ def fault(options: argparse.Namespace) -> int:
 
 def heal(options: argparse.Namespace) -> int:
     """Undo all faults, whoever made them."""
-    cluster = running(options)
-    cluster.restore_link()
-    cluster.undrop_link()
-    cluster.restore_host_key()
-    cluster.resume_slurmctld()
-    for host in (cluster.login, *cluster.nodes):
-        cluster.start_munge(host)
-    for node in cluster.nodes:
-        cluster.daemon("slurmd", node).start()
-    cluster.start_slurmctld()
+    running(options).heal(everything=True)
     return 0
 
 

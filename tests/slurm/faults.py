@@ -5,12 +5,15 @@ from __future__ import annotations
 import subprocess
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from tests.slurm import files, network
 from tests.slurm.daemons import Daemon
 from tests.slurm.hosts import Host
 from tests.slurm.processes import wait_until
+
+READY = {"idle", "planned", "mixed", "allocated", "completing"}
 
 
 class Faults(ABC):
@@ -20,7 +23,7 @@ class Faults(ABC):
         self.state = state
         self.node_names = node_names
         self.hosts: dict[str, Host] = {}
-        self._undo: dict[str, Callable[[], None]] = {}
+        self._broken: set[str] = set()
 
     @property
     def laptop(self) -> Host:
@@ -46,77 +49,89 @@ class Faults(ABC):
         """The login node's private host key, as the outside sees it."""
         return self.state / "etc/login/ssh" / files.HOST_KEY
 
-    def heal(self) -> None:
-        """Undo every fault that this object made and that is still there, last first."""
-        for undo in reversed(list(self._undo.values())):
-            undo()
-        self._undo.clear()
+    def heal(self, *, everything: bool = False) -> None:
+        """Undo every fault this object made and that is still there, or any that may be, whoever made it."""
+        for name, undo in self._remedies().items():
+            if everything or name in self._broken:
+                undo()
+
+    def _remedies(self) -> dict[str, Callable[[], None]]:
+        """Faults and their way back, in an order in which each step finds what it needs."""
+        return {
+            "link": self.restore_link,
+            "packets": self.undrop_link,
+            "host key": self.restore_host_key,
+            **{f"munge {host.name}": partial(self.start_munge, host) for host in (self.login, *self.nodes)},
+            "hang": self.resume_slurmctld,
+            "slurmctld": self.start_slurmctld,
+            **{f"slurmd {node.name}": partial(self.start_slurmd, node) for node in self.nodes},
+        }
 
     def stop_slurmctld(self, signal: str = "TERM") -> None:
         """Stop the controller in order; with signal KILL it forgets what it was told in the last seconds."""
-        self._undo["slurmctld"] = self.start_slurmctld
+        self._broken.add("slurmctld")
         self.daemon("slurmctld").stop(signal)
 
     def start_slurmctld(self) -> None:
-        """Start the controller and wait until all nodes are back."""
-        self._undo.pop("slurmctld", None)
+        """Start the controller and wait until it has every node that is up."""
+        self._broken.discard("slurmctld")
         self.daemon("slurmctld").start()
         self.wait_for_nodes()
 
     def hang_slurmctld(self) -> None:
         """Stop the controller's clock: connections are accepted, answers never come."""
-        self._undo["hang"] = self.resume_slurmctld
+        self._broken.add("hang")
         self.daemon("slurmctld").signal("STOP")
 
     def resume_slurmctld(self) -> None:
         """Let a hung controller go on, with all it was sent meanwhile."""
-        self._undo.pop("hang", None)
+        self._broken.discard("hang")
         self.daemon("slurmctld").signal("CONT")
 
     def kill_slurmd(self, node: Host) -> None:
         """Kill a node's slurmd; its jobs' processes stay."""
-        self._undo[f"slurmd {node.name}"] = lambda: self.start_slurmd(node)
+        self._broken.add(f"slurmd {node.name}")
         self.daemon("slurmd", node).stop()
 
     def start_slurmd(self, node: Host) -> None:
         """Start a node's slurmd and wait until the controller takes the node back."""
-        self._undo.pop(f"slurmd {node.name}", None)
+        self._broken.discard(f"slurmd {node.name}")
         self.daemon("slurmd", node).start()
         self.wait_for_nodes()
 
     def stop_munge(self, host: Host) -> None:
         """Kill a host's munged: nothing can be authenticated there."""
-        self._undo[f"munge {host.name}"] = lambda: self.start_munge(host)
+        self._broken.add(f"munge {host.name}")
         self.daemon("munge", host).stop("TERM")
 
     def start_munge(self, host: Host) -> None:
         """Start a host's munged."""
-        self._undo.pop(f"munge {host.name}", None)
+        self._broken.discard(f"munge {host.name}")
         self.daemon("munge", host).start()
 
     def cut_link(self) -> None:
         """Pull the laptop's cable: the laptop knows it has no network."""
-        self._undo["link"] = self.restore_link
+        self._broken.add("link")
         network.cut(self.laptop)
 
     def restore_link(self) -> None:
         """Plug the laptop's cable in again."""
-        self._undo.pop("link", None)
+        self._broken.discard("link")
         network.mend(self.laptop)
 
     def drop_link(self) -> None:
         """Lose every packet between laptop and login: connections hang, nobody is told."""
-        self._undo["packets"] = self.undrop_link
+        self._broken.add("packets")
         network.drop(self.laptop, self.login)
 
     def undrop_link(self) -> None:
         """Let packets through again."""
-        self._undo.pop("packets", None)
+        self._broken.discard("packets")
         network.undrop(self.laptop, self.login)
 
     def change_host_key(self) -> None:
         """Give login another host key, as after a new installation or with somebody in between."""
-        self._undo["key"] = self.restore_host_key
+        self._broken.add("host key")
         ours = self.host_key_file
         for file in (ours, ours.with_suffix(".pub")):
             if not _saved(file).exists():
@@ -126,25 +141,26 @@ class Faults(ABC):
 
     def restore_host_key(self) -> None:
         """Give login its first host key back."""
-        self._undo.pop("key", None)
+        self._broken.discard("host key")
         for file in (self.host_key_file, self.host_key_file.with_suffix(".pub")):
             if _saved(file).exists():
                 _saved(file).replace(file)
         self._reload_sshd()
 
     def wait_for_nodes(self, timeout: float = 40) -> None:
-        """Wait (seconds) until the controller has every node ready for jobs."""
+        """Wait (seconds) until the controller has every node with a slurmd ready for jobs."""
         log = self.daemon("slurmctld").tail
         what = "readiness of all nodes"
         wait_until(self._nodes_are_ready, what=what, timeout=timeout, every=0.1, log=log)
 
     def _nodes_are_ready(self) -> bool:
         try:
-            done = self.login.run("sinfo -h -N -p normal -o %T", check=False, timeout=5)
+            done = self.login.run("sinfo -h -N -p normal -o '%N %T'", check=False, timeout=5)
         except subprocess.TimeoutExpired:
             return False
-        states = done.stdout.split()
-        return len(states) == len(self.nodes) and all(word in ("idle", "mixed", "allocated") for word in states)
+        states = dict(line.split() for line in done.stdout.splitlines())
+        awaited = [node.name for node in self.nodes if self.daemon("slurmd", node).running()]
+        return bool(states) and all(states.get(name) in READY for name in awaited)
 
     def _reload_sshd(self) -> None:
         """Make sshd read its key again (connections stay), and wait until it shows it."""

@@ -88,13 +88,10 @@ def reaches(host: Host, target: str, port: int) -> bool:
 
 
 def end_everything(cluster: Cluster) -> None:
-    """End alice's jobs and every process of an ordinary user (each host has process numbers of its own)."""
+    """End all jobs and every process of an ordinary user."""
     cluster.heal()
-    if cluster.jobs():
-        cluster.cancel_jobs()
-    for host in (cluster.login, *cluster.nodes):
-        for user in cluster.users:
-            host.run(["pkill", "-KILL", "-u", user], check=False)
+    for user in cluster.users:
+        cluster.cancel_jobs(user)
     cluster.laptop.run(["pkill", "-KILL", "-u", cluster.laptop_user], check=False)
 
 

@@ -74,3 +74,15 @@ def test_changed_host_key(cluster: Cluster) -> None:
     assert "IDENTIFICATION HAS CHANGED" in on_laptop(cluster, "true").stderr
     cluster.restore_host_key()
     assert on_laptop(cluster, "true").returncode == 0
+
+
+def test_heal_undoes_everything(cluster: Cluster) -> None:
+    """Whatever is broken at once, `heal` brings the cluster back to work."""
+    cluster.cut_link()
+    cluster.drop_link()
+    cluster.stop_slurmctld("KILL")
+    for node in cluster.nodes:
+        cluster.kill_slurmd(node)
+    cluster.stop_munge(cluster.nodes[0])
+    cluster.heal()
+    assert on_laptop(cluster, "srun -N2 true", timeout=30).returncode == 0
