@@ -201,6 +201,7 @@ def _directive_value(value: str) -> str:
 
 def _last_words(answer: Answer) -> str:
     lines = [line.strip() for line in (answer.errors or answer.text).splitlines() if line.strip()]
+    lines = [line for line in lines if not line.startswith("Try ")]
     errors = [line for line in lines if "error" in line.lower()]
     return (errors or lines or [f"no answer (exit code {answer.exit_code})"])[-1].removeprefix("sbatch: error: ")
 
