@@ -19,6 +19,7 @@ from typing import Any
 from . import addresses, daskconfig, guard
 from .jupyter import missing
 from .request import Request, SessionDir, Workers
+from .upkeep import LONG_ENOUGH, Upkeep
 
 log = logging.getLogger("springline")
 
@@ -169,6 +170,9 @@ class RunningCluster:
         self._request = request
         self._shown = shown
         self._submitted = False
+        self._upkeep = Upkeep(cluster, min(LONG_ENOUGH, (request.workers.walltime_seconds or 3600) / 4))
+        if request.scheduler == "slurm":  # local workers are restarted by their nannies
+            cluster.loop.add_callback(self._upkeep.run)
         # Calls to the scheduler are TLS with the session's certificate on both sides: no further door is needed.
         cluster.scheduler.handlers["springline_scale"] = self.scale
         cluster.scheduler.handlers["springline_adapt"] = self.adapt
@@ -231,6 +235,7 @@ class RunningCluster:
     def close(self, grace: float) -> None:
         """Release the workers within ``grace`` seconds."""
         deadline = time.monotonic() + grace
+        self._upkeep.stopped = True
         self._cancel(grace / 2)
         try:
             self._cluster.close(timeout=max(0.2, deadline - time.monotonic()))

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ast
+import asyncio
 import dataclasses
 import json
 import os
 import shlex
 import stat
 import sys
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from launcher.node import addresses, daskcluster, daskconfig, guard, jupyter, se
 from launcher.node import request as requests
 from launcher.node.request import Request, RequestError, SessionDir, Workers
 from launcher.node.state import StateFile, end_of, first_fields
+from launcher.node.upkeep import MISSING, Upkeep
 
 SOURCES = sorted(Path(package.__file__).parent.glob("*.py"))
 DIRECTORY = SessionDir(Path("/home/u/.springline/sessions/spider-k3x9"))
@@ -295,3 +298,69 @@ def test_missing_module_says_what_to_install_where() -> None:
     assert jupyter.missing("distributed", "dask_jobqueue") == (
         f"distributed dask-jobqueue are not installed for {sys.executable}: {install}"
     )
+
+
+class FakeJob:
+    """A worker job that notes that it was closed."""
+
+    closed = False
+
+    async def close(self) -> None:
+        """Note it."""
+        self.closed = True
+
+
+class FakeCluster:
+    """A cluster of jobs, some of them connected; awaiting it submits what the plan has and the cluster lacks."""
+
+    def __init__(self, **spec: dict[str, Any]) -> None:
+        self.worker_spec = spec
+        self.workers = {name: FakeJob() for name in spec}
+        self.observed: set[str] = set()
+        self.submitted: list[str] = []
+
+    def __await__(self) -> Generator[None, None, None]:
+        self.submitted += [name for name in self.worker_spec if name not in self.workers]
+        self.workers = {name: self.workers.get(name, FakeJob()) for name in self.worker_spec}
+        yield from ()
+
+
+def looks(cluster: FakeCluster, *times: tuple[float, set[str]]) -> None:
+    """Let an upkeep look at a cluster at some times, with these workers connected."""
+    now = [0.0]
+    upkeep = Upkeep(cluster, long_enough=60, clock=lambda: now[0])
+    for now[0], cluster.observed in times:
+        asyncio.run(upkeep.look())
+
+
+def test_worker_at_the_end_of_its_life_gets_a_new_job() -> None:
+    """A job that lived is submitted again once it has been away for a while; one in the queue is left alone."""
+    cluster = FakeCluster(old={}, queued={})
+    old = cluster.workers["old"]
+    looks(cluster, (0, {"old"}), (100, {"old"}), (101 + MISSING, set()))
+    assert cluster.submitted == ["old"]
+    assert old.closed
+
+
+def test_worker_that_is_away_for_a_moment_stays() -> None:
+    """A restart within the time allowed changes nothing; of a job with several workers one is enough."""
+    cluster = FakeCluster(job={"group": ["-0", "-1"]})
+    looks(cluster, (0, {"job-0", "job-1"}), (100, set()), (101, {"job-1"}), (102 + MISSING / 2, set()))
+    assert cluster.submitted == []
+
+
+def test_worker_that_died_young_is_not_started_again() -> None:
+    """Jobs that end at once would only fill the queue."""
+    cluster = FakeCluster(young={})
+    looks(cluster, (0, {"young"}), (5, {"young"}), (6 + MISSING, set()))
+    assert cluster.submitted == []
+    assert cluster.worker_spec == {}
+
+
+def test_worker_that_was_given_back_is_forgotten() -> None:
+    """A job that was scaled away is not brought back."""
+    cluster = FakeCluster(job={})
+    looks(cluster, (0, {"job"}), (100, {"job"}))
+    cluster.worker_spec.clear()
+    looks(cluster, (200 + MISSING, set()))
+    assert cluster.submitted == []
