@@ -82,3 +82,9 @@ def shared_springline(cluster: Cluster) -> Iterator[Springline]:
 def accounting_springline(accounting_cluster: Cluster) -> Iterator[Springline]:
     """The command on the laptop of `accounting_cluster`, for one test."""
     yield from _springline(accounting_cluster)
+
+
+@pytest.fixture(params=["cluster", "accounting_cluster"], ids=["no-accounting", "accounting"])
+def either_springline(request: pytest.FixtureRequest) -> Iterator[Springline]:
+    """The command on the laptop of each cluster in turn, for what must not depend on accounting."""
+    yield from _springline(request.getfixturevalue(request.param))

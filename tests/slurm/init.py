@@ -3,7 +3,7 @@
 Run by `hosts.py` inside fresh namespaces, with nothing but the standard library. Standard input carries
 one JSON line (a `Layout`), standard output answers with one: this process's pid as the outside sees it.
 The end of standard input ends the host, so no host outlives its owner, however that died. The word
-"detach" on standard input makes the host independent of its owner.
+"detach" on standard input makes the host independent of its owner; then it ends with its state directory.
 """
 
 from __future__ import annotations
@@ -114,28 +114,30 @@ def reap(*_: object) -> None:
         pass
 
 
-def wait_for_end() -> None:
-    """Return when the owner closes standard input, or never once it said "detach"."""
-    while True:
-        select.select([0], [], [])
+def wait_for_end(state: int) -> None:
+    """Return when the owner closes standard input (unless it said "detach"), or the state directory is gone."""
+    watched = [0]
+    while os.fstat(state).st_nlink:
+        if not select.select(watched, [], [], 2)[0]:
+            continue
         word = os.read(0, 100)
         if not word:
             return
         if b"detach" in word:
-            break
-    while True:
-        signal.pause()
+            watched = []
 
 
 def main() -> None:
     """Be the host's init."""
     os.umask(0o022)
     outer_pid = int(str(Path("/proc/self").readlink()))  # /proc is still the outside's
-    lay_out(json.loads(sys.stdin.readline()))
+    layout = json.loads(sys.stdin.readline())
+    state = os.open(layout["state"], os.O_RDONLY | os.O_DIRECTORY)
+    lay_out(layout)
     signal.signal(signal.SIGCHLD, reap)
     os.chdir("/")
     print(json.dumps({"pid": outer_pid}), flush=True)
-    wait_for_end()
+    wait_for_end(state)
 
 
 if __name__ == "__main__":

@@ -39,7 +39,7 @@ def reason_to_skip(*, accounting: bool = False) -> str | None:
         return f"the test cluster misses {', '.join(missing)}: run tests/prepare.sh slurm"
     if not VENV_PYTHON.exists():
         return "the test cluster needs the checkout's environment: run make .venv/ready"
-    return _reason_of_python() or _reason_of_namespaces()
+    return _reason_of_namespaces() or _reason_of_python()
 
 
 def _reason_of_python() -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -238,6 +239,15 @@ def test_person_s_instance(tmp_path: Path) -> None:
     finally:
         testbed("down")
     assert not (tmp_path / "state").exists()
+
+
+def test_person_s_instance_ends_with_its_directory(tmp_path: Path) -> None:
+    """An instance whose state directory was removed, by `make clean` say, does not run on unseen."""
+    cluster = Cluster.up(nodes=1, state=tmp_path / "state")
+    cluster.detach()
+    shutil.rmtree(cluster.state)
+    wait_until(lambda: not cluster.alive(), what="end of the hosts", timeout=10)
+    cluster.down()
 
 
 @pytest.mark.parametrize("closed", ["checkout", "parent"])
