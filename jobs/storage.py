@@ -30,6 +30,11 @@ def is_local(url: str) -> bool:
     return "file" in ([protocol] if isinstance(protocol, str) else protocol)
 
 
+def absolute(url: str) -> str:
+    """The same place for a process that runs in another directory."""
+    return filesystem(url)[1] if is_local(url) else url
+
+
 def basename(url: str) -> str:
     """Last part of a URL: what may be said of an input without telling where it lies."""
     return str(url).rstrip("/").rsplit("/", 1)[-1]

@@ -113,7 +113,7 @@ def plan_run(request: Request) -> Run:
     is_single = not collection.grid.is_points or next(iter(collection.years.values()))["tmin"].kind != CSV
     plan = Plan(
         collection.grid, collection.units, chosen.variant, chosen.plants, collection.dayl_source,
-        chosen.coarsen, batch_days(collection, chunks, chosen.coarsen), request.output, is_single,
+        chosen.coarsen, batch_days(collection, chunks, chosen.coarsen), storage.absolute(request.output), is_single,
     )  # fmt: skip
     planned = Run(request, chosen, collection, plan, chunks, {y: Year(y) for y in collection.years})
     _look_at_output(planned)
