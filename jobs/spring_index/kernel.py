@@ -220,6 +220,13 @@ def leaf_lags(day: int, start: int, rule: Any, w: Any, above: float, heat: Any, 
 
 
 @compiled
+def drop_cold(spread: Any, base: Any, gdh: Any) -> None:
+    """Days left out bring no heat, not even where a faulty record has its minimum above its maximum."""
+    for i in range(len(gdh)):
+        gdh[i] = 0.0 if spread[i] + base[i] < 0.0 else gdh[i]
+
+
+@compiled
 def count_positive(dates: Any) -> int:
     """How many dates have been found."""
     found = 0
@@ -275,6 +282,8 @@ def tile_days(
                 )
             else:
                 leaf_lags(today, start, rule, w_leaf, above, heat, dates[LEAF : LEAF + 3], scratch[TODAY])
+        if skip:
+            drop_cold(scratch[RANGE], scratch[ABOVE], gdh)
         found = found if found > 0 else count_positive(dates[LEAF : LEAF + 3])
         for p in range(3 if found > 0 else 0):
             bloom_day(

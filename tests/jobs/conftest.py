@@ -1,0 +1,73 @@
+"""Real data where there are any, a small synthetic grid where there are none, and the command line."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+Runner = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="session")
+def data() -> Path:
+    """The folder of real data of spring-index; tests that need it are skipped without it."""
+    folder = Path(os.environ.get("SPRINGLINE_TEST_DATA", ROOT / "../shared/data")) / "spring-index"
+    if not folder.is_dir():
+        pytest.skip("no real data: set SPRINGLINE_TEST_DATA")
+    return folder.resolve()
+
+
+@pytest.fixture(scope="session")
+def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two synthetic years of 40 × 40 cells with a coast, in Daymet's layout."""
+    from jobs.spring_index.sample import write_sample
+
+    folder = tmp_path_factory.mktemp("daymet")
+    write_sample(folder, [2000, 2001], 40, 30_000.0)
+    return folder
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Runner:
+    """`python -m jobs ARGS` in a process of its own, as a batch script would run it."""
+
+    def call(*arguments: object, timeout: float = 120, **settings: Any) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "jobs", *map(str, arguments)]
+        environment = {k: v for k, v in os.environ.items() if k != "SPRINGLINE_DEBUG"}
+        return subprocess.run(
+            command, capture_output=True, text=True, timeout=timeout, cwd=ROOT, check=False, env=environment, **settings
+        )
+
+    return call
+
+
+@pytest.fixture
+def spring(tmp_path: Path) -> Callable[..., dict[str, Any]]:
+    """Run spring-index in this process, on threads; returns the report's JSON values."""
+    from contextlib import contextmanager
+
+    from jobs.model import Request
+    from jobs.progress import Quiet
+    from jobs.spring_index.job import JOB
+
+    @contextmanager
+    def threads(tasks: int) -> Any:
+        from dask.distributed import Client
+
+        with Client(processes=False, n_workers=1, threads_per_worker=2, dashboard_address=None) as client:
+            yield client
+
+    def call(inputs: object, output: Path, overwrite: bool = False, **options: Any) -> dict[str, Any]:
+        many = inputs if isinstance(inputs, (list, tuple)) else [inputs]
+        request = Request(tuple(map(str, many)), str(output), options, Quiet(), threads, overwrite)
+        return json.loads(json.dumps(dict(JOB.run(request).values)))
+
+    return call
