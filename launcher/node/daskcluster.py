@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -22,6 +23,8 @@ from .request import Request, SessionDir, Workers
 from .upkeep import LONG_ENOUGH, Upkeep
 
 log = logging.getLogger("springline")
+
+Tell = Callable[[str, Any], None]  # reports an event to the session: "panel", or "workers" and what is wrong with them
 
 DEATH_TIMEOUT = 60  # s a worker waits for a scheduler that is gone
 LOOPBACK_ANY_PORT = f"{addresses.LOOPBACK}:0"
@@ -116,9 +119,7 @@ def sentence(error: BaseException) -> str:
     return re.sub(r"\s+", " ", said).strip() or type(error).__name__
 
 
-def start(
-    directory: SessionDir, request: Request, address: str, shown: Callable[[], None] = lambda: None
-) -> RunningCluster:
+def start(directory: SessionDir, request: Request, address: str, tell: Tell) -> RunningCluster:
     """Start the scheduler, without workers yet, and tell every process of the session where it is."""
     needed = ["distributed"] + (["dask_jobqueue"] if request.scheduler == "slurm" else [])
     absent = [name for name in needed if find_spec(name) is None]
@@ -126,7 +127,7 @@ def start(
         raise DaskError(missing(*absent))
     daskconfig.point(os.environ, directory)
     _forget_this_job()
-    running = RunningCluster(_make(directory, request, address), request, shown)
+    running = RunningCluster(_make(directory, request, address), request, tell)
     daskconfig.write(directory, request, running.scheduler)
     return running
 
@@ -165,10 +166,10 @@ def _jobqueue() -> Any:  # noqa: ANN401
 class RunningCluster:
     """A cluster and the operations on it that the Dask panel and ``springline scale`` ask for."""
 
-    def __init__(self, cluster: Any, request: Request, shown: Callable[[], None]) -> None:  # noqa: ANN401
+    def __init__(self, cluster: Any, request: Request, tell: Tell) -> None:  # noqa: ANN401
         self._cluster = cluster
         self._request = request
-        self._shown = shown
+        self._tell = tell
         self._submitted = False
         self._upkeep = Upkeep(cluster, min(LONG_ENOUGH, (request.workers.walltime_seconds or 3600) / 4))
         if request.scheduler == "slurm":  # local workers are restarted by their nannies
@@ -195,18 +196,22 @@ class RunningCluster:
 
     async def shown(self) -> None:
         """Note that the Dask panel shows this cluster now."""
-        self._shown()
+        self._tell("panel", None)
 
     async def scale(self, n: int) -> None:
         """Ask for so many workers, in place of whatever was asked before (in the cluster's loop)."""
         self._stop_adapting()
         self._submitted = self._submitted or n > 0
         self._cluster.scale(self._capped(n))
+        problem = None
         try:
             await self._cluster
         except Exception as error:
             self._forget_failed()
-            raise DaskError(f"No worker was started: {sentence(error)}") from error
+            problem = f"No worker was started: {sentence(error)}"
+            raise DaskError(problem) from error
+        finally:
+            self._tell("workers", problem)
 
     async def adapt(self, minimum: int, maximum: int | None) -> None:
         """Let the number of workers follow the work (in the cluster's loop)."""
@@ -230,7 +235,8 @@ class RunningCluster:
     def scale_first(self) -> None:
         """Start the workers the session begins with (from another thread)."""
         if self._request.workers.count:
-            self._cluster.sync(self.scale, self._request.workers.count)
+            with suppress(DaskError):  # it was told
+                self._cluster.sync(self.scale, self._request.workers.count)
 
     def close(self, grace: float) -> None:
         """Release the workers within ``grace`` seconds."""

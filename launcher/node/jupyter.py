@@ -71,6 +71,8 @@ def start(directory: SessionDir, request: Request, address: str, environ: Mappin
     if find_spec("jupyterlab") is None:
         raise RequestError(missing("jupyterlab"))
     directory.runtime.mkdir(mode=0o700, exist_ok=True)
+    for stale in directory.runtime.glob("jpserver-*"):  # of an earlier run, which may have had the same process id
+        stale.unlink()
     port = request.port or addresses.free_port(address)
     command = [sys.executable, sys.argv[0], "jupyter", str(directory.path), address, str(port)]
     with Path(directory.path / "jupyter.log").open("ab") as log:

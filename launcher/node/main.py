@@ -40,7 +40,8 @@ def run(directory: SessionDir) -> int:
         logging.getLogger("springline").error("%s", error)
         return 1
     session = Session(directory, request, dict(os.environ), socket.gethostname())
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1):
+    hangup = [] if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN else [signal.SIGHUP]  # ignored under nohup
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, *hangup):
         signal.signal(number, lambda number, _frame: session.events.put(("signal", number)))
     return session.run()
 

@@ -47,6 +47,7 @@ class Session:
         self._served = False
         self._jupyter: jupyter.Jupyter | None = None
         self._dask: daskcluster.RunningCluster | None = None
+        self._dask_error: str | None = None
 
     def run(self) -> int:
         """Run until the end and return the exit code."""
@@ -71,6 +72,9 @@ class Session:
         self._report("dask", self._start_dask)
         self._state.update(versions=versions())
 
+    def _tell(self, name: str, value: Any) -> None:  # noqa: ANN401
+        self.events.put((name, value))
+
     def _report(self, name: str, work: Callable[[], Any]) -> None:
         """Do something in a thread of its own and report its result as an event."""
         threading.Thread(target=lambda: self.events.put((name, work())), name=name, daemon=True).start()
@@ -78,9 +82,7 @@ class Session:
     def _start_dask(self) -> str | None:
         """Start the cluster; return what went wrong in one sentence."""
         try:
-            self._dask = daskcluster.start(
-                self._directory, self._request, self._address, lambda: self.events.put(("panel", None))
-            )
+            self._dask = daskcluster.start(self._directory, self._request, self._address, self._tell)
         except daskcluster.DaskError as error:
             return str(error)
         except Exception as error:
@@ -113,8 +115,8 @@ class Session:
             self._dask_started(value)
         elif name == "panel":
             self._waiting.discard("panel")
-        elif name == "workers" and value is not None:
-            self._state.update(dask_error=value)
+        elif name == "workers":
+            self._state.update(dask_error=value or self._dask_error)
         return None
 
     def _jupyter_ready(self, port: int) -> None:
@@ -128,20 +130,13 @@ class Session:
 
     def _dask_started(self, error: str | None) -> None:
         self._waiting -= {"dask", "panel"} if error else {"dask"}
+        self._dask_error = error
         dask = self._dask and {"scheduler": self._dask.scheduler, "dashboard": self._dask.dashboard}
         self._state.update(dask=dask, dask_error=error)
         if error:
             log.error("%s", error)
         if self._dask is not None:
-            self._report("workers", self._first_workers)
-
-    def _first_workers(self) -> str | None:
-        assert self._dask is not None
-        try:
-            self._dask.scale_first()
-        except Exception as error:  # noqa: BLE001 (told to the user; Jupyter is useful without)
-            return daskcluster.sentence(error)
-        return None
+            self._report("first workers", self._dask.scale_first)
 
     def _signal(self, number: int) -> Ending | None:
         log.info("%s", signal.Signals(number).name)

@@ -115,23 +115,27 @@ class Running:
         with closing(connection), connection.getresponse() as answer:
             return Answer(answer.status, answer.read(), dict(answer.getheaders()))
 
-    def run_code(self, code: str) -> str:
-        """Run code in a new kernel and return what it printed."""
+    def websocket(self, path: str, token: str | None = TOKEN) -> Any:  # noqa: ANN401
+        """Open a WebSocket as a browser does behind a tunnel on another port."""
+        login = [] if token is None else [f"Authorization: token {token}"]
+        url = f"ws://127.0.0.1:{self.state()['jupyter']['port']}{path}"
+        return create_connection(url, timeout=30, header=login, host="127.0.0.1:5050", origin="http://127.0.0.1:5050")
+
+    def begin_code(self, code: str) -> tuple[Any, str]:
+        """Send code to a new kernel; return the connection and the message's id."""
         kernel = self.ask("POST", "/api/kernels", {"name": "python3"}).json()["id"]
-        port = self.state()["jupyter"]["port"]
-        url = f"ws://127.0.0.1:{port}/api/kernels/{kernel}/channels"
-        # What a browser behind a tunnel on port 5050 sends.
-        tunnel = {"host": "127.0.0.1:5050", "origin": "http://127.0.0.1:5050"}
-        socket = create_connection(url, timeout=30, header=[f"Authorization: token {TOKEN}"], **tunnel)
-        content = {"code": code, "silent": False}
+        socket = self.websocket(f"/api/kernels/{kernel}/channels")
         header = {"msg_id": uuid.uuid4().hex, "msg_type": "execute_request", "session": "t", "version": "5.3"}
+        content = {"code": code, "silent": False}
         message = {"header": header, "parent_header": {}, "metadata": {}, "content": content, "channel": "shell"}
         socket.send(json.dumps(message))
-        try:
-            return "".join(_printed(socket, header["msg_id"]))
-        finally:
-            socket.close()
-            self.ask("DELETE", f"/api/kernels/{kernel}")
+        return socket, header["msg_id"]
+
+    def run_code(self, code: str) -> str:
+        """Run code in a new kernel and return what it printed."""
+        socket, message = self.begin_code(code)
+        with closing(socket):
+            return "".join(_printed(socket, message))
 
     def processes(self) -> list[int]:
         """Return every process whose command line or environment names the session's directory."""

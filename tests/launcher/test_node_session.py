@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from websocket import WebSocketBadStatusException
 
 from tests.launcher import node_session
 from tests.launcher.node_session import TOKEN, Running
@@ -138,6 +139,8 @@ def test_dashboard_answers_through_jupyter(ready: Running) -> None:
     plots = ready.ask("GET", link.replace("status", "individual-plots.json")).json()
     assert plots["Individual Task Stream"] == "/individual-task-stream"
     assert ready.ask("GET", link, token=None).status in (302, 403)
+    with pytest.raises(WebSocketBadStatusException, match="403"):
+        ready.websocket(f"{link}/ws", token=None)
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="needs another user")
@@ -212,8 +215,10 @@ def test_sigterm_ends_everything_within_seconds(tmp_path: Path) -> None:
     """SIGTERM writes the end, stops Jupyter, a busy kernel and the workers, and leaves no process."""
     with node_session.session(tmp_path / "s") as running:
         running.until(lambda state: state.get("phase") == "ready")
-        kernel = running.ask("POST", "/api/kernels", {"name": "python3"}).json()["id"]
-        assert kernel
+        kernel, _ = running.begin_code(
+            "import signal, time; signal.signal(signal.SIGINT, signal.SIG_IGN); time.sleep(99)"
+        )
+        time.sleep(1)  # until it does
         began = time.monotonic()
         running.process.terminate()
         assert running.process.wait(5) == 143
@@ -221,6 +226,7 @@ def test_sigterm_ends_everything_within_seconds(tmp_path: Path) -> None:
         state = running.state()
         assert (state["phase"], state["reason"], state["exit_code"]) == ("ending", "terminated", 143)
         assert running.processes() == []
+        kernel.close()
 
 
 def test_signal_near_the_end_is_the_time_limit(tmp_path: Path) -> None:
