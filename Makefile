@@ -11,8 +11,19 @@ $(VENV)/ready: pyproject.toml
 	tests/prepare.sh venv "$(PYTHON)" "$(VENV)"
 	touch $@
 
+# What a user would type, one after the other.
 demo: $(VENV)/ready
-	$(BIN)/python -m tests.demo
+	@mkdir -p demo && cp docs/notebooks/demo.ipynb demo/map.ipynb
+	@$(BIN)/springline stop demo >/dev/null 2>&1 || true
+	$(BIN)/python -m jobs.spring_index.sample demo/daymet --years 2000:2001 --size 120
+	$(BIN)/springline up local --name demo --root demo --detach
+	$(BIN)/springline run --session demo spring-index --input demo/daymet --output demo/spring.zarr --plot --overwrite
+	DASK_CONFIG=~/.springline/sessions/demo/dask $(BIN)/jupyter nbconvert --to notebook --execute --inplace \
+		--log-level WARN demo/map.ipynb 2> >(grep -v 'Kernel is running over TCP' >&2)
+	@echo
+	@echo "map         demo/spring.zarr.png"
+	@echo "JupyterLab  $$($(BIN)/springline url demo --page lab/tree/map.ipynb --show-token)"
+	@echo "stop it     $(BIN)/springline stop demo"
 
 test: $(VENV)/ready lint
 	tests/prepare.sh slurm

@@ -102,6 +102,7 @@ def test_a_busy_local_port_is_said_before_anything_is_submitted(springline: Spri
     assert not live(springline)
     holder.kill()
     holder.wait()
+    holder.stdout.close()
 
 
 @contextmanager
