@@ -71,8 +71,19 @@ class Cluster:
         try:
             answer = self.transport.run(self._submit_script(name, files))
         except ConnectError as error:
-            return self._adopt(job_name, error.message), self._absolute(directory)
+            return self._adopt(job_name, directory.text, error.message), self._absolute(directory)
         return self._read_submission(answer, job_name)
+
+    def find(self, name: str, job_name: str) -> tuple[str | None, str]:
+        """The id of the job of that unique name, if the scheduler has it, and the session's directory."""
+        directory = self._absolute(scripts.session_directory(self.platform, name))
+        try:
+            return self._found(job_name, directory), directory
+        except ValueError as error:
+            raise SubmissionUnknown(
+                f"{self.platform.name}: nobody could say whether job '{job_name}' exists: {error}",
+                f"look on the cluster: squeue --me --name {job_name}",
+            ) from error
 
     def look(self, job_id: str, directory: str) -> Look:
         """Ask the scheduler and read the state file, now."""
@@ -153,14 +164,18 @@ class Cluster:
                 self.transport.run(f"rm -r {RemotePath(steps['@created']).quoted()}")
                 raise SubmissionRefused(f"{self.platform.name}: the scheduler refused the job: {reason}", hint)
             case Doubt(reason):
-                return self._adopt(job_name, reason), steps["@created"]
+                return self._adopt(job_name, steps["@created"], reason), steps["@created"]
 
-    def _adopt(self, job_name: str, doubt: str) -> str:
+    def _found(self, job_name: str, directory: str) -> str | None:
+        """Ask for the job of a name. Raises ValueError when the scheduler does not know."""
+        return self.scheduler.parse_find(self.transport.run(self.scheduler.find_command(job_name, directory)))
+
+    def _adopt(self, job_name: str, directory: str, doubt: str) -> str:
         """After a doubtful submission look the unique name up; never submit again."""
         for pause in (1, 2, 4, 8, 15, 30, 60):
             self._sleep(pause)
             try:
-                found = self.scheduler.parse_find(self.transport.run(self.scheduler.find_command(job_name)))
+                found = self._found(job_name, directory)
             except (ConnectError, ValueError) as error:
                 doubt = str(error) or doubt
                 continue

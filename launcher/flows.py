@@ -41,7 +41,7 @@ def up(cluster: Cluster, plan: Plan, wishes: Wishes, console: Console, store: St
         with console.stage(f"connect {cluster.transport.label}"):
             cluster.transport.open()
         with console.stage("submit"):
-            session = sessions.start(cluster, plan, store)
+            session = _submitted(cluster, plan, store)
         console.say(f"session {session.name}, job {session.job_id}")
         _stay(cluster, session, plan.secrets, tunnel, wishes, console, store)
 
@@ -53,6 +53,20 @@ def attach(cluster: Cluster, session: Session, wishes: Wishes, console: Console,
             cluster.transport.open()
             secrets = Secrets.of(cluster, session)
         _stay(cluster, session, secrets, tunnel, wishes, console, store)
+
+
+def _submitted(cluster: Cluster, plan: Plan, store: Store) -> Session:
+    """Submit; after a Ctrl-C in the middle look whether the job exists before anything is forgotten."""
+    try:
+        return sessions.start(cluster, plan, store)
+    except KeyboardInterrupt:
+        session = sessions.find(cluster, plan.session, store)
+        if session is None:
+            raise Interrupted("interrupted; nothing was submitted") from None
+        raise Interrupted(
+            f"interrupted, but job {session.job_id} was submitted and goes on as session {session.name}",
+            f"come back: springline attach {session.name}; end it: springline stop {session.name}",
+        ) from None
 
 
 @contextmanager
@@ -84,12 +98,16 @@ def _stay(
     with console.stage("queue and JupyterLab start"), _remembered_end(cluster, session, store):
         node = patiently(lambda: sessions.wait_until_ready(cluster, session, notice, wait=wishes.wait))
     opened = access.open_access(cluster, node, secrets, tunnel)
-    try:
+    session = replace(session, port=opened.port)
+
+    def arrive() -> None:
         with console.stage("tunnel" if opened.tunnel else "check"):
             opened.verify()
-        session = replace(session, port=opened.port)
         store.save(session)
         _announce(session, cluster, opened, wishes, console)
+
+    try:
+        patiently(arrive)
         if wishes.detach:
             return
         with _remembered_end(cluster, session, store):
@@ -151,9 +169,9 @@ def _remembered_end(cluster: Cluster, session: Session, store: Store) -> Iterato
 
 
 def _say_end(cluster: Cluster, current: SessionStatus, store: Store, console: Console) -> None:
-    if current.phase is SessionPhase.FAILED:
-        raise sessions.end_error(cluster, current)
     sessions.remember_end(store, current)
+    if current.phase is SessionPhase.FAILED or sessions.was_cancelled(current):
+        raise sessions.end_error(cluster, current)
     console.say(f"session {current.session.name} is {sentence(current)}")
 
 

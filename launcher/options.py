@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from launcher.errors import SpringlineError
+from launcher.errors import Interrupted, SpringlineError
 
 if TYPE_CHECKING:
     from launcher.flows import Wishes
@@ -27,7 +27,12 @@ class Springline(click.Group):
         """Run a command; whatever it raises ends as a message and an exit code."""
         arguments = list(options.get("args") or (args[0] if args else None) or sys.argv[1:])
         try:
-            return super().main(*args, **options)
+            code = super().main(*args, **{**options, "standalone_mode": False})
+        except click.Abort:
+            sys.exit(Interrupted.exit_code)
+        except click.ClickException as error:
+            error.show()
+            sys.exit(error.exit_code)
         except SpringlineError as error:
             from launcher.console import report_error
 
@@ -35,6 +40,7 @@ class Springline(click.Group):
             sys.exit(error.exit_code)
         except Exception:  # noqa: BLE001 - a bug of ours: the user gets a file to send, not a traceback
             sys.exit(_report_bug(arguments))
+        sys.exit(code if isinstance(code, int) else 0)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """In the order in which they are met, not the alphabet's."""

@@ -45,6 +45,17 @@ def start(cluster: Cluster, plan: Plan, store: Store) -> Session:
     return session
 
 
+def find(cluster: Cluster, session: Session, store: Store) -> Session | None:
+    """Look a submission up whose answer did not arrive; None, and forgotten, if the scheduler does not have it."""
+    job_id, directory = cluster.find(session.name, session.job_name)
+    if job_id is None:
+        store.forget(session.name)
+        return None
+    session = replace(session, job_id=job_id, directory=directory)
+    store.save(session)
+    return session
+
+
 def status(cluster: Cluster, session: Session) -> SessionStatus:
     """One look, with the reason in place of an answer where the cluster cannot be asked."""
     try:
@@ -136,6 +147,12 @@ def _still_pending(cluster: Cluster, current: SessionStatus, wait: float) -> Sti
         f"session {name} still waits after {format_duration(wait)}: {pending_words(cluster, current)}",
         f"it stays in the queue: `springline attach {name}` waits on, `springline stop {name}` gives it up",
     )
+
+
+def was_cancelled(current: SessionStatus) -> bool:
+    """True if somebody ended the job from outside, not JupyterLab's own File → Shut Down."""
+    shut_down = current.node is not None and current.node.reason == "shut_down"
+    return isinstance(current.job, Gone) and current.job.state is JobState.CANCELLED and not shut_down
 
 
 def remember_end(store: Store, current: SessionStatus) -> None:

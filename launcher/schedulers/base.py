@@ -63,8 +63,8 @@ class Scheduler(Protocol):
     def parse_status(self, answer: Answer, job_id: str) -> JobStatus:
         """What is known of the job."""
 
-    def find_command(self, job_name: str) -> str:
-        """Look a job up by its unique name."""
+    def find_command(self, job_name: str, directory: str) -> str:
+        """Look a job up by its unique name, or by what its submission left in its directory."""
 
     def parse_find(self, answer: Answer) -> str | None:
         """The id found, or None for a clean empty answer. Raises ValueError when nobody could say."""

@@ -166,7 +166,7 @@ class SlurmScheduler:
         said = "; ".join(f"{name}: {lines[-1]}" for name, (code, lines) in sections.items() if code and lines)
         return Unknown(said or _last_words(answer) or f"SLURM does not list job {job_id} any more")
 
-    def find_command(self, job_name: str) -> str:
+    def find_command(self, job_name: str, directory: str) -> str:
         """Look for our job of that name, in whatever state."""
         return _FIND.format(name=quote(job_name))
 
