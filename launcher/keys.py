@@ -1,0 +1,106 @@
+"""The keys of a platform's section: where each value goes and how its text is read. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from launcher.units import parse_memory, parse_walltime
+
+TRANSPORTS = ("fabric", "local")
+SCHEDULERS = ("slurm", "local")
+
+
+@dataclass(frozen=True)
+class Key:
+    """One key of a section: where its value goes and how its text is read."""
+
+    target: str  # a field of Platform, or "resources.FIELD", "workers.FIELD"
+    read: Callable[[str], Any]
+    help: str
+
+
+def _whole(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise ValueError(f"'{text}' is not a whole number above zero")
+    return int(text)
+
+
+def _count(text: str) -> int:
+    return 0 if text == "0" else _whole(text)
+
+
+def _port(text: str) -> int:
+    number = _whole(text)
+    if number > 65535:
+        raise ValueError(f"'{text}' is not a port (1 to 65535)")
+    return number
+
+
+def _one_of(*choices: str) -> Callable[[str], str]:
+    def read(text: str) -> str:
+        if text not in choices:
+            raise ValueError(f"'{text}' is not one of: {', '.join(choices)}")
+        return text
+
+    return read
+
+
+def _plain(text: str) -> str:
+    """Text that may stand on a directive line of a batch script."""
+    if not text or "\n" in text or text != text.strip() or "\0" in text:
+        raise ValueError("the value must be one line of text")
+    return text
+
+
+def _word(text: str) -> str:
+    if not re.fullmatch(r"[\w.,+@%:/=-]+", text) or text.startswith("-"):
+        raise ValueError(f"'{text}' must be one word of letters, digits and . , + @ % : / = -")
+    return text
+
+
+def _lines(text: str) -> tuple[str, ...]:
+    return tuple(line.strip() for line in text.splitlines() if line.strip())
+
+
+def _directives(text: str) -> tuple[str, ...]:
+    lines = _lines(text)
+    for line in lines:
+        if not line.startswith("-"):
+            raise ValueError(f"'{line}' is not an option of the scheduler; write one per line, e.g. --constraint=rome")
+    return lines
+
+
+KEYS: Mapping[str, Key] = {
+    "host": Key("host", _word, "login host, or an alias of ~/.ssh/config"),
+    "user": Key("user", _word, "account on the host; default as in ~/.ssh/config"),
+    "port": Key("port", _port, "SSH port"),
+    "keypath": Key("keypath", _plain, "private key; default as in ~/.ssh/config, or the agent"),
+    "key_pass": Key("", _plain, "old key: True if the private key has a passphrase; it is asked for when needed"),
+    "transport": Key("transport", _one_of(*TRANSPORTS), "how to reach the host"),
+    "scheduler": Key("scheduler", _one_of(*SCHEDULERS), "who starts jobs there"),
+    "python": Key("python", _plain, "Python with jupyterlab, dask and dask-jobqueue on the platform"),
+    "prologue": Key("prologue", _lines, "bash lines, or a file NAME.sh with them, run before Python"),
+    "image": Key("image", _plain, "Apptainer image that holds Python"),
+    "run_dir": Key("run_dir", _plain, "directory for session files, on a file system all nodes share"),
+    "local_port": Key("local_port", _port, "port on the laptop; default any free one"),
+    "partition": Key("resources.partition", _word, "partition of the session's job"),
+    "account": Key("resources.account", _word, "account to charge"),
+    "qos": Key("resources.qos", _word, "quality of service"),
+    "reservation": Key("resources.reservation", _word, "reservation"),
+    "walltime": Key("resources.walltime", parse_walltime, "walltime of the session's job, HH:MM:SS"),
+    "cores": Key("resources.cores", _whole, "CPU cores of the session's job"),
+    "memory": Key("resources.memory", parse_memory, "memory of the session's job, e.g. 8GB"),
+    "sbatch": Key("resources.directives", _directives, "further sbatch options, one per line"),
+    "workers": Key("workers.count", _count, "worker jobs at start"),
+    "worker_cores": Key("workers.cores", _whole, "CPU cores of a worker job"),
+    "worker_memory": Key("workers.memory", parse_memory, "memory of a worker job"),
+    "worker_processes": Key("workers.processes", _whole, "Dask worker processes in a worker job"),
+    "worker_walltime": Key("workers.walltime", parse_walltime, "walltime of a worker job"),
+    "worker_partition": Key("workers.partition", _word, "partition of the worker jobs; default the session's"),
+    "worker_local_directory": Key("workers.local_directory", _plain, "spill space on the node, e.g. $TMPDIR"),
+    "worker_max_jobs": Key("workers.max_jobs", _whole, "no more worker jobs than this"),
+}
+INHERIT = "platform"
