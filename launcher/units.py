@@ -57,10 +57,11 @@ def format_memory(size: int) -> str:
 
 def format_duration(seconds: float) -> str:
     """The time in words for a terminal: 0.4 s, 12 s, 3 min 05 s, 2 h 10 min."""
-    if seconds < 10:
+    whole = round(seconds)
+    if whole < 10:
         return f"{seconds:.1f} s"
-    if seconds < 60:
-        return f"{seconds:.0f} s"
-    if seconds < 3600:
-        return f"{seconds // 60:.0f} min {seconds % 60:02.0f} s"
-    return f"{seconds // 3600:.0f} h {seconds % 3600 // 60:02.0f} min"
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
