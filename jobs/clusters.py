@@ -90,10 +90,13 @@ def _slurm(workers: int) -> Iterator[Any]:
 @contextlib.contextmanager
 def _address(address: str) -> Iterator[Any]:
     """A cluster that is running already."""
+    import dask
     from dask.distributed import Client
+    from dask.utils import parse_timedelta
 
+    patience = parse_timedelta(dask.config.get("distributed.comm.timeouts.connect", "30s"))
     try:
-        client = Client(address, timeout=CONNECT_SECONDS)
+        client = Client(address, timeout=min(CONNECT_SECONDS, patience))
     except (OSError, TimeoutError, ValueError, TypeError) as error:
         raise ClusterError(
             f"There is no Dask scheduler to be reached at {address}: {str(error).splitlines()[0]}",

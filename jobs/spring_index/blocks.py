@@ -16,8 +16,8 @@ from jobs import storage
 from jobs.errors import InputError
 from jobs.spring_index import daylength, model
 from jobs.spring_index.model import Variant, Window
-from jobs.spring_index.readers import Reader, open_dataset, read, read_plane
-from jobs.spring_index.source import CSV, Grid, Slot
+from jobs.spring_index.readers import Reader, open_slot, read_plane
+from jobs.spring_index.source import Grid, Slot
 from jobs.spring_index.stream import Dates, Stream, Units, plant_index
 
 Array = npt.NDArray[Any]
@@ -110,31 +110,21 @@ def _batches(window: Window, size: int) -> Iterator[slice]:
 
 
 @contextlib.contextmanager
-def _readers(slots: dict[str, Slot]) -> Iterator[dict[str, Any]]:
-    """Variable → a function (days, cells) that reads it; files stay open meanwhile."""
+def _readers(slots: dict[str, Slot]) -> Iterator[dict[str, Reader]]:
+    """A reader of each variable; files stay open meanwhile."""
     with contextlib.ExitStack() as stack:
-        found: dict[str, Any] = {}
-        for variable, slot in slots.items():
-            if slot.kind == CSV:
-                found[variable] = _csv_reader(slot)
-            else:
-                found[variable] = Reader(slot, stack.enter_context(open_dataset(slot.urls[0], slot.kind))).days
-        yield found
-
-
-def _csv_reader(slot: Slot) -> Any:
-    return lambda days, cells: read(slot, days, cells)
+        yield {variable: stack.enter_context(open_slot(slot)) for variable, slot in slots.items()}
 
 
 def _advance(
-    plan: Plan, block: Block, readers: dict[str, Any], days: slice, stream: Stream, latitude: Array | None
+    plan: Plan, block: Block, readers: dict[str, Reader], days: slice, stream: Stream, latitude: Array | None
 ) -> bool:
     """One batch; False once nothing in it or after it can change a date."""
     fine = fine_cells(block.cells, plan.coarsen)
     first = days.start == block.window.first - 1
 
     def get(variable: str) -> Array:
-        values = coarsened(readers[variable](days, fine), plan.coarsen, plan.variant.single)
+        values = coarsened(readers[variable].days(days, fine), plan.coarsen, plan.variant.single)
         if first:
             check_values(variable, values, plan.units, storage.basename(block.slots[variable].urls[0]))
         return np.ascontiguousarray(values.reshape(len(values), -1))

@@ -189,7 +189,7 @@ def _grids(parts: list[Part], wanted: frozenset[int] | None) -> Collection:
             f"{storage.basename(first.url)}: there is neither day length (dayl) nor latitude (lat).",
             "Add the dayl files, or a variable lat [degrees_north] on the grid.",
         )
-    formula = daylength.DAYMET if source.startswith("Daymet") else daylength.TOOLBOX
+    formula = daylength.DAYMET if "Daymet" in source else daylength.TOOLBOX
     return Collection(first.grid, years, units, daylength.FILE if has_dayl else formula, source, first.chunks)
 
 

@@ -243,6 +243,9 @@ def test_dates_in_late_data_are_found() -> None:
     plain = reference.spring(low[:, 1].tolist(), high[:, 1].tolist(), hours[:, 1].tolist(), "corrected")
     np.testing.assert_array_equal(dates.leaf[:, 1], plain.leaf)
     assert np.isnan(dates.leaf[:, 0]).all() and np.isfinite(plain.leaf).all()
+    alone = spring_dates(low[:, 1:], high[:, 1:], hours[:, 1:], CORRECTED, units=FAHRENHEIT)
+    np.testing.assert_array_equal(alone.leaf[:, 0], plain.leaf)
+    np.testing.assert_array_equal(alone.bloom[:, 0], plain.bloom)
 
 
 def rough_grid(cells: int = 400, days: int = 300) -> tuple[xr.DataArray, xr.DataArray, xr.DataArray]:
