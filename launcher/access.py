@@ -64,7 +64,9 @@ class Access:
         finally:
             connection.close()
         if answer.status >= 400:
-            raise TunnelError(f"JupyterLab answers {answer.status} {answer.reason} to {method} {path}")
+            raise TunnelError(
+                f"JupyterLab answers {answer.status} to {method} {path}: {_reason(text) or answer.reason}"
+            )
         return json.loads(text) if text else None
 
     def verify(self, *, sleep: Callable[[float], None] = time.sleep) -> None:
@@ -86,6 +88,13 @@ class Access:
         """Free the local port."""
         if self.tunnel:
             self.tunnel.close()
+
+
+def _reason(text: bytes) -> str:
+    try:
+        return str(json.loads(text)["message"])
+    except (ValueError, KeyError, TypeError):
+        return ""
 
 
 def runs_here(cluster: Cluster) -> bool:

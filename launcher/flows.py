@@ -16,7 +16,7 @@ from launcher.console import Console
 from launcher.errors import Interrupted, JobFailed, SpringlineError, SubmissionRefused, TunnelError
 from launcher.model import Known, NodeState, Session, SessionPhase, SessionStatus
 from launcher.planning import Plan
-from launcher.report import document, sentence
+from launcher.report import dask_trouble, document, sentence
 from launcher.store import Store
 from launcher.tunnel import Tunnel
 
@@ -177,8 +177,8 @@ def _say_end(cluster: Cluster, current: SessionStatus, store: Store, console: Co
 
 def _announce(session: Session, cluster: Cluster, opened: Access, wishes: Wishes, console: Console) -> None:
     current = sessions.status(cluster, session)
-    if current.node and current.node.dask_error:
-        console.say(f"without Dask: {current.node.dask_error}")
+    for trouble in dask_trouble(current.node):
+        console.say(trouble)
     if wishes.detach and opened.tunnel:  # the tunnel goes with this command
         console.result(document(current), f"session {session.name} is ready: springline attach {session.name}")
         return

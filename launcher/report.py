@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from launcher.model import SCHEMA_VERSION, Gone, Known, SessionPhase, SessionStatus, Unknown
+from launcher.model import SCHEMA_VERSION, Gone, Known, NodeState, SessionPhase, SessionStatus, Unknown
 from launcher.units import format_duration
 
 
@@ -50,8 +50,7 @@ def sentence(current: SessionStatus) -> str:
             return "the job runs, JupyterLab is starting"
         case SessionPhase.READY:
             left = time_left(node.ends if node else None)
-            trouble = f"; without Dask: {node.dask_error}" if node and node.dask_error else ""
-            return "ready" + (f", {left} left" if left else "") + trouble
+            return "; ".join(["ready" + (f", {left} left" if left else ""), *dask_trouble(node)])
         case SessionPhase.ENDING:
             return "ending"
         case SessionPhase.UNKNOWN:
@@ -59,6 +58,13 @@ def sentence(current: SessionStatus) -> str:
         case _:
             said = (node.message if node else None) or (job.proof if isinstance(job, Gone) else "")
             return f"over: {said}" if said else "over"
+
+
+def dask_trouble(node: NodeState | None) -> list[str]:
+    """What is wrong with the Dask cluster, if anything: it is not there, or its first workers are not."""
+    if node is None or not node.dask_error:
+        return []
+    return [f"{'no workers' if node.dask else 'without Dask'}: {node.dask_error}"]
 
 
 def time_left(ends: str | None, now: datetime | None = None) -> str:

@@ -28,9 +28,9 @@ def parse(workers: str) -> dict[str, Any]:
 def scale(opened: Access, request: dict[str, Any]) -> dict[str, Any]:
     """Ask the cluster in JupyterLab's Dask panel, which is the session's own."""
     clusters = opened.request("GET", "/dask/clusters")
-    if not clusters:
-        raise TunnelError("the session shows no Dask cluster", "`springline logs` says what happened to it")
-    answer = opened.request("PATCH", f"/dask/clusters/{clusters[0]['id']}", request, timeout=60)
+    # Empty after a Shutdown in the panel: put it back there, it is still the same cluster.
+    shown = clusters[0] if clusters else opened.request("PUT", "/dask/clusters")
+    answer = opened.request("PATCH", f"/dask/clusters/{shown['id']}", request, timeout=60)
     return {"requested": request, "workers": answer.get("workers"), "cores": answer.get("cores")}
 
 

@@ -28,6 +28,7 @@ exec {python} {directory}/node run {directory}
 
 # Each step says `@word` before it can fail, so that the launcher knows what did.
 _SUBMIT = """\
+export SPRINGLINE_UMASK=$(umask)  # for the files that notebooks write; the session's own are private
 umask 077
 command -v {required} >/dev/null 2>&1 || {{ echo '@missing {required}'; exit 3; }}
 {find_python}

@@ -52,7 +52,7 @@ class Request:
     python: str | None = None  # in the image; without one the workers use the Python that runs this
     prologue: tuple[str, ...] = ()
     image: str | None = None
-    umask: str | None = None  # octal, for what the user's notebooks write; None: as it is
+    umask: str | None = None  # octal, for what the user's notebooks write; None: as SPRINGLINE_UMASK says
     workers: Workers = Workers()
 
 

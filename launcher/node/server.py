@@ -53,8 +53,9 @@ def serve(directory: SessionDir, address: str, port: int) -> None:
     """Run JupyterLab until it is shut down or the node program is gone."""
     _end_with_parent()
     request = read(directory)
-    if request.umask is not None:
-        os.umask(int(request.umask, 8))
+    umask = request.umask or os.environ.get("SPRINGLINE_UMASK")
+    if umask:
+        os.umask(int(umask, 8))
     token = directory.token.read_text(encoding="utf-8").strip()
     if not token:
         raise SystemExit("The session's token is empty.")

@@ -93,15 +93,18 @@ _PENDING = {
 # What no waiting can change, unless an administrator changes the partition.
 _HOPELESS = ("PartitionTimeLimit", "PartitionNodeLimit", "BadConstraints", "DependencyNeverSatisfied")
 
-# squeue, then (only where squeue no longer lists the job) accounting, then the controller's own record. A job id is
-# given twice because squeue fails on a single unknown id, and `-t all` because it hides finished jobs.
+# squeue, then (only where squeue no longer lists the job) accounting, then the controller's own record, unless the
+# controller just did not answer. The id is given twice because squeue fails on a single unknown one, and `-t all`
+# because it hides finished jobs.
 _STATUS = """\
 answer=$(squeue -h -t all -o '%i|%T|%r|%N|%S' -j {id},{id} 2>&1); code=$?
 printf 'squeue %d\\n%s\\n' "$code" "$answer"
+controller=$code
 case "$answer" in *'{id}|'*) exit 0;; esac
 answer=$(sacct -n -P -X -j {id} -o JobID,State,ExitCode 2>&1); code=$?
 printf 'sacct %d\\n%s\\n' "$code" "$answer"
 case "$answer" in *'{id}|'*) exit 0;; esac
+[ "$controller" = 0 ] || exit 0
 answer=$(scontrol -o show job {id} 2>&1); code=$?
 printf 'scontrol %d\\n%s\\n' "$code" "$answer"
 """

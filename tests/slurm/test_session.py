@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import json
 import signal
-import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.slurm.hosts import HostProcess
 from tests.slurm.laptop import Springline
+from tests.slurm.upping import Up, start
 
 KERNEL = Path(__file__).parents[1] / "kernel.py"
 CELL = """
@@ -26,55 +22,6 @@ client.wait_for_workers(2, timeout=60)
 print(sorted(set(client.run(socket.gethostname).values())))
 print(client.submit(sum, range(10)).result(), client.scheduler.address.partition(":")[0])
 """
-
-
-@dataclass
-class Up:
-    """A `springline up` that holds its tunnel, and what it printed."""
-
-    springline: Springline
-    process: HostProcess
-    line: dict[str, Any]
-
-    def ask(self, path: str, token: str = "") -> subprocess.CompletedProcess[str]:
-        """Ask JupyterLab from the laptop, through the tunnel."""
-        url = self.line["url"].removesuffix("/lab") + path
-        header = ["-H", f"Authorization: token {token}"] if token else []
-        return self.on_laptop(["curl", "-s", "-w", "\n%{http_code}", *header, url])
-
-    def on_laptop(self, command: list[str], input: str | None = None) -> subprocess.CompletedProcess[str]:
-        """Run something beside springline on the laptop."""
-        cluster = self.springline.cluster
-        return cluster.laptop.run(command, user=cluster.laptop_user, input=input, check=False, timeout=120)
-
-    @property
-    def token(self) -> str:
-        """The token, as a person gets it."""
-        shown = self.springline("url", self.line["session"], "--show-token")
-        assert shown.returncode == 0, shown.stderr
-        return shown.stdout.strip().partition("?token=")[2]
-
-
-def until(true: Callable[[], bool], seconds: float = 30) -> None:
-    """Wait until something is so."""
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.1)
-
-
-def live(springline: Springline) -> int:
-    """How many of alice's jobs wait or run."""
-    return sum(job["state"] in ("PENDING", "RUNNING", "COMPLETING") for job in springline.cluster.jobs())
-
-
-def start(springline: Springline, *arguments: str) -> Up:
-    """Start `springline up` and wait for its line."""
-    process = springline.popen("up", "testbed", "--json", *arguments)
-    assert process.stdout is not None
-    text = process.stdout.readline()
-    assert text, process.stderr.read() if process.stderr else ""
-    return Up(springline, process, json.loads(text))
 
 
 @pytest.fixture(scope="module")
@@ -145,60 +92,3 @@ def test_an_attach_takes_the_same_port_after_the_laptop_lost_springline(up: Up) 
     process.send_signal(signal.SIGINT)
     assert process.wait(timeout=20) == 130
     assert json.loads(up.springline("status", "line", "--json").stdout)["state"] == "ready"
-
-
-def test_file_shut_down_frees_the_allocation_and_ends_up(springline: Springline) -> None:
-    """JupyterLab's own File → Shut Down ends the job and its workers, and `up` says so with exit code 0."""
-    running = start(springline, "--name", "shut", "--workers", "1")
-    token = running.token
-    until(lambda: live(springline) == 2)
-    url = running.line["url"].removesuffix("/lab") + "/api/shutdown"
-    running.on_laptop(["curl", "-s", "-X", "POST", "-H", f"Authorization: token {token}", url])
-    assert running.process.wait(timeout=40) == 0
-    assert running.process.stderr is not None and "shut down" in running.process.stderr.read()
-    until(lambda: live(springline) == 0)
-
-
-def test_a_connection_that_dies_comes_back_on_the_same_port(springline: Springline) -> None:
-    """When login kills the connection, the tunnel reconnects and the same address answers again."""
-    running = start(springline, "--name", "cut")
-    token = running.token
-    springline.cluster.login.run("pkill -KILL -u alice sshd", check=False)
-    until(lambda: running.ask("/api/status", token).stdout.endswith("200"), 20)
-    assert running.process.poll() is None
-
-
-def test_somebody_else_cancels_the_job(springline: Springline) -> None:
-    """`up` ends by itself, says so and exits with 43."""
-    running = start(springline, "--name", "gone")
-    springline.cluster.login.run(["scancel", running.line["job_id"]], user="alice")
-    assert running.process.wait(timeout=60) == 43
-    assert running.process.stderr is not None and "cancelled" in running.process.stderr.read()
-
-
-def test_the_old_command_line(springline: Springline) -> None:
-    """An old section and the old options: JupyterLab on port 8889, and the new command said once."""
-    ini = springline.home / ".config" / "springline" / "platforms.ini"
-    with ini.open("a", encoding="utf-8") as lines:
-        lines.write(
-            "\n[old-uid]\nplatform = testbed\nhost = login\nuser = alice\n"
-            "keypath = /home/scientist/.ssh/id_ed25519\nkey_pass = False\n"
-        )
-    cluster = springline.cluster
-    command = [str(Path(sys.executable).parent / "runJupyterDaskOnSLURM"), "--uid", "old-uid", "--mode", "run"]
-    process = cluster.laptop.popen(command, user=cluster.laptop_user, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
-    assert process.stdout is not None
-    assert process.stdout.readline().strip() == "JupyterLab  http://127.0.0.1:8889/lab"
-    process.send_signal(signal.SIGINT)
-    assert process.wait(timeout=20) == 130
-    process.stdout.close()
-    assert "ready" in springline("ls").stdout
-
-
-def test_silence_is_not_an_end(springline: Springline) -> None:
-    """Without accounting, a controller that is away makes a session unknown: not failed, not forgotten."""
-    assert springline("up", "testbed", "--name", "quiet", "--detach").returncode == 0
-    springline.cluster.stop_slurmctld()
-    assert json.loads(springline("status", "quiet", "--json").stdout)["state"] == "unknown"
-    springline.cluster.start_slurmctld()
-    assert json.loads(springline("status", "quiet", "--json").stdout)["state"] == "ready"
