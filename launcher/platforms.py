@@ -119,9 +119,8 @@ def _read(file: Path) -> dict[str, dict[str, Value]]:
     except UnicodeDecodeError as error:
         raise ConfigurationError(f"{file} is not a text file in UTF-8 ({error.reason})") from error
     except configparser.Error as error:
-        first = str(error).splitlines()[-1].strip() if isinstance(error, configparser.ParsingError) else str(error)
         raise ConfigurationError(
-            f"cannot read {file}: {first}", "write [section] lines and below each `key = value` lines"
+            f"{file}, {_mistake(error)}", "write [section] lines and below each `key = value` lines"
         ) from error
     lines = text.splitlines()
     return {
@@ -133,12 +132,27 @@ def _read(file: Path) -> dict[str, dict[str, Value]]:
     }
 
 
+def _mistake(error: configparser.Error) -> str:
+    match error:
+        case configparser.MissingSectionHeaderError():
+            return f"line {error.lineno}: '{error.line.strip()}' is below no [section]"
+        case configparser.ParsingError():
+            number, line = error.errors[0]
+            return f"line {number}: {line} is no `key = value`"
+        case configparser.DuplicateSectionError():
+            return f"line {error.lineno}: there is a section [{error.section}] above already"
+        case configparser.DuplicateOptionError():
+            return f"line {error.lineno}: section [{error.section}] has '{error.option}' above already"
+    return str(error)
+
+
 def _line(lines: list[str], section: str, key: str) -> int:
+    """The line a key stands on; what is indented below a key belongs to its value, whatever it looks like."""
     inside = False
     for number, line in enumerate(lines, 1):
-        if line.strip().startswith("["):
-            inside = line.strip() == f"[{section}]"
-        elif inside and re.match(rf"{re.escape(key)}\s*[=:]", line.strip(), re.IGNORECASE):
+        if line.startswith("["):
+            inside = line.startswith(f"[{section}]")
+        elif inside and re.match(rf"{re.escape(key)}\s*[=:]", line, re.IGNORECASE):
             return number
     return 0
 
