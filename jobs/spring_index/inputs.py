@@ -56,7 +56,8 @@ def open_collection(inputs: Iterable[str], years: frozenset[int] | None) -> Coll
             "Run them separately: points and grids go to different outputs.",
         )
     if not urls:
-        raise InputError("No input file holds any of the years asked for.", "Check --years and the file names.")
+        asked = ", ".join(map(str, sorted(years or ())))
+        raise InputError(f"No input file holds {asked or 'any year'}.", "Check --years and the file names.")
     collection = _points(tables) if tables else _grids([_part(u) for u in urls], years)
     return _only(collection, years)
 
