@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -15,6 +16,8 @@ from . import addresses, daskconfig, processes
 from .request import Request, RequestError, SessionDir
 
 PREFIX = re.compile(r"^\[[A-Z] [^\]]*\]\s*")  # [I 2026-01-31 12:00:00.000 ServerApp]
+# Compute nodes often have no way out: JupyterLab shall not offer to fetch news.
+SETTINGS = {"@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False}}
 NOISE = re.compile(r"^\s*($|File \"|Traceback |\^|warnings\.warn)")
 
 
@@ -73,6 +76,9 @@ def start(directory: SessionDir, request: Request, address: str, environ: Mappin
     directory.runtime.mkdir(mode=0o700, exist_ok=True)
     for stale in directory.runtime.glob("jpserver-*"):  # of an earlier run, which may have had the same process id
         stale.unlink()
+    settings = directory.config / "labconfig" / "default_setting_overrides.json"
+    settings.parent.mkdir(parents=True, exist_ok=True)
+    settings.write_text(json.dumps(SETTINGS), encoding="utf-8")
     port = request.port or addresses.free_port(address)
     command = [sys.executable, sys.argv[0], "jupyter", str(directory.path), address, str(port)]
     with Path(directory.path / "jupyter.log").open("ab") as log:
@@ -92,7 +98,9 @@ def environment(directory: SessionDir, environ: Mapping[str, str]) -> dict[str, 
     # Variables that would choose the token, the port or the password in our place.
     theirs = ("JUPYTER_TOKEN", "JUPYTER_PORT", "JUPYTER_RUNTIME_DIR", "JUPYTER_SERVER_")
     kept = {name: value for name, value in environ.items() if not name.startswith(theirs)}
-    return {**daskconfig.pointed(kept, directory), "JUPYTER_RUNTIME_DIR": str(directory.runtime)}
+    config = os.pathsep.join(filter(None, (str(directory.config), environ.get("JUPYTER_CONFIG_PATH"))))
+    ours = {"JUPYTER_RUNTIME_DIR": str(directory.runtime), "JUPYTER_CONFIG_PATH": config}
+    return {**daskconfig.pointed(kept, directory), **ours}
 
 
 def missing(*modules: str) -> str:

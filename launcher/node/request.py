@@ -83,6 +83,11 @@ class SessionDir:
         return self.path / "tls.key"
 
     @property
+    def config(self) -> Path:
+        """Settings for JupyterLab beside the user's own."""
+        return self.path / "jupyter-config"
+
+    @property
     def runtime(self) -> Path:
         """Where Jupyter keeps what it knows about itself, the token included."""
         return self.path / "jupyter"

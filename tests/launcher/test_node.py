@@ -219,6 +219,7 @@ def test_jupyter_environment_chooses_nothing_for_us() -> None:
     environ = {"JUPYTER_TOKEN": "x", "JUPYTER_TOKEN_FILE": "/x", "JUPYTER_PORT": "1", "PATH": "/bin"}
     assert jupyter.environment(DIRECTORY, environ) == {
         "PATH": "/bin",
+        "JUPYTER_CONFIG_PATH": str(DIRECTORY.config),
         "DASK_CONFIG": str(DIRECTORY.dask),
         "JUPYTER_RUNTIME_DIR": str(DIRECTORY.runtime),
     }
