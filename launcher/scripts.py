@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -11,6 +12,9 @@ from launcher.model import Platform
 
 # Modules the session cannot do without, asked for before anything is submitted.
 NEEDED_MODULES = ("jupyterlab", "dask_labextension", "distributed", "dask_jobqueue")
+
+# The beginning of a path that the shell over there fills in.
+_EXPANDED = re.compile(r"(~|\$[A-Za-z_]\w*)(/.*)?", re.DOTALL | re.ASCII)
 
 _LOOK = """\
 import importlib.util, sys
@@ -44,7 +48,8 @@ cat submission; cat submission.errors >&2
 exit $code
 """
 
-# One line per change: the node program's state, or the scheduler's word. `read` and `[` fork nothing.
+# Two lines: the node program's state and the scheduler's word. Between two questions `read` and `[` fork nothing. A
+# question may take long (a busy slurmctld), so its seconds count; all times are in tenths of a second.
 _WATCH = """\
 known_state={known_state}
 known_job={known_job}
@@ -52,13 +57,12 @@ waited=0 pace={pace} next=0
 while :; do
   state=
   [ -r {directory}/state.json ] && IFS= read -r state <{directory}/state.json
-  if [ "$state" != "$known_state" ]; then ask=yes
-  elif [ $waited -ge $next ]; then ask=yes; next=$((waited + pace)); [ $pace -ge {slowest} ] || pace=$((pace * 2))
-  else ask=
-  fi
-  if [ -n "$ask" ]; then
+  if [ "$state" != "$known_state" ] || [ $waited -ge $next ]; then
+    asked=$(date +%s)
     job=$({ask})
+    waited=$((waited + 10 * ($(date +%s) - asked)))
     if [ "$state" != "$known_state" ] || [ "$job" != "$known_job" ]; then break; fi
+    next=$((waited + pace)); [ $pace -ge {slowest} ] || pace=$((pace * 2))
   fi
   [ $waited -lt {limit} ] || break
   sleep 0.2 2>/dev/null || sleep 1; waited=$((waited + 2))
@@ -75,9 +79,11 @@ class RemotePath:
 
     def quoted(self) -> str:
         """The path for /bin/sh."""
-        if self.text == "~" or self.text.startswith("~/"):
-            return '"$HOME"' + quote(self.text[1:]) if self.text != "~" else '"$HOME"'
-        return quote(self.text)
+        match = _EXPANDED.fullmatch(self.text)
+        if match is None:
+            return quote(self.text)
+        start, rest = match.groups()
+        return f'"{start.replace("~", "$HOME")}"' + (quote(rest) if rest else "")
 
     def __truediv__(self, name: str) -> RemotePath:
         return RemotePath(f"{self.text}/{name}")
@@ -162,9 +168,10 @@ def _check_python(platform: Platform) -> str:
     """Look for the modules without importing them; the prologue runs first, as it will in the job."""
     python, end = python_command(platform), f"end-{secrets.token_hex(8)}"
     prologue = "\n".join((*platform.prologue, f"command -v {python} >/dev/null || exit 127"))
+    # The braces make the shell read everything first, so that no command of the prologue reads the rest as its input.
     return (
         "echo '@python'\n"
         "if command -v bash >/dev/null; then shell='bash -l'; else shell=sh; fi\n"
-        f"$shell <<'{end}' || exit 3\n{prologue}\n"
-        f"exec {python} -c {quote(_LOOK)} {' '.join(NEEDED_MODULES)} </dev/null\n{end}"
+        f"$shell <<'{end}' || exit 3\n{{\n{prologue}\n"
+        f"exec {python} -c {quote(_LOOK)} {' '.join(NEEDED_MODULES)}\n}} </dev/null\n{end}"
     )

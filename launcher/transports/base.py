@@ -75,16 +75,18 @@ class Frame:
 
     def unwrap(self, output: str, errors: str, host: str) -> Answer:
         """What the script itself printed. A missing end mark means the connection went away."""
-        body, found, tail = self._inside(output)
+        body, found, code = self._inside(output)
         if not found:
             said = (errors or output).strip().splitlines()
             raise ConnectError(
                 f"{host}: the connection was lost before the command ended" + (f": {said[-1]}" if said else ""),
                 "try again; what runs on the cluster is not touched",
             )
-        return Answer(body, self._inside(errors)[0], int(tail.split()[0]))
+        return Answer(body, self._inside(errors)[0], int(code))
 
     def _inside(self, text: str) -> tuple[str, bool, str]:
+        """The text between the marks, whether the end mark came whole, and the exit code that stands on its line."""
         _, _, rest = text.partition(f"{self.mark} begin\n")
         body, found, tail = rest.partition(f"\n{self.mark} end")
-        return body, bool(found), tail
+        code, ended, _ = tail.partition("\n")
+        return body, bool(found and ended), code.strip()

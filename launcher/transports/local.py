@@ -54,18 +54,17 @@ class LocalTransport:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            text=True,
             start_new_session=True,
         ) as process:
             try:
-                output, errors = process.communicate(frame.wrap(script), timeout)
+                output, errors = process.communicate(frame.wrap(script).encode(), timeout)
             except subprocess.TimeoutExpired as error:
                 process.kill()
                 raise ConnectError(f"this computer: a command took longer than {timeout:.0f} s") from error
             except KeyboardInterrupt:
                 process.kill()
                 raise
-        return frame.unwrap(output, errors, self.label)
+        return frame.unwrap(output.decode(errors="replace"), errors.decode(errors="replace"), self.label)
 
     def connect(self, host: str, port: int, *, timeout: float = 20) -> Stream:
         """Open a TCP connection from here."""
