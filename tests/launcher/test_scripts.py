@@ -1,0 +1,252 @@
+"""The scripts as a real /bin/sh reads them: everything from outside arrives unchanged, the watch returns in time."""
+
+from __future__ import annotations
+
+import json
+import stat
+import sys
+import tempfile
+import threading
+import time
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from launcher.model import Platform
+from launcher.schedulers.base import Answer
+from launcher.scripts import RemotePath, batch_script, submit_script, watch_script, write_file
+from launcher.transports.local import LocalTransport
+
+NASTY = "a b'c\"d$(touch x)`touch y`\\n\t*?[z]~$HOME;&|<>(){}#!ü—\n end"
+characters = st.characters(exclude_categories=["Cs"], exclude_characters="\0")
+texts = st.text(characters, max_size=200)
+names = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0/"), min_size=1, max_size=30).filter(
+    lambda name: name not in (".", "..") and len(name.encode()) < 200
+)
+some = settings(max_examples=50, deadline=None)
+PLATFORM = Platform(name="x", transport="local", scheduler="local", python=sys.executable, run_dir="~")
+
+
+def sh(script: str) -> Answer:
+    """Run a script here, as on a host."""
+    return LocalTransport().run(script)
+
+
+@some
+@given(texts, names)
+@example(NASTY, NASTY.replace("/", ""))
+@example("", "-rf")
+@example("no newline at the end", "name")
+@example("a\r\nb\rc\n", "carriage\rreturns")
+def test_written_file_is_the_text(text: str, name: str) -> None:
+    """Any text under any name arrives as it is, ended by a newline, and nothing in it is run."""
+    with tempfile.TemporaryDirectory() as directory:
+        assert sh(f"cd {directory} || exit 9\n{write_file(name, text)}").exit_code == 0
+        assert [path.name for path in Path(directory).iterdir()] == [name]
+        expected = text if text.endswith("\n") or not text else text + "\n"
+        assert Path(directory, name).read_bytes().decode() == expected
+
+
+@some
+@given(texts)
+@example(NASTY)
+@example("-n")
+@example("$(id)/x")
+@example("~root/x")
+@example("a/$HOME/b")
+def test_path_is_taken_as_it_is(text: str) -> None:
+    """A path that does not begin with ~ or a $VARIABLE is the same word over there."""
+    if not text.startswith(("~", "$")) or text.startswith(("$(", "~root")):
+        assert sh(f"printf %s {RemotePath(text).quoted()}").text == text
+
+
+@some
+@given(texts)
+@example(NASTY)
+def test_home_and_variables_are_expanded_there(rest: str) -> None:
+    """A leading ~ or $VARIABLE is filled in by the shell over there; what follows is taken as it is."""
+    setting = "HOME='/home/a b'; SCRATCH='/scratch/$x *'"
+    paths = [RemotePath(start) / rest for start in ("~", "$SCRATCH")] + [RemotePath("~"), RemotePath("$SCRATCH")]
+    said = sh(f"{setting}; printf '%s\\0' {' '.join(path.quoted() for path in paths)}").text
+    home, scratch = "/home/a b", "/scratch/$x *"
+    assert said.split("\0")[:-1] == [f"{home}/{rest}", f"{scratch}/{rest}", home, scratch]
+
+
+@settings(max_examples=15, deadline=None)
+@given(names, names)
+@example("my env", "it's $(here)")
+def test_batch_script_finds_python_and_directory(folder: str, session: str) -> None:
+    """The job starts exactly the platform's Python in exactly the session's directory, whatever they are called."""
+    with tempfile.TemporaryDirectory() as base:
+        python = Path(base, folder, "python")
+        python.parent.mkdir()
+        python.write_text('#!/bin/sh\nprintf "%s\\0" "$0" "$@"; umask\n', encoding="utf-8")
+        python.chmod(0o755)
+        directory = f"{base}/{session}"
+        script = batch_script(replace(PLATFORM, python=str(python)), [], RemotePath(directory))
+        *words, umask = sh(script).text.split("\0")
+        assert words == [str(python), f"{directory}/node", "run", directory]
+        assert umask.strip() == "0077"
+
+
+def test_batch_script_as_a_whole() -> None:
+    """The script has its directives first, then the umask, the prologue's lines and one exec."""
+    platform = Platform(name="x", host="h", python="~/env/bin/python", prologue=("module load 2024", "export A=1"))
+    assert batch_script(platform, ["#SBATCH --nodes=1", "#SBATCH --time=01:00:00"], RemotePath("~/.springline/s")) == (
+        "#!/bin/bash -l\n"
+        "#SBATCH --nodes=1\n"
+        "#SBATCH --time=01:00:00\n"
+        "umask 077\n"
+        "module load 2024\n"
+        "export A=1\n"
+        'exec "$HOME"/env/bin/python "$HOME"/.springline/s/node run "$HOME"/.springline/s\n'
+    )
+
+
+def test_batch_script_in_an_image() -> None:
+    """With an image, Python is the one inside, and the run directory is there too."""
+    platform = Platform(name="x", host="h", python="python3", image="~/my images/jupyter.sif")
+    assert batch_script(platform, [], RemotePath("/d")).splitlines()[-1] == (
+        'exec apptainer exec --bind "$HOME"/.springline "$HOME"\'/my images/jupyter.sif\' python3 /d/node run /d'
+    )
+
+
+def submission(base: Path, platform: Platform = PLATFORM, *, required: str = "sh") -> Answer:
+    """Run the whole submit script with a stand-in for sbatch."""
+    files = {"token": "secret", "node/springline_node/main.py": "print('hello')\n"}
+    return sh(
+        submit_script(
+            platform,
+            required=required,
+            directory=RemotePath(f"{base}/sessions/s1"),
+            files=files,
+            submit="cat token; echo trouble >&2; exit 4",
+        )
+    )
+
+
+def test_submission_writes_private_files_and_submits_inside(tmp_path: Path) -> None:
+    """The files are there, for nobody else, before the scheduler's command runs; its exit code comes back."""
+    answer = submission(tmp_path)
+    directory = tmp_path / "sessions" / "s1"
+    assert (answer.exit_code, answer.errors) == (4, "trouble\n")
+    assert answer.text.splitlines()[-3:] == [f"@created {directory}", "@submit", "secret"]
+    assert (directory / "node/springline_node/main.py").read_text() == "print('hello')\n"
+    modes = {stat.S_IMODE(path.stat().st_mode) for path in directory.rglob("*")}
+    assert modes == {0o600, 0o700}
+
+
+def test_submission_leaves_an_existing_session_alone(tmp_path: Path) -> None:
+    """A second submission of the same name stops before it writes or submits anything."""
+    submission(tmp_path)
+    (tmp_path / "sessions" / "s1" / "token").write_text("first")
+    answer = submission(tmp_path)
+    assert "@exists" in answer.text.splitlines()
+    assert "@submit" not in answer.text
+    assert (tmp_path / "sessions" / "s1" / "token").read_text() == "first"
+
+
+def test_submission_without_the_scheduler(tmp_path: Path) -> None:
+    """Where the scheduler's command is missing, it says which and leaves nothing behind."""
+    assert submission(tmp_path, required="sbatch-that-is-not-here").text == "@missing sbatch-that-is-not-here\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "platform",
+    [
+        replace(PLATFORM, python="/usr/bin/python-that-is-not-here"),
+        replace(PLATFORM, python="/usr/bin/env python"),
+        replace(PLATFORM, prologue=("exit 5",)),
+        replace(PLATFORM, python="/usr/bin/python-that-is-not-here", prologue=("cat >/dev/null",)),
+    ],
+    ids=["missing", "with arguments", "failing prologue", "prologue that reads its input"],
+)
+def test_submission_without_python(tmp_path: Path, platform: Platform) -> None:
+    """Where Python or its prologue fails, nothing is written or submitted."""
+    answer = submission(tmp_path, platform)
+    assert (answer.exit_code, answer.text.splitlines()[-1]) == (3, "@python")
+    assert list(tmp_path.iterdir()) == []
+
+
+class Watched:
+    """A session's directory with a watch script running over it."""
+
+    def __init__(self, directory: Path, ask: str, *, pace: float = 10, slowest: float = 10, limit: float = 20) -> None:
+        self.directory = directory
+        self.script = watch_script(
+            RemotePath(str(directory)),
+            ask,
+            known_state='{"seq": 1}',
+            known_job="same",
+            pace=pace,
+            slowest=slowest,
+            limit=limit,
+        )
+        self.write({"seq": 1})
+
+    def write(self, state: dict[str, int]) -> None:
+        """Put the state file in place by a rename, as the node program does."""
+        scratch = self.directory / "scratch"
+        scratch.write_text(json.dumps(state) + "\n")
+        scratch.rename(self.directory / "state.json")
+
+    def run(self) -> tuple[float, list[str]]:
+        """Seconds it took, and the two lines."""
+        began = time.monotonic()
+        text = sh(self.script).text
+        return time.monotonic() - began, text.splitlines()
+
+
+def test_watch_returns_at_a_change_of_state(tmp_path: Path) -> None:
+    """A new state file is seen within half a second, and comes with the scheduler's word of that moment."""
+    watched = Watched(tmp_path, "echo same")
+    timer = threading.Timer(1.0, watched.write, [{"seq": 2}])
+    timer.start()
+    seconds, lines = watched.run()
+    assert 1.0 <= seconds < 1.7
+    assert lines == ['{"seq": 2}', "same"]
+
+
+def test_watch_returns_at_a_change_of_the_job(tmp_path: Path) -> None:
+    """A new word of the scheduler ends the watch at the next question."""
+    (tmp_path / "job").write_text("same")
+    watched = Watched(tmp_path, f"cat {tmp_path}/job", pace=0.4, slowest=0.4)
+    threading.Timer(0.8, (tmp_path / "job").write_text, ["other"]).start()
+    seconds, lines = watched.run()
+    assert 0.8 <= seconds < 2.5
+    assert lines == ['{"seq": 1}', "other"]
+
+
+def test_watch_returns_after_its_limit(tmp_path: Path) -> None:
+    """Without news the watch ends by itself, so that none outlives a vanished laptop for long."""
+    seconds, lines = Watched(tmp_path, "echo same", limit=1).run()
+    assert 0.9 <= seconds < 2
+    assert lines == ['{"seq": 1}', "same"]
+
+
+def test_watch_of_a_slow_scheduler_ends_in_time(tmp_path: Path) -> None:
+    """The time the scheduler takes to answer counts: a busy one does not stretch the watch beyond its limit."""
+    seconds, _ = Watched(tmp_path, "sleep 1; echo same", pace=0.2, slowest=0.2, limit=2).run()
+    assert seconds < 4.5
+
+
+def test_watch_asks_ever_more_slowly(tmp_path: Path) -> None:
+    """The pauses between two questions to the scheduler grow from `pace` to `slowest`, and no further."""
+    watched = Watched(tmp_path, f"date +%s.%N >>{tmp_path}/asked; echo same", pace=0.4, slowest=1.6, limit=4)
+    watched.run()
+    times = [float(line) for line in (tmp_path / "asked").read_text().split()]
+    pauses = [later - earlier for earlier, later in pairwise(times)]
+    assert len(pauses) >= 3
+    assert all(pause >= least for pause, least in zip(pauses, (0.35, 0.75, 1.5, 1.5, 1.5), strict=False))
+    assert max(pauses) < 3.0
+
+
+def test_first_look_returns_at_once(tmp_path: Path) -> None:
+    """With a limit of zero the scheduler is asked exactly once, and a missing state file is an empty line."""
+    script = watch_script(RemotePath(str(tmp_path)), "echo asked", known_state="", known_job="", limit=0)
+    assert sh(script).text == "\nasked\n"
