@@ -8,6 +8,7 @@ import signal
 import sys
 from collections.abc import Callable
 from functools import partial
+from types import FrameType
 from typing import Any, NoReturn
 
 import click
@@ -18,6 +19,8 @@ from jobs.model import Job, Option, Progress, Report, Request
 from jobs.progress import Bar, Lines, Quiet
 
 PROGRAM = os.environ.get("SPRINGLINE_PROG", "python -m jobs")
+DASK_HELP = "Where to compute; default: the session's cluster, else this machine."
+WAIT_HELP = "How long to wait for the first worker of a cluster (600)."
 COMMON = ("input", "output", "overwrite", "dask", "workers", "wait", "json", "quiet")
 
 
@@ -71,9 +74,9 @@ def job_command(job: Job) -> click.Command:
         click.Option(["--output", "-o"], required=True, metavar="PATH|URL", help="Where the result goes."),
         *(_click_option(option) for option in job.options),
         click.Option(["--overwrite"], is_flag=True, help="Replace an existing output."),
-        click.Option(["--dask"], metavar="local|slurm|ADDRESS", help="Where to compute; default: the session's cluster, else here."),
+        click.Option(["--dask"], metavar="local|slurm|ADDRESS", help=DASK_HELP),
         click.Option(["--workers"], type=click.IntRange(1), metavar="N", help="Dask workers to start."),
-        click.Option(["--wait"], type=click.FloatRange(0), default=600, metavar="SECONDS", help="How long to wait for the first worker (600)."),
+        click.Option(["--wait"], type=click.FloatRange(0), default=600, metavar="SECONDS", help=WAIT_HELP),
         click.Option(["--json"], is_flag=True, help="Report as one JSON object on stdout."),
         click.Option(["--quiet", "-q"], is_flag=True, help="No progress."),
         click.Argument(["more"], nargs=-1, metavar="[MORE INPUTS]..."),
@@ -92,7 +95,7 @@ def _click_option(option: Option) -> click.Option:
     return click.Option([f"--{option.name}"], **settings)
 
 
-def run_job(job: Job, more: tuple[str, ...], **values: Any) -> None:
+def run_job(job: Job, more: tuple[str, ...], **values: Any) -> None:  # noqa: ANN401 - click passes what the options hold
     """Run a job and report on stdout."""
     from jobs.clusters import connect
 
@@ -110,7 +113,9 @@ def _finish(report: Report, as_json: bool) -> None:
     click.echo(json.dumps(report.values, ensure_ascii=False) if as_json else "\n".join(report.lines))
     if report.failed:
         named = "; ".join(f"{item}: {why}" for item, why in report.failed.items())
-        raise ItemsFailedError(f"{len(report.failed)} failed: {named}", "Repair the input and run the same command again.")
+        raise ItemsFailedError(
+            f"{len(report.failed)} failed: {named}", "Repair the input and run the same command again."
+        )
 
 
 def _progress(quiet: bool) -> Progress:
@@ -130,14 +135,14 @@ def guard(action: Callable[[], None]) -> None:
         fail_with(130, "Stopped.", "The same command goes on where this one stopped.")
     except BrokenPipeError:
         os._exit(1)
-    except Exception as error:  # noqa: BLE001 - the last line of defence against tracebacks
+    except Exception as error:  # the last line of defence against tracebacks
         if os.environ.get("SPRINGLINE_DEBUG"):
             raise
         where = f"{type(error).__name__}: {error}"
         fail_with(70, f"This is a mistake in springline: {where}", "SPRINGLINE_DEBUG=1 shows where; please report it.")
 
 
-def _interrupt(number: int, frame: Any) -> NoReturn:
+def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
     raise KeyboardInterrupt
 
 

@@ -6,9 +6,12 @@ import contextlib
 import os
 from collections.abc import Iterator
 from importlib.metadata import version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jobs.errors import ClusterError
+
+if TYPE_CHECKING:
+    from distributed import Client
 
 LOCAL, SLURM = "local", "slurm"
 CONNECT_SECONDS = 15
@@ -18,7 +21,7 @@ INSTALL = "Install the same springline there: pip install 'springline[jobs]=={ve
 
 
 @contextlib.contextmanager
-def connect(where: str | None, workers: int | None, wait: float, tasks: int) -> Iterator[Any]:
+def connect(where: str | None, workers: int | None, wait: float, tasks: int) -> Iterator[Client]:
     """A client of the cluster `where` means, for the time of a run of `tasks` tasks.
 
     Parameters
@@ -47,7 +50,7 @@ def connect(where: str | None, workers: int | None, wait: float, tasks: int) -> 
 
 
 @contextlib.contextmanager
-def _embedded(workers: int | None, tasks: int) -> Iterator[Any]:
+def _embedded(workers: int | None, tasks: int) -> Iterator[Client]:
     """A cluster of processes on this machine; threads in this process where there is hardly anything to do."""
     from dask.distributed import Client, LocalCluster
     from dask.system import CPU_COUNT
@@ -66,12 +69,12 @@ def _embedded(workers: int | None, tasks: int) -> Iterator[Any]:
 
 
 @contextlib.contextmanager
-def _slurm(workers: int) -> Iterator[Any]:
+def _slurm(workers: int) -> Iterator[Client]:
     """Workers as SLURM jobs, described by dask's own configuration."""
     from dask.distributed import Client
 
     try:
-        from dask_jobqueue import SLURMCluster
+        from dask_jobqueue.slurm import SLURMCluster
 
         cluster = SLURMCluster()
     except (ImportError, ValueError, TypeError) as error:
@@ -88,7 +91,7 @@ def _slurm(workers: int) -> Iterator[Any]:
 
 
 @contextlib.contextmanager
-def _address(address: str) -> Iterator[Any]:
+def _address(address: str) -> Iterator[Client]:
     """A cluster that is running already."""
     import dask
     from dask.distributed import Client
@@ -106,7 +109,7 @@ def _address(address: str) -> Iterator[Any]:
         yield client
 
 
-def _first_worker(client: Any, wait: float, what: str) -> None:
+def _first_worker(client: Client, wait: float, what: str) -> None:
     """Wait for a worker, then make sure it has the same springline."""
     try:
         client.wait_for_workers(1, timeout=wait)

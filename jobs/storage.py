@@ -98,15 +98,16 @@ def write_bytes(url: str, content: bytes) -> None:
         raise OutputError(f"{url} cannot be written: {error}", "Choose another --output.") from error
 
 
-def write_json(url: str, values: Any) -> None:
+def write_json(url: str, values: object) -> None:
     """Write a small JSON file, whole or not at all."""
     write_bytes(url, json.dumps(values, indent=2, ensure_ascii=False).encode() + b"\n")
 
 
-def read_json(url: str) -> Any:
+def read_json(url: str) -> dict[str, Any] | None:
     """A small JSON file, or None if it is not there or not JSON."""
     fs, path = filesystem(url)
     try:
-        return json.loads(fs.cat_file(path))
+        found = json.loads(fs.cat_file(path))
     except (OSError, ValueError):
         return None
+    return found if isinstance(found, dict) else None

@@ -82,9 +82,7 @@ def compute_block(plan: Plan, block: Block) -> Done:
     return Done(block.year, int(np.prod(shape)), dates.valid_cells, dates.gap_cells, seconds, sums)
 
 
-def block_products(
-    dates: Dates, variant: Variant, plants: tuple[str, ...], shape: tuple[int, ...]
-) -> dict[str, Array]:
+def block_products(dates: Dates, variant: Variant, plants: tuple[str, ...], shape: tuple[int, ...]) -> dict[str, Array]:
     """The variables of the output for one block, in the shape of its cells."""
     leaf, bloom = plant_index(dates.leaf), plant_index(dates.bloom)
     if variant.zero_based:
@@ -94,12 +92,10 @@ def block_products(
     products = {"first_leaf": dates.leaf[rows], "first_bloom": dates.bloom[rows], "last_freeze": dates.last_freeze}
     if len(plants) == len(model.PLANTS):
         products |= {"leaf_index": leaf, "bloom_index": bloom, "damage": leaf - dates.last_freeze}
-    return {
-        name: values.astype(np.float32).reshape(*values.shape[:-1], *shape) for name, values in products.items()
-    }
+    return {name: values.astype(np.float32).reshape(*values.shape[:-1], *shape) for name, values in products.items()}
 
 
-def _dtype(plan: Plan) -> Any:
+def _dtype(plan: Plan) -> type[np.floating[Any]]:
     return np.float32 if plan.single_input else np.float64
 
 
@@ -170,9 +166,13 @@ def check_values(variable: str, values: Array, units: Units, where: str) -> None
         return
     if variable == "dayl":
         if units.dayl_seconds and 0 < top <= 24:
-            raise InputError(f"{where}: dayl is said to be in seconds, but reaches only {top:.1f}: hours?", "Set its units to 'h'.")
+            raise InputError(
+                f"{where}: dayl is said to be in seconds, but reaches only {top:.1f}: hours?", "Set its units to 'h'."
+            )
         if top > (86_500 if units.dayl_seconds else 24.1):
-            raise InputError(f"{where}: dayl reaches {top:.0f}, which is longer than a day.", "Check its units: s or h.")
+            raise InputError(
+                f"{where}: dayl reaches {top:.0f}, which is longer than a day.", "Check its units: s or h."
+            )
     elif top > (70 if units.celsius else 160):
         raise InputError(
             f"{where}: {variable} reaches {top:.0f}, too hot for {'°C' if units.celsius else '°F'}: Kelvin or °F?",

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from jobs.errors import InputError
 
+Array = npt.NDArray[Any]
 UNITS = re.compile(r"(day|hour|minute|second)s?\s+since\s+(\d{1,4}-\d{1,2}-\d{1,2})(?:[T ](\d{1,2}:\d{2}(?::\d{2})?))?")
 SECONDS = {"day": 86400, "hour": 3600, "minute": 60, "second": 1}
 REAL = ("standard", "gregorian", "proleptic_gregorian")
@@ -24,7 +26,7 @@ class YearDays:
     days: int
 
 
-def days_of_years(values: Any, units: str, calendar: str, where: str) -> dict[int, YearDays]:
+def days_of_years(values: Array, units: str, calendar: str, where: str) -> dict[int, YearDays]:
     """Year → its days on the axis `values` [`units`].
 
     Raises
@@ -47,7 +49,7 @@ def days_of_years(values: Any, units: str, calendar: str, where: str) -> dict[in
     return found
 
 
-def _dates(values: Any, units: str, calendar: str, where: str) -> tuple[Any, Any]:
+def _dates(values: Array, units: str, calendar: str, where: str) -> tuple[Array, Array]:
     """Year and day of year of every step."""
     match = UNITS.match(units.strip())
     if not match or not np.isfinite(values).all():

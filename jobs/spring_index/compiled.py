@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import TypeVar, cast
 
-import llvmlite.binding
+import llvmlite.binding  # type: ignore[import-untyped]
 import numba
 
 Kernel = TypeVar("Kernel", bound=Callable[..., object])
@@ -16,9 +16,7 @@ llvmlite.binding.set_option("springline", "-runtime-memory-check-threshold=256")
 
 def compiled(function: Kernel) -> Kernel:
     """Compile without the GIL; keep the machine code in numba's cache, or in memory where none is writable."""
-    options = {"nogil": True, "error_model": "numpy"}
     try:
-        kernel: Kernel = numba.njit(cache=True, **options)(function)
+        return cast(Kernel, numba.njit(cache=True, nogil=True, error_model="numpy")(function))
     except RuntimeError:  # neither the package nor the user's cache directory can be written
-        kernel = numba.njit(**options)(function)
-    return kernel
+        return cast(Kernel, numba.njit(nogil=True, error_model="numpy")(function))

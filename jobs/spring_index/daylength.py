@@ -24,7 +24,8 @@ def toolbox(latitude: Array, day: int) -> Array:
     count = day + 306 if day <= 60 else day - 60
     season, slope = np.cos(0.0172 * count - 1.95), np.tan(np.radians(latitude))
     south, north = 12.14 + 3.34 * slope * season, 12.25 + (1.6164 + 1.7643 * slope**2) * season
-    return np.clip(np.where(latitude < 40.0, south, north), 1.0, 23.0)
+    hours: Array = np.clip(np.where(latitude < 40.0, south, north), 1.0, 23.0)
+    return hours
 
 
 def daymet(latitude: Array, day: int) -> Array:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,11 +18,24 @@ from jobs.spring_index.readers import open_dataset
 from jobs.spring_index.source import CSV, NETCDF, ZARR, Collection, Coord, Grid, Slot
 from jobs.spring_index.stream import Units
 
+if TYPE_CHECKING:
+    import xarray as xr
+
 SUFFIXES = (".nc", ".nc4", ".csv")
 VARIABLES = ("tmin", "tmax", "dayl")
 DAYMET_NAME = re.compile(r"daymet_v\d+_daily_\w+?_([a-z]+)_(\d{4})\.nc4?$")
 CELSIUS = {"degrees c", "degree c", "deg c", "degc", "c", "°c", "celsius", "degrees celsius", "degree celsius"}
-FAHRENHEIT = {"degrees f", "degree f", "deg f", "degf", "f", "°f", "fahrenheit", "degrees fahrenheit", "degree fahrenheit"}
+FAHRENHEIT = {
+    "degrees f",
+    "degree f",
+    "deg f",
+    "degf",
+    "f",
+    "°f",
+    "fahrenheit",
+    "degrees fahrenheit",
+    "degree fahrenheit",
+}
 SECONDS, HOURS = {"s", "sec", "second", "seconds"}, {"h", "hr", "hour", "hours"}
 
 
@@ -93,7 +106,10 @@ def _points(urls: list[str]) -> Collection:
     grid = Grid(("point",), (len(urls),), coords, {}, latitude="lat", longitude="lon")
     years = sorted({year for pixel in pixels for year in pixel.days})
     slots = {
-        y: {v: Slot(tuple(urls), CSV, v, y, max(len(p.days[y]["tmin"]) for p in pixels if y in p.days)) for v in VARIABLES}
+        y: {
+            v: Slot(tuple(urls), CSV, v, y, max(len(p.days[y]["tmin"]) for p in pixels if y in p.days))
+            for v in VARIABLES
+        }
         for y in years
     }
     sources = sorted({p.source for p in pixels})
@@ -116,7 +132,7 @@ def _part(url: str) -> Part:
         found = [v for v in VARIABLES if v in dataset.data_vars]
         if not found:
             raise InputError(
-                f"{name} holds none of tmin, tmax and dayl, but: {', '.join(map(str, dataset.data_vars)) or 'nothing'}.",
+                f"{name} holds none of tmin, tmax and dayl, but: {', '.join(map(str, dataset)) or 'nothing'}.",
                 "Give spring-index only files it can use, or rename the variables.",
             )
         array = dataset[found[0]]
@@ -129,13 +145,13 @@ def _part(url: str) -> Part:
         return Part(url, kind, grid, units, years, source, _chunks(array))
 
 
-def _chunks(array: Any) -> tuple[int, ...]:
+def _chunks(array: xr.DataArray) -> tuple[int, ...]:
     """Chunks on disk, time first; empty if not chunked."""
     chunks = array.encoding.get("chunksizes") or array.encoding.get("chunks") or ()
     return tuple(int(c) for c in chunks)
 
 
-def _grid(dataset: Any, array: Any, url: str, kind: str) -> Grid:
+def _grid(dataset: xr.Dataset, array: xr.DataArray, url: str, kind: str) -> Grid:
     """Space dimensions and coordinates of a variable (time, …)."""
     dims = tuple(map(str, array.dims))
     if dims[0] not in ("time", "day") or len(dims) not in (2, 3):
@@ -152,7 +168,10 @@ def _grid(dataset: Any, array: Any, url: str, kind: str) -> Grid:
         if not over or "" in over:
             continue
         for axis in ("latitude", "longitude"):
-            if axis in (values.attrs.get("standard_name"), values.attrs.get("long_name")) or variable in (axis, axis[:3]):
+            if axis in (values.attrs.get("standard_name"), values.attrs.get("long_name")) or variable in (
+                axis,
+                axis[:3],
+            ):
                 names[axis] = rename.get(str(variable), str(variable)) if len(over) == 1 else str(variable)
         if len(over) == 1:
             coords[rename.get(str(variable), str(variable))] = Coord(over, values.values, _clean(values.attrs))
@@ -164,7 +183,7 @@ def _grid(dataset: Any, array: Any, url: str, kind: str) -> Grid:
     return Grid(ours, shape, coords, planes, projection, names.get("latitude", ""), names.get("longitude", ""))
 
 
-def _clean(attrs: Any) -> dict[str, Any]:
+def _clean(attrs: Mapping[Any, Any]) -> dict[str, Any]:
     """Attributes as JSON values, without the ones that belong to the storage."""
     gone = ("_FillValue", "missing_value", "_ChunkSizes", "coordinates", "grid_mapping", "bounds", "DIMENSION_LABELS")
     return {k: v.tolist() if hasattr(v, "tolist") else v for k, v in attrs.items() if k not in gone}
@@ -236,7 +255,9 @@ def _units(parts: list[Part]) -> Units:
             if variable == "dayl":
                 seconds.add(_choose(unit or "s", SECONDS, HOURS, f"{where}: dayl is in {text!r}", "s or h"))
             else:
-                celsius.add(_choose(unit or "c", CELSIUS, FAHRENHEIT, f"{where}: {variable} is in {text!r}", "degC or degF"))
+                celsius.add(
+                    _choose(unit or "c", CELSIUS, FAHRENHEIT, f"{where}: {variable} is in {text!r}", "degC or degF")
+                )
     if len(celsius) > 1 or len(seconds) > 1:
         raise InputError("The files are in different units.", "Convert them to degrees Celsius and seconds first.")
     return Units(celsius.pop(), seconds.pop() if seconds else True)

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from importlib.metadata import version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -21,6 +21,9 @@ from jobs.spring_index.layout import batch_days, block_shape
 from jobs.spring_index.model import TRIGGER, Window
 from jobs.spring_index.options import OPTIONS, Settings, settings
 from jobs.spring_index.source import CSV, Collection
+
+if TYPE_CHECKING:
+    from distributed import Future
 
 SCHEMA_VERSION = 1
 COUNTS = ("cells", "valid_cells", "gap_cells")
@@ -92,7 +95,8 @@ def run(request: Request) -> Report:
     if stopped:
         left = sum(y.state == "waiting" for y in todo)
         raise InterruptedRunError(
-            f"Stopped with {left} of {len(planned.years)} years left.", "The same command goes on where this one stopped."
+            f"Stopped with {left} of {len(planned.years)} years left.",
+            "The same command goes on where this one stopped.",
         )
     return report
 
@@ -108,7 +112,9 @@ def plan_run(request: Request) -> Run:
 
         collection = clip(collection, chosen.bbox)
     if chosen.coarsen > 1 and (collection.grid.is_points or min(collection.grid.shape) < chosen.coarsen):
-        raise OutputError(f"--coarsen {chosen.coarsen} leaves nothing of {collection.grid.shape} cells.", "Choose less.")
+        raise OutputError(
+            f"--coarsen {chosen.coarsen} leaves nothing of {collection.grid.shape} cells.", "Choose less."
+        )
     chunks = block_shape(collection, chosen.chunks, chosen.coarsen)
     is_single = not collection.grid.is_points or next(iter(collection.years.values()))["tmin"].kind != CSV
     plan = Plan(
@@ -149,7 +155,7 @@ def _compute(planned: Run, todo: list[Year]) -> None:
         planned.request.progress.note(note)
     per_year = len(list(_cells(planned)))
     with planned.request.connect(per_year * len(todo)) as client:
-        futures: dict[Any, Block] = {}
+        futures: dict[Future[Done], Block] = {}
         plan = client.scatter(planned.plan, broadcast=True)
         for rank, year in enumerate(todo):
             for block in _start(planned, year):
@@ -166,7 +172,7 @@ def _compute(planned: Run, todo: list[Year]) -> None:
             progress.close()
 
 
-def _collect(planned: Run, future: Any, futures: dict[Any, Block]) -> None:
+def _collect(planned: Run, future: Future[Done], futures: dict[Future[Done], Block]) -> None:
     """Take in one finished task; an unreadable file fails its year, a mistake in the command the run."""
     block = futures.pop(future)
     year = planned.years[block.year]
@@ -309,7 +315,9 @@ def _report(planned: Run, seconds: float, plot: str | None) -> Report:
 
 def _year_line(year: Year) -> str:
     """One year in words: mean dates, gaps."""
-    means = ", ".join(f"{n} {t / c:.1f}" for n, (t, c) in year.sums.items() if c and "index" in n or n in ("damage",) and c)
+    means = ", ".join(
+        f"{n} {t / c:.1f}" for n, (t, c) in year.sums.items() if (c and "index" in n) or (n in ("damage",) and c)
+    )
     gaps = f", {year.gaps:,} cells with gaps" if year.gaps else ""
     return f"  {year.year}: {means or 'no indices'}{gaps}"
 

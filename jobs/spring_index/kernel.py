@@ -10,9 +10,13 @@ import math
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from jobs.spring_index.compiled import compiled
 
+Array = npt.NDArray[Any]
+Scales = tuple[float, float, float]
+"""Scale and offset to °F, and units of day length per hour."""
 HOURS = 24
 LOG_HOURS = np.log(np.maximum(np.arange(HOURS + 1.0), 1.0))
 
@@ -25,13 +29,13 @@ RANGE, ABOVE, TODAY, SCRATCH_ROWS = 0, 1, 2, 3
 
 
 @compiled
-def hourly_weights(hours: float, weights: Any) -> None:
+def hourly_weights(hours: float, weights: Array) -> None:
     """Fill S_h(L): the hour's temperature is Tmin + (Tmax − Tmin)·S_h, for a day of `hours` [h]."""
     if not 0.0 <= hours <= 24.0:
         weights[:] = np.nan
         return
     theta = math.pi / (hours + 4.0)
-    sunset = int(math.floor(hours))
+    sunset = math.floor(hours)
     step, before, now = 2.0 * math.cos(theta), -math.sin(theta), 0.0
     for h in range(min(sunset, HOURS - 1) + 1):
         weights[h] = min(max(now, 0.0), 1.0)
@@ -43,7 +47,7 @@ def hourly_weights(hours: float, weights: Any) -> None:
 
 
 @compiled
-def eight_hours(w: Any, first: int, spread: Any, above: Any, gdh: Any) -> None:
+def eight_hours(w: Array, first: int, spread: Array, above: Array, gdh: Array) -> None:
     """Add the heat of eight hours to the degree hours of cells that share a day length."""
     a, b, c, d = w[first], w[first + 1], w[first + 2], w[first + 3]
     e, f, g, h = w[first + 4], w[first + 5], w[first + 6], w[first + 7]
@@ -59,7 +63,7 @@ def eight_hours(w: Any, first: int, spread: Any, above: Any, gdh: Any) -> None:
 
 
 @compiled
-def degree_hours(dayl: Any, dayl_unit: Any, spread: Any, above: Any, gdh: Any) -> None:
+def degree_hours(dayl: Array, dayl_unit: float, spread: Array, above: Array, gdh: Array) -> None:
     """GDH of a day [°F h]; neighbours with the same day length share one set of hourly weights."""
     weights = np.empty(HOURS)
     start, n = 0, len(gdh)
@@ -76,7 +80,7 @@ def degree_hours(dayl: Any, dayl_unit: Any, spread: Any, above: Any, gdh: Any) -
 
 
 @compiled
-def note_freeze(tmin: Any, scale: Any, offset: Any, day: int, freeze: Any) -> None:
+def note_freeze(tmin: Array, scale: float, offset: float, day: int, freeze: Array) -> None:
     """Remember the day where its minimum is a hard freeze."""
     for i in range(len(tmin)):
         if np.float64(tmin[i] * scale + offset) <= 28.0:
@@ -85,7 +89,15 @@ def note_freeze(tmin: Any, scale: Any, offset: Any, day: int, freeze: Any) -> No
 
 @compiled
 def load_day(
-    tmin: Any, tmax: Any, scale: Any, offset: Any, lag: bool, guards: bool, prev: Any, spread: Any, above: Any
+    tmin: Array,
+    tmax: Array,
+    scale: float,
+    offset: float,
+    lag: bool,
+    guards: bool,
+    prev: Array,
+    spread: Array,
+    above: Array,
 ) -> int:
     """Daily range and minimum above base [°F] of one day; returns how many cells have any heat or a gap.
 
@@ -96,7 +108,7 @@ def load_day(
     for i in range(len(tmin)):
         cold, warm = tmin[i] * scale + offset, tmax[i] * scale + offset
         width = np.float64(warm - cold)
-        low, high = np.float64(cold) + 0.0 * width, np.float64(warm) + 0.0 * width
+        low, high = cold + 0.0 * width, warm + 0.0 * width
         if lag:
             high = prev_min[i] if high < prev_min[i] else high
             low = prev_max[i] if low > prev_max[i] else low
@@ -114,7 +126,17 @@ def load_day(
 
 @compiled
 def leaf_day(
-    day: int, g0: Any, g1: Any, g2: Any, g5: Any, g6: Any, g7: Any, w: Any, above: float, synop: Any, leaf: Any
+    day: int,
+    g0: Array,
+    g1: Array,
+    g2: Array,
+    g5: Array,
+    g6: Array,
+    g7: Array,
+    w: Array,
+    above: float,
+    synop: Array,
+    leaf: Array,
 ) -> None:
     """Test one day for the first leaf of the three plants."""
     age = day - 1.0
@@ -138,7 +160,16 @@ def leaf_day(
 
 @compiled
 def bloom_day(
-    day: int, start: int, zero: int, gap_zero: bool, g: Any, w: Any, above: float, agdh: Any, leaf: Any, bloom: Any
+    day: int,
+    start: int,
+    zero: int,
+    gap_zero: bool,
+    g: Array,
+    w: Array,
+    above: float,
+    agdh: Array,
+    leaf: Array,
+    bloom: Array,
 ) -> None:
     """Test one day for the first bloom of one plant, and add the day to its heat since the leaf."""
     age, heat, here = w[0], w[1], np.int16(day)
@@ -155,7 +186,7 @@ def bloom_day(
 
 
 @compiled
-def note_gaps(g: Any, bloom: Any, seen: Any) -> None:
+def note_gaps(g: Array, bloom: Array, seen: Array) -> None:
     """Mark cells that had a value, and a missing day, before their last bloom."""
     b0, b1, b2 = bloom[0], bloom[1], bloom[2]
     for i in range(len(g)):
@@ -164,7 +195,7 @@ def note_gaps(g: Any, bloom: Any, seen: Any) -> None:
 
 
 @compiled
-def fill_lags(day: int, start: int, padded: bool, heat: Any) -> None:
+def fill_lags(day: int, start: int, padded: bool, heat: Array) -> None:
     """On the first day, let the days before it look like it: two of them, or all seven when padded."""
     if day == start:
         today = heat[GDH + day % 8]
@@ -178,7 +209,7 @@ def fill_lags(day: int, start: int, padded: bool, heat: Any) -> None:
 
 @compiled
 def leaf_day_skipping(
-    day: int, start: int, today: Any, spread: Any, base: Any, w: Any, above: float, heat: Any, leaf: Any
+    day: int, start: int, today: Array, spread: Array, base: Array, w: Array, above: float, heat: Array, leaf: Array
 ) -> None:
     """`leaf_day` for a model that leaves cold days out: each cell keeps its own last eight warm days."""
     for i in range(len(today)):
@@ -199,14 +230,16 @@ def leaf_day_skipping(
 
 
 @compiled
-def spread_gaps(a: Any, b: Any, target: Any) -> None:
+def spread_gaps(a: Array, b: Array, target: Array) -> None:
     """Make `target` missing where `a` or `b` is: a running sum of eight days has no holes."""
     for i in range(len(target)):
         target[i] += 0.0 * (a[i] + b[i])
 
 
 @compiled
-def leaf_lags(day: int, start: int, rule: Any, w: Any, above: float, heat: Any, leaf: Any, scratch: Any) -> None:
+def leaf_lags(
+    day: int, start: int, rule: np.void, w: Array, above: float, heat: Array, leaf: Array, scratch: Array
+) -> None:
     """First leaf on one day, for a model that counts every day."""
     fill_lags(day, start, rule["edge_padding"], heat)
     oldest = heat[GDH + (day - 7) % 8]
@@ -220,14 +253,14 @@ def leaf_lags(day: int, start: int, rule: Any, w: Any, above: float, heat: Any, 
 
 
 @compiled
-def drop_cold(spread: Any, base: Any, gdh: Any) -> None:
+def drop_cold(spread: Array, base: Array, gdh: Array) -> None:
     """Days left out bring no heat, not even where a faulty record has its minimum above its maximum."""
     for i in range(len(gdh)):
         gdh[i] = 0.0 if spread[i] + base[i] < 0.0 else gdh[i]
 
 
 @compiled
-def count_positive(dates: Any) -> int:
+def count_positive(dates: Array) -> int:
     """How many dates have been found."""
     found = 0
     for row in dates:
@@ -237,7 +270,7 @@ def count_positive(dates: Any) -> int:
 
 
 @compiled
-def blooms_pending(dates: Any, heat: Any, gap_zero: bool) -> int:
+def blooms_pending(dates: Array, heat: Array, gap_zero: bool) -> int:
     """How many blooms are still possible in a tile."""
     blooms = 0
     for p in range(3):
@@ -250,7 +283,16 @@ def blooms_pending(dates: Any, heat: Any, gap_zero: bool) -> int:
 
 @compiled
 def heat_day(
-    tmin: Any, tmax: Any, dayl: Any, dayl_unit: Any, scale: Any, offset: Any, rule: Any, heat: Any, scratch: Any, out: Any
+    tmin: Array,
+    tmax: Array,
+    dayl: Array,
+    dayl_unit: float,
+    scale: float,
+    offset: float,
+    rule: np.void,
+    heat: Array,
+    scratch: Array,
+    out: Array,
 ) -> None:
     """GDH of one day of a tile into `out`; nothing is computed where no cell gets above the base."""
     prev = heat[PREV_MIN : PREV_MAX + 1]
@@ -264,8 +306,8 @@ def heat_day(
 
 @compiled
 def tile_days(
-    day: int, start: int, tmin: Any, tmax: Any, dayl: Any, units: Any, rule: Any,
-    w_leaf: Any, w_bloom: Any, above: float, heat: Any, dates: Any, scratch: Any,
+    day: int, start: int, tmin: Array, tmax: Array, dayl: Array, units: Scales,
+    rule: np.void, w_leaf: Array, w_bloom: Array, above: float, heat: Array, dates: Array, scratch: Array,
 ) -> None:  # fmt: skip
     """Take one tile through a batch of days beginning with `day`: arrays are (day, cell)."""
     scale, offset, dayl_unit = units
@@ -294,7 +336,7 @@ def tile_days(
 
 
 @compiled
-def tile_state(tmin: Any, heat: Any, dates: Any, gap_zero: bool) -> int:
+def tile_state(tmin: Array, heat: Array, dates: Array, gap_zero: bool) -> int:
     """What a tile needs of a batch: 0 nothing more (all in bloom), 1 no value yet (sea), 2 to be computed."""
     if blooms_pending(dates, heat, gap_zero) == 0:
         return 0
@@ -309,7 +351,7 @@ def tile_state(tmin: Any, heat: Any, dates: Any, gap_zero: bool) -> int:
 
 
 @compiled
-def block_needs(tmin: Any, tile: int, heat: Any, dates: Any, gap_zero: bool, states: Any) -> None:
+def block_needs(tmin: Array, tile: int, heat: Array, dates: Array, gap_zero: bool, states: Array) -> None:
     """`tile_state` of every tile of a block."""
     for t in range(len(states)):
         cut = slice(t * tile, min((t + 1) * tile, dates.shape[1]))
@@ -317,7 +359,7 @@ def block_needs(tmin: Any, tile: int, heat: Any, dates: Any, gap_zero: bool, sta
 
 
 @compiled
-def block_freezes(day: int, tmin: Any, scale: Any, offset: Any, freeze: Any) -> None:
+def block_freezes(day: int, tmin: Array, scale: float, offset: float, freeze: Array) -> None:
     """Last hard freeze of every cell of a block, up to the end of this batch."""
     for k in range(len(tmin)):
         note_freeze(tmin[k], scale, offset, day + k, freeze)
@@ -325,8 +367,8 @@ def block_freezes(day: int, tmin: Any, scale: Any, offset: Any, freeze: Any) -> 
 
 @compiled
 def block_days(
-    day: int, start: int, tile: int, states: Any, tmin: Any, tmax: Any, dayl: Any, units: Any, rule: Any,
-    w_leaf: Any, w_bloom: Any, above: float, heat: Any, dates: Any,
+    day: int, start: int, tile: int, states: Array, tmin: Array, tmax: Array, dayl: Array, units: Scales,
+    rule: np.void, w_leaf: Array, w_bloom: Array, above: float, heat: Array, dates: Array,
 ) -> None:  # fmt: skip
     """Take the tiles that need it through a batch of days; a tile's state stays in the cache meanwhile."""
     cells = dates.shape[1]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from jobs.spring_index.source import CSV, NETCDF, ZARR, Collection
+from jobs.spring_index.source import CSV, Collection
 
 BLOCK_CELLS = 1_000_000
 """Most cells of a block: their state takes 130 bytes each."""
@@ -43,13 +43,10 @@ def _side(size: int, chunk: int) -> int:
 
 def batch_days(collection: Collection, block: tuple[int, ...], coarsen: int) -> int:
     """Days to read at once: as many as the time chunks hold, else what BATCH_VALUES allows, 4 to 32."""
-    cells = coarsen ** len(block)
+    cells: int = coarsen ** len(block)
     for side in block:
         cells *= side
     fit = max(4, min(32, BATCH_VALUES // max(cells, 1)))
     if collection.grid.is_points and not collection.chunks:
         return 366
-    return max(fit, collection.chunks[0] if collection.chunks else 1)
-
-
-__all__ = ["NETCDF", "ZARR", "batch_days", "block_shape"]
+    return max(fit, *collection.chunks[:1])

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
-from typing import Any
+from mmap import mmap
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 MAGIC = b"CDF"
 TYPES = {
@@ -19,7 +24,7 @@ TYPES = {
 class _Cursor:
     """A place in the header."""
 
-    data: Any
+    data: bytes | mmap
     at: int
     wide_counts: bool
     wide_offsets: bool
@@ -64,7 +69,7 @@ def _attributes(cursor: _Cursor) -> dict[str, Any]:
     return found
 
 
-def open_classic(data: Any) -> Any:
+def open_classic(data: bytes | mmap) -> xr.Dataset:
     """An undecoded xarray dataset over a classic NetCDF file, given as bytes or a memory map of them.
 
     Raises
@@ -108,8 +113,13 @@ def _is_record(header: dict[str, Any], dims: list[tuple[str, int]]) -> bool:
 
 
 def _array(
-    data: Any, header: dict[str, Any], dims: list[tuple[str, int]], records: int, record_size: int, single: bool
-) -> Any:
+    data: bytes | mmap,
+    header: dict[str, Any],
+    dims: list[tuple[str, int]],
+    records: int,
+    record_size: int,
+    single: bool,
+) -> npt.NDArray[Any]:
     """The variable as a strided view of the file; the records of several variables are interleaved."""
     dtype, shape = header["dtype"], tuple(dims[i][1] for i in header["dims"])
     strides = list(np.cumprod((dtype.itemsize, *shape[:0:-1]))[::-1]) if shape else []

@@ -13,7 +13,9 @@ from jobs.spring_index.model import PLANTS, VARIANTS, Variant, Window
 
 OPTIONS = (
     Option("years", "Years to compute: 1980, 1980:1999 (both included) or a list with commas.", metavar="YEARS"),
-    Option("plants", f"Plants, with commas: {', '.join(PLANTS)}. Without all three there are no indices.", metavar="LIST"),
+    Option(
+        "plants", f"Plants, with commas: {', '.join(PLANTS)}. Without all three there are no indices.", metavar="LIST"
+    ),
     Option("bbox", "Only cells in this box: west,south,east,north in degrees.", metavar="W,S,E,N"),
     Option("coarsen", "Average N × N cells first.", type=int, default=1, metavar="N"),
     Option("start-day", "First day of year of the search (1).", type=int, metavar="DAY"),

@@ -8,7 +8,7 @@ import tempfile
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,7 +16,11 @@ from jobs import storage
 from jobs.errors import OutputError
 from jobs.spring_index import model
 from jobs.spring_index.blocks import Plan
-from jobs.spring_index.source import Coord, Grid
+from jobs.spring_index.source import Array, Coord, Grid
+
+if TYPE_CHECKING:
+    import dask.array as da
+    import xarray as xr
 
 MARKER = "zarr.json"
 """A Zarr v3 group is there once this file is: it is written last, and is the year's commit."""
@@ -122,35 +126,40 @@ def coarse_grid(grid: Grid, size: int) -> Grid:
     return Grid(grid.dims, shape, coords, grid.planes, grid.mapping, grid.latitude, grid.longitude)
 
 
-def _mean(values: Any, size: int) -> Any:
-    array = np.asarray(values)
-    return array[: len(array) // size * size].reshape(-1, size).mean(axis=1)
+def _mean(values: Array, size: int) -> Array:
+    means: Array = values[: len(values) // size * size].reshape(-1, size).mean(axis=1)
+    return means
 
 
-def _template(plan: Plan, chunks: tuple[int, ...], attrs: Mapping[str, Any]) -> Any:
+def _template(plan: Plan, chunks: tuple[int, ...], attrs: Mapping[str, Any]) -> xr.Dataset:
     """The year as a lazy dataset without values."""
     import dask.array as da
     import xarray as xr
 
     grid = coarse_grid(plan.grid, plan.coarsen)
-    sizes = dict(zip(grid.dims, grid.shape, strict=True)) | {"plant": 4 if plan.variant.zero_based else len(plan.plants)}
+    sizes = dict(zip(grid.dims, grid.shape, strict=True)) | {
+        "plant": 4 if plan.variant.zero_based else len(plan.plants)
+    }
     chunk = dict(zip(grid.dims, chunks, strict=True)) | {"plant": 1}
     dtype = np.float64 if plan.variant.zero_based else np.float32
 
-    def empty(dims: tuple[str, ...], kind: Any) -> Any:
-        return da.full([sizes[d] for d in dims], np.nan, dtype=kind, chunks=[chunk[d] for d in dims])
+    def empty(dims: tuple[str, ...], kind: type[np.floating[Any]]) -> da.Array:
+        shape, blocks = [sizes[d] for d in dims], [chunk[d] for d in dims]
+        return da.full(shape, np.nan, dtype=kind, chunks=blocks)  # type: ignore[no-any-return]
 
     data = {n: xr.Variable(d, empty(d, dtype), _attrs(plan, n)) for n, d in variables(plan).items()}
     coords = {n: xr.Variable(c.dims, _portable(c.values), dict(c.attrs)) for n, c in grid.coords.items()}
     coords |= {n: xr.Variable(grid.dims, empty(grid.dims, np.float32), dict(a)) for n, (_, a) in grid.planes.items()}
     plants = RSDAT_PLANTS if plan.variant.zero_based else plan.plants
-    coords["plant"] = xr.Variable(("plant",), _portable(np.array(plants)), {"long_name": "plant", "names": _names(plan)})
+    coords["plant"] = xr.Variable(
+        ("plant",), _portable(np.array(plants)), {"long_name": "plant", "names": _names(plan)}
+    )
     if grid.mapping:
         coords[grid.mapping[0]] = xr.Variable((), np.int32(0), dict(grid.mapping[1]))
     return xr.Dataset(data, coords, dict(attrs))
 
 
-def _portable(values: Any) -> Any:
+def _portable(values: Array) -> Array:
     """Text of variable length, which Zarr v3 specifies; numpy's fixed-width text it does not."""
     array = np.asarray(values)
     return array.astype(object) if array.dtype.kind in "US" else array
@@ -175,7 +184,7 @@ def _attrs(plan: Plan, name: str) -> dict[str, Any]:
 
 def _encoding(plan: Plan, chunks: tuple[int, ...]) -> dict[str, Any]:
     """Chunks of the result variables and planes: the blocks of the run."""
-    dims = variables(plan) | {name: plan.grid.dims for name in plan.grid.planes}
+    dims = variables(plan) | dict.fromkeys(plan.grid.planes, plan.grid.dims)
     lead = {len(plan.grid.dims): (), len(plan.grid.dims) + 1: (1,)}
     return {name: {"chunks": (*lead[len(d)], *chunks)} for name, d in dims.items()}
 

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from matplotlib.axes import Axes
+    from matplotlib.colorbar import Colorbar
+    from matplotlib.figure import Figure
 
 Array = npt.NDArray[Any]
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -18,6 +24,16 @@ EACH_YEAR = 3
 """Up to this many years get a row of maps each; more are averaged."""
 CHARTS = 9
 INK, MUTED, PAPER, NO_DATA = "#1d2733", "#66717d", "#ffffff", "#e4e6e8"
+STYLE: Any = {
+    "font.family": "DejaVu Sans",
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "axes.edgecolor": MUTED,
+    "xtick.color": MUTED,
+    "ytick.color": MUTED,
+    "figure.constrained_layout.w_pad": 0.09,
+    "figure.constrained_layout.h_pad": 0.11,
+}
 LEAF_COLOUR, BLOOM_COLOUR, FROST_COLOUR = "#2e7d4f", "#b0418c", "#4a78b5"
 
 
@@ -38,8 +54,7 @@ def plot_store(store: str, years: list[int]) -> bytes:
     import matplotlib.pyplot as plt
 
     datasets = [_open(store, year) for year in years]
-    style = {"font.family": "DejaVu Sans", "text.color": INK, "axes.labelcolor": INK, "axes.edgecolor": MUTED}
-    with mpl.rc_context(style | {"xtick.color": MUTED, "ytick.color": MUTED, "svg.fonttype": "none"}):
+    with mpl.rc_context(STYLE):
         draw = _chart if "point" in datasets[0].dims else _maps
         figure = draw(datasets, years)
         stream = io.BytesIO()
@@ -48,15 +63,16 @@ def plot_store(store: str, years: list[int]) -> bytes:
     return stream.getvalue()
 
 
-def _open(store: str, year: int) -> Any:
+def _open(store: str, year: int) -> xr.Dataset:
     import xarray as xr
 
     dataset = xr.open_zarr(store, group=str(year), chunks=None)
     step = {d: max(1, dataset.sizes[d] // PIXELS) for d in ("y", "x") if d in dataset.dims}
-    return dataset.isel({d: slice(None, None, n) for d, n in step.items()})
+    thin: xr.Dataset = dataset.isel({d: slice(None, None, n) for d, n in step.items()})
+    return thin
 
 
-def _event(dataset: Any, event: str) -> Array:
+def _event(dataset: xr.Dataset, event: str) -> Array:
     """Leaf or bloom as day of year: the index, else the mean of the plants there are."""
     if f"{event}_index" in dataset:
         return np.asarray(dataset[f"{event}_index"].values)
@@ -65,13 +81,13 @@ def _event(dataset: Any, event: str) -> Array:
     return np.asarray(dataset[f"first_{event}"].mean("plant", skipna=False).values)
 
 
-def _pictures(datasets: list[Any], years: list[int]) -> list[Picture]:
+def _pictures(datasets: list[xr.Dataset], years: list[int]) -> list[Picture]:
     """One picture per year, or the mean of many."""
     if len(years) <= EACH_YEAR:
         return [Picture(str(y), _event(d, "leaf"), _event(d, "bloom")) for y, d in zip(years, datasets, strict=True)]
     means = []
     for event in ("leaf", "bloom"):
-        total, count = 0.0, 0.0
+        total, count = np.zeros(1), np.zeros(1)
         for dataset in datasets:
             values = _event(dataset, event)
             total, count = total + np.nan_to_num(values), count + np.isfinite(values)
@@ -80,9 +96,10 @@ def _pictures(datasets: list[Any], years: list[int]) -> list[Picture]:
     return [Picture(f"mean of {len(years)} years, {years[0]}–{years[-1]}", *means)]
 
 
-def _maps(datasets: list[Any], years: list[int]) -> Any:
+def _maps(datasets: list[xr.Dataset], years: list[int]) -> Figure:
     """Rows of years, columns of leaf and bloom, one colour scale."""
     import matplotlib.pyplot as plt
+    from matplotlib.cm import ScalarMappable
     from matplotlib.colors import BoundaryNorm
 
     first, pictures = datasets[0], _pictures(datasets, years)
@@ -95,23 +112,23 @@ def _maps(datasets: list[Any], years: list[int]) -> Any:
     colours = plt.get_cmap("viridis_r").with_extremes(bad=NO_DATA)
     norm = BoundaryNorm(steps, colours.N, extend="both")
     extent = _extent(first)
-    image = None
     for row, picture in zip(axes, pictures, strict=True):
         for axis, event, values in zip(row, ("First leaf", "First bloom"), (picture.leaf, picture.bloom), strict=True):
-            image = axis.imshow(values, cmap=colours, norm=norm, extent=extent, interpolation="nearest", aspect=_aspect(first))
+            axis.imshow(values, cmap=colours, norm=norm, extent=extent, interpolation="nearest", aspect=_aspect(first))
             _dress(axis, first, extent)
             axis.set_title(f"{event}, {picture.label}", loc="left", fontsize=11.5, fontweight="bold", pad=8)
             _say_middle(axis, values)
-    bar = figure.colorbar(image, ax=axes, orientation="horizontal", fraction=0.05, pad=0.03, aspect=48)
+    bar = figure.colorbar(
+        ScalarMappable(norm, colours), ax=axes, orientation="horizontal", fraction=0.05, pad=0.03, aspect=48
+    )
     _month_bar(bar, steps)
     _title(figure, first)
     return figure
 
 
-def _title(figure: Any, dataset: Any) -> None:
+def _title(figure: Figure, dataset: xr.Dataset) -> None:
     attrs = dataset.attrs
     variant = str(attrs.get("springline_variant", "")).split(":")[0]
-    figure.get_layout_engine().set(w_pad=0.09, h_pad=0.11)
     figure.suptitle("Extended spring index (SI-x)", x=0.012, ha="left", fontsize=17, fontweight="bold")
     about = str(attrs.get("source", "")).split(" spring-index from ")
     data = about[-1].split(",")[0]
@@ -128,21 +145,21 @@ def _steps(values: Array) -> Array:
     return steps if len(steps) > 2 else np.array([low - 1, low, low + 1])
 
 
-def _month_bar(bar: Any, steps: Array) -> None:
+def _month_bar(bar: Colorbar, steps: Array) -> None:
     """Days of year below the bar, months above it."""
-    bar.set_ticks(steps[:: -(-len(steps) // 14)])
+    bar.set_ticks(steps[:: -(-len(steps) // 14)].tolist())
     bar.minorticks_off()
     bar.ax.tick_params(length=0, labelsize=9)
     bar.set_label("day of year", fontsize=9.5, color=MUTED)
     bar.outline.set_visible(False)
-    inside = (MONTH_STARTS > steps[0]) & (MONTH_STARTS < steps[-1])
+    inside = (steps[0] < MONTH_STARTS) & (steps[-1] > MONTH_STARTS)
     at = bar.ax.secondary_xaxis("top")
     at.set_xticks(MONTH_STARTS[inside], [f"1 {m}" for m in np.array(MONTHS)[inside]])
     at.tick_params(length=5, labelsize=9.5, color=INK, labelcolor=INK)
     at.spines["top"].set_visible(False)
 
 
-def _extent(dataset: Any) -> tuple[float, float, float, float]:
+def _extent(dataset: xr.Dataset) -> tuple[float, float, float, float]:
     """Outer edges of the cells: left, right, bottom, top; the first row is drawn on top."""
     sides = []
     for dim in ("x", "y"):
@@ -153,26 +170,30 @@ def _extent(dataset: Any) -> tuple[float, float, float, float]:
     return left, right, bottom, top
 
 
-def _axis(dataset: Any, dim: str) -> Array:
+def _axis(dataset: xr.Dataset, dim: str) -> Array:
     """Coordinates of a dimension without its own: a one-dimensional latitude or longitude, else numbers."""
     own = [c for c in dataset.coords.values() if c.dims == (dim,) and c.dtype.kind == "f"]
-    return np.asarray(own[0].values, float) if own else np.arange(dataset.sizes[dim], dtype=float) * (-1 if dim == "y" else 1)
+    return (
+        np.asarray(own[0].values, float)
+        if own
+        else np.arange(dataset.sizes[dim], dtype=float) * (-1 if dim == "y" else 1)
+    )
 
 
-def _aspect(dataset: Any) -> float:
+def _aspect(dataset: xr.Dataset) -> float:
     """Cells of a projected grid are square; degrees shrink towards the pole."""
     if "x" in dataset.coords or "lat" not in dataset.coords or dataset["lat"].ndim != 1:
         return 1.0
     return float(1.0 / np.cos(np.radians(dataset["lat"].mean())))
 
 
-def _dress(axis: Any, dataset: Any, extent: tuple[float, float, float, float]) -> None:
+def _dress(axis: Axes, dataset: xr.Dataset, extent: tuple[float, float, float, float]) -> None:
     """A frame without ticks, with parallels and meridians where the grid knows them."""
     axis.set(xticks=[], yticks=[], facecolor=NO_DATA)
     for spine in axis.spines.values():
         spine.set(color=MUTED, linewidth=0.6)
-    planes = [dataset.coords.get(n) for n in ("lat", "lon")]
-    if any(p is None or p.ndim != 2 for p in planes):
+    planes = [dataset.coords[n] for n in ("lat", "lon") if n in dataset.coords and dataset.coords[n].ndim == 2]
+    if len(planes) < 2:
         return
     for plane, sign in zip(planes, ("N", "E"), strict=True):
         values = np.asarray(plane.values)
@@ -187,7 +208,7 @@ def _round_degrees(low: float, high: float) -> Array:
     return np.arange(np.ceil(low / step) * step, high, step)
 
 
-def _label_lines(axis: Any, values: Array, lines: Array, extent: tuple[float, float, float, float], sign: str) -> None:
+def _label_lines(axis: Axes, values: Array, lines: Array, extent: tuple[float, float, float, float], sign: str) -> None:
     """Degrees at the left edge for parallels, at the lower edge for meridians."""
     left, right, bottom, top = extent
     edge = values[:, 0] if sign == "N" else values[-1]
@@ -206,7 +227,7 @@ def _label_lines(axis: Any, values: Array, lines: Array, extent: tuple[float, fl
                           ha="center", va="top", fontsize=8, color=MUTED, annotation_clip=False)  # fmt: skip
 
 
-def _say_middle(axis: Any, values: Array) -> None:
+def _say_middle(axis: Axes, values: Array) -> None:
     """The median date in words, in the upper right."""
     found = values[np.isfinite(values)]
     text = f"median {_date(float(np.median(found)))}" if found.size else "no event"
@@ -219,7 +240,7 @@ def _date(day: float) -> str:
     return f"{int(day) - MONTH_STARTS[month] + 1} {MONTHS[month]}"
 
 
-def _chart(datasets: list[Any], years: list[int]) -> Any:
+def _chart(datasets: list[xr.Dataset], years: list[int]) -> Figure:
     """Leaf, bloom and last freeze of each place through the years; at most CHARTS places."""
     import matplotlib.pyplot as plt
 
@@ -240,7 +261,7 @@ def _chart(datasets: list[Any], years: list[int]) -> Any:
     return figure
 
 
-def _place(axis: Any, datasets: list[Any], years: list[int], i: int) -> None:
+def _place(axis: Axes, datasets: list[xr.Dataset], years: list[int], i: int) -> None:
     """One place: days of year over years, earlier below."""
     leaf, bloom = ([_event(d, e)[i] for d in datasets] for e in ("leaf", "bloom"))
     axis.fill_between(years, leaf, bloom, color=LEAF_COLOUR, alpha=0.12, linewidth=0)

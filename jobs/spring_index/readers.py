@@ -8,7 +8,7 @@ import mmap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, TYPE_CHECKING, Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,10 @@ from jobs.errors import InputError
 from jobs.spring_index.pixels import read_pixel
 from jobs.spring_index.source import CSV, ZARR, Slot
 
+if TYPE_CHECKING:
+    import xarray as xr
+    from fsspec import AbstractFileSystem
+
 Array = npt.NDArray[Any]
 HDF5_MAGIC = b"\x89HDF"
 BLOCK_BYTES = 4 * 2**20
@@ -25,7 +29,7 @@ BLOCK_BYTES = 4 * 2**20
 
 
 @contextmanager
-def open_dataset(url: str, kind: str) -> Iterator[Any]:
+def open_dataset(url: str, kind: str) -> Iterator[xr.Dataset]:
     """An xarray dataset over a NetCDF file or a Zarr store: fill values as NaN, times as plain numbers.
 
     Raises
@@ -41,7 +45,7 @@ def open_dataset(url: str, kind: str) -> Iterator[Any]:
         dataset = xr.decode_cf(raw, decode_times=False, decode_coords=False)
     except InputError:
         raise
-    except Exception as error:  # noqa: BLE001 - the libraries below raise anything on a damaged file
+    except Exception as error:  # the libraries below raise anything on a damaged file
         raise InputError(
             f"{name} cannot be read: {_first_line(error)}", "Is it complete? Download or copy it again."
         ) from error
@@ -77,7 +81,7 @@ def open_slot(slot: Slot) -> Iterator[Reader]:
 class Reader:
     """A variable of an open dataset: rectangles of it, NaN where missing."""
 
-    def __init__(self, slot: Slot, array: Any) -> None:
+    def __init__(self, slot: Slot, array: Any) -> None:  # noqa: ANN401 - whatever can be sliced
         self.slot, self.array = slot, array
 
     def days(self, days: slice, cells: tuple[slice, ...]) -> Array:
@@ -139,18 +143,19 @@ def read_plane(slot: Slot, cells: tuple[slice, ...]) -> Array:
         return reader.plane(cells)
 
 
-def _zarr(url: str) -> Any:
+def _zarr(url: str) -> xr.Dataset:
     import xarray as xr
 
     fs, path = storage.filesystem(url)
     document = storage.read_json(f"{url}/zarr.json") or {}
     gathered = bool(document.get("consolidated_metadata")) or fs.exists(f"{path}/.zmetadata")
-    return xr.open_zarr(
+    raw: xr.Dataset = xr.open_zarr(
         url, chunks=None, consolidated=gathered, decode_cf=False, mask_and_scale=False, decode_times=False
     )
+    return raw
 
 
-def _netcdf(url: str) -> Any:
+def _netcdf(url: str) -> xr.Dataset:
     """The file undecoded, by what its first bytes say it is."""
     import xarray as xr
 
@@ -171,15 +176,15 @@ def _netcdf(url: str) -> Any:
     return xr.open_dataset(target, engine="h5netcdf", decode_cf=False, cache=False)
 
 
-def _magic(fs: Any, path: str) -> bytes:
+def _magic(fs: AbstractFileSystem, path: str) -> bytes:
     """The first four bytes of a file."""
     with fs.open(path, "rb") as stream:
         return bytes(stream.read(4))
 
 
-def _remote(fs: Any, path: str) -> Any:
+def _remote(fs: AbstractFileSystem, path: str) -> IO[bytes]:
     """A file of a remote store, read in large pieces."""
-    return fs.open(path, "rb", block_size=BLOCK_BYTES)
+    return cast(IO[bytes], fs.open(path, "rb", block_size=BLOCK_BYTES))
 
 
 @functools.lru_cache(maxsize=16)

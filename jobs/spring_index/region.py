@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
 from jobs.errors import UsageError
 from jobs.spring_index.readers import read_plane
-from jobs.spring_index.source import CSV, Collection, Grid
+from jobs.spring_index.source import CSV, Array, Collection, Grid
 
 Box = tuple[float, float, float, float]
 UNIT_METRES = {"km": 1000.0, "kilometer": 1000.0, "kilometre": 1000.0, "kilometers": 1000.0, "kilometres": 1000.0}
@@ -31,16 +30,18 @@ def clip(collection: Collection, box: Box) -> Collection:
         raise UsageError("--bbox: the input has neither a map projection nor latitude and longitude.", "Leave it out.")
     rows, columns = inside
     if not (rows.any() and columns.any()):
-        raise UsageError(f"--bbox {','.join(f'{b:g}' for b in box)} holds no cell of the input.", "Check its order: W,S,E,N.")
+        raise UsageError(
+            f"--bbox {','.join(f'{b:g}' for b in box)} holds no cell of the input.", "Check its order: W,S,E,N."
+        )
     return collection.cut((_span(rows), _span(columns)))
 
 
-def _span(inside: Any) -> slice:
+def _span(inside: Array) -> slice:
     at = np.flatnonzero(inside)
     return slice(int(at[0]), int(at[-1]) + 1)
 
 
-def _projected(grid: Grid, box: Box) -> tuple[Any, Any] | None:
+def _projected(grid: Grid, box: Box) -> tuple[Array, Array] | None:
     """Rows and columns, from the projection of the grid."""
     if grid.mapping is None or not {"x", "y"} <= set(grid.coords):
         return None
@@ -51,20 +52,21 @@ def _projected(grid: Grid, box: Box) -> tuple[Any, Any] | None:
     return _between(grid, "y", bottom, top), _between(grid, "x", left, right)
 
 
-def metres(grid: Grid, name: str) -> Any:
+def metres(grid: Grid, name: str) -> Array:
     """A projected coordinate in metres."""
     coord = grid.coords[name]
     return np.asarray(coord.values, np.float64) * UNIT_METRES.get(str(coord.attrs.get("units", "m")).lower(), 1.0)
 
 
-def _between(grid: Grid, name: str, low: float, high: float) -> Any:
+def _between(grid: Grid, name: str, low: float, high: float) -> Array:
     """Cells whose area touches [low, high]."""
     at = metres(grid, name)
     half = abs(at[1] - at[0]) / 2 if len(at) > 1 else 0.0
-    return (at > low - half) & (at < high + half)
+    inside: Array = (at > low - half) & (at < high + half)
+    return inside
 
 
-def _by_degrees(grid: Grid, box: Box) -> tuple[Any, Any] | None:
+def _by_degrees(grid: Grid, box: Box) -> tuple[Array, Array] | None:
     """Rows and columns, from latitude and longitude of the cells."""
     if not (grid.latitude and grid.longitude):
         return None
@@ -74,10 +76,10 @@ def _by_degrees(grid: Grid, box: Box) -> tuple[Any, Any] | None:
     else:
         lat, lon = np.meshgrid(grid.coords[grid.latitude].values, grid.coords[grid.longitude].values, indexing="ij")
     inside = _inside(lat, lon, box)
-    return inside.any(axis=1), inside.any(axis=0)
+    return np.asarray(inside.any(axis=1)), np.asarray(inside.any(axis=0))
 
 
-def _inside(lat: Any, lon: Any, box: Box) -> Any:
+def _inside(lat: Array, lon: Array, box: Box) -> Array:
     west, south, east, north = box
     lon = (np.asarray(lon) + 180.0) % 360.0 - 180.0
     return (lon >= west) & (lon <= east) & (lat >= south) & (lat <= north)

@@ -9,13 +9,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 import numpy as np
 import numpy.typing as npt
 
 from jobs.spring_index.daylength import daymet
+
+if TYPE_CHECKING:
+    import h5netcdf
 
 Array = npt.NDArray[Any]
 DAYS = 365
@@ -96,14 +99,15 @@ def days(place: Land, year: int) -> Iterator[tuple[Array, Array, Array]]:
         middle = mean - amplitude * season + passing + rng.normal(0, 0.15, mean.shape)
         half = 5.6 - 0.9 * season + 0.35 * place.waves[0] + abs(rng.normal(0, 0.8))
         light = np.where(np.isnan(place.height), np.nan, daymet(place.lat.astype(np.float32), day) * 3600.0)
-        yield tuple(f.astype(np.float32) for f in ((middle - half).round(2), (middle + half).round(2), light))
+        low, high = (middle - half).round(2), (middle + half).round(2)
+        yield low.astype(np.float32), high.astype(np.float32), light.astype(np.float32)
 
 
 def write_sample(directory: Path, years: list[int], size: int, step: float = 8000.0) -> list[Path]:
     """Write the files of some years; returns their paths."""
     directory.mkdir(parents=True, exist_ok=True)
     place = land(size, step)
-    paths = []
+    paths: list[Path] = []
     for year in years:
         files = {v: directory / f"daymet_v4_daily_na_{v}_{year}.nc" for v in ("tmin", "tmax", "dayl")}
         open_files = {v: _layout(path, v, year, place) for v, path in files.items()}
@@ -116,7 +120,7 @@ def write_sample(directory: Path, years: list[int], size: int, step: float = 800
     return paths
 
 
-def _layout(path: Path, variable: str, year: int, place: Land) -> Any:
+def _layout(path: Path, variable: str, year: int, place: Land) -> h5netcdf.File:
     """An open file with everything but the days."""
     import h5netcdf
 
@@ -151,7 +155,7 @@ def _layout(path: Path, variable: str, year: int, place: Land) -> Any:
     return handle
 
 
-def _put(handle: Any, name: str, dims: tuple[str, ...], values: Any, attrs: dict[str, Any]) -> None:
+def _put(handle: h5netcdf.File, name: str, dims: tuple[str, ...], values: npt.ArrayLike, attrs: dict[str, Any]) -> None:
     array = np.asarray(values)
     handle.create_variable(name, dims, array.dtype, data=array).attrs.update(attrs)
 

@@ -7,9 +7,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from jobs.spring_index.stream import Units
 
+Array = npt.NDArray[Any]
 NETCDF, ZARR, CSV = "netcdf", "zarr", "csv"
 
 
@@ -18,7 +20,7 @@ class Coord:
     """A coordinate kept in memory: all one-dimensional ones, and none that are two-dimensional."""
 
     dims: tuple[str, ...]
-    values: Any
+    values: Array
     attrs: Mapping[str, Any]
 
 

@@ -52,7 +52,8 @@ class Dates:
 
 def plant_index(dates: Array) -> Array:
     """Mean of the three plants (first axis), rounded to whole days; NaN where a plant has no date."""
-    return np.round(dates.mean(axis=0))
+    index: Array = np.round(dates.mean(axis=0))
+    return index
 
 
 class Stream:
@@ -71,7 +72,7 @@ class Stream:
     """
 
     def __init__(
-        self, variant: Variant, window: Window, cells: int, units: Units = Units(), dtype: Any = np.float32
+        self, variant: Variant, window: Window, cells: int, units: Units = Units(), dtype: npt.DTypeLike = np.float32
     ) -> None:
         from jobs.spring_index import kernel
 
@@ -119,10 +120,11 @@ LEAF_WEIGHTS = np.array(model.LEAF_WEIGHTS)
 BLOOM_WEIGHTS = np.array(model.BLOOM_WEIGHTS)
 
 
-def _rule(variant: Variant) -> Any:
+def _rule(variant: Variant) -> np.void:
     """The variant's switches as a record the kernels can read."""
     fields = [(name, np.int64 if name.startswith("bloom") else np.bool_) for name in RULES]
-    return np.array([tuple(getattr(variant, name) for name in RULES)], dtype=fields)[0]
+    record: np.void = np.array([tuple(getattr(variant, name) for name in RULES)], dtype=fields)[0]
+    return record
 
 
 def spring_dates(

@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -39,11 +39,11 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(tmp_path: Path) -> Runner:
     """`python -m jobs ARGS` in a process of its own, as a batch script would run it."""
 
-    def call(*arguments: object, timeout: float = 120, **settings: Any) -> subprocess.CompletedProcess[str]:
+    def call(*arguments: object, timeout: float = 120) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "jobs", *map(str, arguments)]
         environment = {k: v for k, v in os.environ.items() if k != "SPRINGLINE_DEBUG"}
         return subprocess.run(
-            command, capture_output=True, text=True, timeout=timeout, cwd=ROOT, check=False, env=environment, **settings
+            command, capture_output=True, text=True, timeout=timeout, cwd=ROOT, check=False, env=environment
         )
 
     return call
@@ -59,13 +59,13 @@ def spring(tmp_path: Path) -> Callable[..., dict[str, Any]]:
     from jobs.spring_index.job import JOB
 
     @contextmanager
-    def threads(tasks: int) -> Any:
+    def threads(tasks: int) -> Iterator[object]:
         from dask.distributed import Client
 
         with Client(processes=False, n_workers=1, threads_per_worker=2, dashboard_address=None) as client:
             yield client
 
-    def call(inputs: object, output: Path, overwrite: bool = False, **options: Any) -> dict[str, Any]:
+    def call(inputs: object, output: Path, overwrite: bool = False, **options: object) -> dict[str, Any]:
         many = inputs if isinstance(inputs, (list, tuple)) else [inputs]
         request = Request(tuple(map(str, many)), str(output), options, Quiet(), threads, overwrite)
         return json.loads(json.dumps(dict(JOB.run(request).values)))

@@ -26,7 +26,9 @@ class Station:
 
 def read_stations(folder: Path) -> list[Station]:
     """The three stations for which the toolbox's own results are known."""
-    tmin, tmax = (np.genfromtxt(folder / f"{v}.csv", delimiter=",").reshape(len(YEARS), 6, 366) for v in ("tmin", "tmax"))
+    tmin, tmax = (
+        np.genfromtxt(folder / f"{v}.csv", delimiter=",").reshape(len(YEARS), 6, 366) for v in ("tmin", "tmax")
+    )
     latitudes = np.genfromtxt(folder / "lat.csv", delimiter=",")
     names = ((f"station_{i}.csv", f"station_{i}_bloom.csv") for i in (1, 2, 3))
     results = [[np.genfromtxt(folder / name) for name in pair] for pair in names]

@@ -36,7 +36,9 @@ def refusal(*arguments: object, code: int = 2) -> str:
 
 def spring(folder: Path, *more: object) -> str:
     """How spring-index refuses a folder, or some options for it."""
-    return refusal("spring-index", "-i", folder, "-o", folder.parent / "out.zarr", "--dask", "local", "--workers", 1, *more)
+    return refusal(
+        "spring-index", "-i", folder, "-o", folder.parent / "out.zarr", "--dask", "local", "--workers", 1, *more
+    )
 
 
 def edit(name: str, change: Callable[[h5py.File], None]) -> Callable[[Path], None]:

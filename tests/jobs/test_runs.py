@@ -116,7 +116,9 @@ def test_years_done_are_skipped(spring: Spring, sample: Path, tmp_path: Path) ->
     with pytest.raises(OutputError, match="other options") as refused:
         spring(sample, store, variant="npn")
     assert "--overwrite" in refused.value.hint
-    states = {y: v["state"] for y, v in spring(sample, store, overwrite=True, years="2001", variant="npn")["years"].items()}
+    states = {
+        y: v["state"] for y, v in spring(sample, store, overwrite=True, years="2001", variant="npn")["years"].items()
+    }
     assert states == {"2001": "done"} and not (store / "2000").exists()
 
 
@@ -133,7 +135,19 @@ def test_a_foreign_directory_is_never_replaced(spring: Spring, sample: Path, tmp
 def test_a_killed_run_goes_on(spring: Spring, sample: Path, tmp_path: Path, how: signal.Signals) -> None:
     """Stopped in the middle, no half year can be seen; the same command finishes the rest to the same dates."""
     store = tmp_path / "out.zarr"
-    command = [sys.executable, "-m", "jobs", "run", "spring-index", "-i", str(sample), "-o", str(store), "--chunks", "5"]
+    command = [
+        sys.executable,
+        "-m",
+        "jobs",
+        "run",
+        "spring-index",
+        "-i",
+        str(sample),
+        "-o",
+        str(store),
+        "--chunks",
+        "5",
+    ]
     with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:
         deadline = time.monotonic() + 60
         while not (store / "2000/zarr.json").exists() and time.monotonic() < deadline and process.poll() is None:
@@ -214,7 +228,11 @@ def test_regular_grid_without_day_length(spring: Spring, tmp_path: Path) -> None
     middle = 12 - 14 * np.cos(2 * np.pi * (np.arange(365) - 20) / 365)
     lat, lon = np.linspace(50, 30, 9), np.linspace(0, 20, 8)
     fields = {
-        name: (("time", "lat", "lon"), np.broadcast_to((middle + sign * 6)[:, None, None], (365, 9, 8)), {"units": "degC"})
+        name: (
+            ("time", "lat", "lon"),
+            np.broadcast_to((middle + sign * 6)[:, None, None], (365, 9, 8)),
+            {"units": "degC"},
+        )
         for name, sign in (("tmin", -1), ("tmax", 1))
     }
     grid = xr.Dataset(fields, {"time": dates, "lat": lat, "lon": lon})
