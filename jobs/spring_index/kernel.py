@@ -18,6 +18,8 @@ Array = npt.NDArray[Any]
 Scales = tuple[float, float, float]
 """Scale and offset to °F, and units of day length per hour."""
 HOURS = 24
+LONGEST_DAY = 24.001
+"""Day lengths up to here are 24 h: polar days are stored as 86400.0001 s [h]."""
 LOG_HOURS = np.log(np.maximum(np.arange(HOURS + 1.0), 1.0))
 
 # Rows of the state of a cell: `heat` is float64, `dates` int16 (0 = not yet).
@@ -31,9 +33,10 @@ RANGE, ABOVE, TODAY, SCRATCH_ROWS = 0, 1, 2, 3
 @compiled
 def hourly_weights(hours: float, weights: Array) -> None:
     """Fill S_h(L): the hour's temperature is Tmin + (Tmax − Tmin)·S_h, for a day of `hours` [h]."""
-    if not 0.0 <= hours <= 24.0:
+    if not 0.0 <= hours <= LONGEST_DAY:
         weights[:] = np.nan
         return
+    hours = min(hours, 24.0)
     theta = math.pi / (hours + 4.0)
     sunset = math.floor(hours)
     step, before, now = 2.0 * math.cos(theta), -math.sin(theta), 0.0
@@ -89,21 +92,16 @@ def note_freeze(tmin: Array, scale: float, offset: float, day: int, freeze: Arra
 
 @compiled
 def load_day(
-    tmin: Array,
-    tmax: Array,
-    scale: float,
-    offset: float,
-    lag: bool,
-    guards: bool,
-    prev: Array,
-    spread: Array,
-    above: Array,
-) -> int:
+    tmin: Array, tmax: Array, dayl: Array, units: Scales, lag: bool, guards: bool,
+    prev: Array, spread: Array, above: Array,
+) -> int:  # fmt: skip
     """Daily range and minimum above base [°F] of one day; returns how many cells have any heat or a gap.
 
-    `prev` holds the corrected minimum and maximum of the day before. A day that lacks one extreme lacks both.
+    `prev` holds the corrected minimum and maximum of the day before. A day that lacks one extreme lacks both;
+    one without a day length that can be has neither range nor heat.
     """
     prev_min, prev_max = prev[0], prev[1]
+    scale, offset, longest = units[0], units[1], LONGEST_DAY * units[2]
     busy = 0
     for i in range(len(tmin)):
         cold, warm = tmin[i] * scale + offset, tmax[i] * scale + offset
@@ -118,7 +116,7 @@ def load_day(
             low = 0.01 if low == 0.0 else low
             high = high + 0.01 if high == low else high
             width = high - low
-        base = low - 31.0
+        base, width = low - 31.0, width if 0.0 <= dayl[i] <= longest else np.nan
         spread[i], above[i] = width, base
         busy += 0 if (width + base <= 0.0 and base <= 0.0) else 1
     return busy
@@ -283,23 +281,14 @@ def blooms_pending(dates: Array, heat: Array, gap_zero: bool) -> int:
 
 @compiled
 def heat_day(
-    tmin: Array,
-    tmax: Array,
-    dayl: Array,
-    dayl_unit: float,
-    scale: float,
-    offset: float,
-    rule: np.void,
-    heat: Array,
-    scratch: Array,
-    out: Array,
+    tmin: Array, tmax: Array, dayl: Array, units: Scales, rule: np.void, heat: Array, scratch: Array, out: Array
 ) -> None:
     """GDH of one day of a tile into `out`; nothing is computed where no cell gets above the base."""
     prev = heat[PREV_MIN : PREV_MAX + 1]
     spread, base = scratch[RANGE], scratch[ABOVE]
-    busy = load_day(tmin, tmax, scale, offset, rule["lag_check"], rule["guards"], prev, spread, base)
+    busy = load_day(tmin, tmax, dayl, units, rule["lag_check"], rule["guards"], prev, spread, base)
     if busy > 0:
-        degree_hours(dayl, dayl_unit, spread, base, out)
+        degree_hours(dayl, units[2], spread, base, out)
     else:
         out[:] = 0.0
 
@@ -310,13 +299,12 @@ def tile_days(
     rule: np.void, w_leaf: Array, w_bloom: Array, above: float, heat: Array, dates: Array, scratch: Array,
 ) -> None:  # fmt: skip
     """Take one tile through a batch of days beginning with `day`: arrays are (day, cell)."""
-    scale, offset, dayl_unit = units
     found = count_positive(dates[LEAF : LEAF + 3])
     leaves, skip = 3 * dates.shape[1] - found, rule["skip_cold"]
     for k in range(len(tmin)):
         today = day + k
         gdh = scratch[TODAY] if skip else heat[GDH + today % 8]
-        heat_day(tmin[k], tmax[k], dayl[k], dayl_unit, scale, offset, rule, heat, scratch, gdh)
+        heat_day(tmin[k], tmax[k], dayl[k], units, rule, heat, scratch, gdh)
         if leaves > 0:
             if skip:
                 leaf_day_skipping(

@@ -115,7 +115,7 @@ def test_degree_hours(tmin: float, tmax: float, hours: float, guarded: float, ba
     for guards, expected in ((True, guarded), (False, bare)):
         spread, above, gdh = (np.zeros(1) for _ in range(3))
         cell = [np.array([float(v)]) for v in (tmin, tmax, hours)]
-        kernel.load_day(cell[0], cell[1], 1.0, 0.0, False, guards, np.zeros((2, 1)), spread, above)
+        kernel.load_day(*cell, (1.0, 0.0, 1.0), False, guards, np.zeros((2, 1)), spread, above)
         kernel.degree_hours(cell[2], 1.0, spread, above, gdh)
         assert gdh[0] == pytest.approx(expected, abs=6e-5)
 
