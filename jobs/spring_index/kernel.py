@@ -2,6 +2,9 @@
 
 Everything is IEEE arithmetic without fast-math flags: a NaN stays a NaN, and a cell's dates depend on
 nothing but its own days, whatever tile, block or batch it travels in.
+
+One long file on purpose: numba's cache looks at the date of the file of the function that is called, and would
+miss a change in another one.
 """
 
 from __future__ import annotations
@@ -116,7 +119,7 @@ def load_day(
             low = 0.01 if low == 0.0 else low
             high = high + 0.01 if high == low else high
             width = high - low
-        base, width = low - 31.0, width if 0.0 <= dayl[i] <= longest else np.nan
+        base, width = low - 31.0, width if 0.0 <= dayl[i] <= longest else np.float64(np.nan)
         spread[i], above[i] = width, base
         busy += 0 if (width + base <= 0.0 and base <= 0.0) else 1
     return busy

@@ -236,6 +236,15 @@ def test_a_missing_day_is_no_cold_day() -> None:
     assert (theirs.bloom[:, 0] > 42).all()
 
 
+def test_a_day_without_light_is_missing() -> None:
+    """A cold day with no day length, or one of 25 h, is a gap like a warm one; 86400.0001 s is a polar day."""
+    low, high, hours = np.full(240, 20.0), np.full(240, 30.0), np.full((240, 1), 24.00000003)
+    assert one_cell("corrected", low, high, hours).gap_cells == 0
+    for impossible in (np.nan, 25.0, -1.0):
+        hours[40] = impossible
+        assert one_cell("corrected", low, high, hours).gap_cells == 1
+
+
 def test_dates_in_late_data_are_found() -> None:
     """A cell whose record begins after months of nothing is treated as the formulas say, sea or not beside it."""
     low, high, hours = np.full((240, 2), 50.0), np.full((240, 2), 75.0), np.repeat(toolbox_days(40.0, 240), 2, axis=1)
