@@ -6,7 +6,7 @@ import contextlib
 import ssl
 import threading
 
-from launcher.errors import TunnelError
+from launcher.errors import ConnectError, TunnelError
 from launcher.transports.base import Stream
 
 _PIECE = 256 * 1024
@@ -30,9 +30,8 @@ class TlsStream:
             try:
                 with self._engine:
                     return self._tls.read(size)
-            except ssl.SSLWantReadError:
-                self._flush()
-                self._fill()
+            except ssl.SSLWantReadError:  # nothing is sent here: behind a writer that waits for its peer to read,
+                self._fill()  # both would wait for ever
             except ssl.SSLError:  # close_notify, or the stream below ended without one
                 return b""
 
@@ -54,20 +53,30 @@ class TlsStream:
         self._stream.close()
 
     def _handshake(self) -> None:
-        while True:
-            try:
-                self._tls.do_handshake()
-            except ssl.SSLWantReadError:
+        try:
+            while not self._shook_hands():
                 self._flush()
                 self._fill()
-            except ssl.SSLError as error:
-                self._stream.close()
-                raise TunnelError(
-                    f"the server at the far end is not this session's: {error.reason or error}",
-                    "another program may have taken its port; `springline status` shows the session",
-                ) from error
-            else:
-                return self._flush()
+            self._flush()
+        except (ssl.SSLEOFError, ssl.SSLZeroReturnError, EOFError) as error:
+            self._stream.close()
+            raise ConnectError("the server at the far end hung up") from error
+        except ssl.SSLError as error:
+            self._stream.close()
+            raise TunnelError(
+                f"the server at the far end is not this session's: {error.reason or error}",
+                "another program may have taken its port; `springline status` shows the session",
+            ) from error
+        except OSError as error:
+            self._stream.close()
+            raise ConnectError(f"the server at the far end hung up: {error}") from error
+
+    def _shook_hands(self) -> bool:
+        try:
+            self._tls.do_handshake()
+        except ssl.SSLWantReadError:
+            return False
+        return True
 
     def _fill(self) -> None:
         data = self._stream.recv(_PIECE)

@@ -58,9 +58,10 @@ class Tunnel:
         while not self._closing.is_set():
             try:
                 connection, _ = self._listener.accept()
-            except OSError:
-                return
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            except OSError:  # closed; or a browser gone again, or no file descriptor left, which passes
+                self._closing.wait(0.1)
+                continue
             threading.Thread(target=self._join, args=(SocketStream(connection),), daemon=True).start()
 
     def _join(self, near: Stream) -> None:
@@ -69,6 +70,9 @@ class Tunnel:
             near.close()
             return
         self._streams.update((near, far))
+        if self._closing.is_set():  # in the meantime, and without knowing these two
+            near.close()
+            far.close()
         upward = threading.Thread(target=_copy, args=(near, far), daemon=True)
         upward.start()
         _copy(far, near)
