@@ -59,9 +59,11 @@ _REFUSALS = (
     ),
     ("AssocMaxSubmitJobLimit", "you have as many jobs in the queue as you may; cancel one or wait"),
     ("QOSMaxSubmitJobPerUserLimit", "you have as many jobs in the queue as you may; cancel one or wait"),
+    ("MaxWallDurationPerJobLimit", "ask for less with --walltime"),
     ("Invalid feature specification", "no node has this --constraint; see `sinfo -o '%n %f'`"),
     ("unrecognized option", "correct the `sbatch` lines of the platform's section"),
     ("invalid option", "correct the `sbatch` lines of the platform's section"),
+    (" specification", "correct the `sbatch` lines of the platform's section"),
 )
 
 _PENDING = {
@@ -150,9 +152,11 @@ class SlurmScheduler:
         if ids and answer.exit_code == 0:
             return Submitted(ids[-1])
         said = _last_words(answer)
-        if ids or answer.exit_code == 0 or _DOUBTFUL.search(answer.errors + answer.text):
+        all_said = (answer.errors + answer.text).lower()
+        killed = 128 < answer.exit_code < 255  # by a signal, perhaps after the request was sent
+        if ids or answer.exit_code == 0 or killed or not all_said.strip() or _DOUBTFUL.search(all_said):
             return Doubt(said)
-        return Refused(said, next((hint for words, hint in _REFUSALS if words.lower() in said.lower()), ""))
+        return Refused(said, next((hint for words, hint in _REFUSALS if words.lower() in all_said), ""))
 
     def status_command(self, job_id: str, directory: str) -> str:
         """Ask squeue, and only if it no longer lists the job, sacct and scontrol."""
