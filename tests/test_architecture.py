@@ -22,7 +22,7 @@ LAUNCHER_LAYERS = (
     ("flows", "wiring", "console"),
     ("browser", "store", "sessions", "planning", "watcher", "access", "scaling"),
     ("cluster", "platforms", "bundle", "certificates", "tls", "tunnel", "report"),
-    ("transports", "schedulers", "scripts"),
+    ("transports", "schedulers", "scripts", "keys"),
     ("model", "errors", "units"),
 )
 JOBS_LAYERS = (
