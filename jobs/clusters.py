@@ -58,7 +58,7 @@ def _embedded(workers: int | None, tasks: int) -> Iterator[Client]:
 
     fit = max(1, min(CPU_COUNT, int(MEMORY_LIMIT // WORKER_BYTES)))
     count = min(workers or fit, max(tasks, 1))
-    settings: dict[str, Any] = {"dashboard_address": None, "silence_logs": "ERROR"}
+    settings: dict[str, Any] = {"dashboard_address": "127.0.0.1:0", "silence_logs": "ERROR"}
     if count > 1:
         settings["host"] = "127.0.0.1"
     with (

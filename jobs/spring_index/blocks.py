@@ -69,7 +69,7 @@ def compute_block(plan: Plan, block: Block) -> Done:
     started = time.perf_counter()
     latitude = _latitude(plan, block)
     shape = tuple(c.stop - c.start for c in block.cells)
-    stream = Stream(plan.variant, block.window, int(np.prod(shape)), plan.units, _dtype(plan))
+    stream = Stream(plan.variant, block.window, int(np.prod(shape)), plan.units, dtype(plan))
     with _readers(block.slots) as readers:
         for days in _batches(block.window, plan.batch):
             if not _advance(plan, block, readers, days, stream, latitude):
@@ -95,7 +95,8 @@ def block_products(dates: Dates, variant: Variant, plants: tuple[str, ...], shap
     return {name: values.astype(np.float32).reshape(*values.shape[:-1], *shape) for name, values in products.items()}
 
 
-def _dtype(plan: Plan) -> type[np.floating[Any]]:
+def dtype(plan: Plan) -> type[np.floating[Any]]:
+    """Type of the input of a run."""
     return np.float32 if plan.single_input else np.float64
 
 
@@ -130,7 +131,7 @@ def _advance(
         dayl = get("dayl") if latitude is None else computed_dayl(latitude, days, plan)
         stream.advance(tmin, get("tmax"), dayl)
     else:
-        if plan.variant.zero_based and not (stream.states == 1).any():
+        if stream.finished:
             return False
         stream.advance(tmin, None, None)
     return True
@@ -185,7 +186,7 @@ def computed_dayl(latitude: Array, days: slice, plan: Plan) -> Array:
     formula = daylength.FORMULAS[plan.dayl_source]
     factor = 3600.0 if plan.units.dayl_seconds else 1.0
     hours = np.stack([formula(latitude, day + 1) for day in range(days.start, days.stop)])
-    return np.ascontiguousarray((hours * factor).reshape(len(hours), -1).astype(_dtype(plan)))
+    return np.ascontiguousarray((hours * factor).reshape(len(hours), -1).astype(dtype(plan)))
 
 
 def read_coordinate(grid: Grid, name: str, cells: tuple[slice, ...], coarsen: int) -> Array:

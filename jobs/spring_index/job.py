@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import threading
 import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -98,12 +99,16 @@ def _compute(planned: Run, todo: list[Year]) -> None:
     """All blocks of all years to do, as tasks of a Dask cluster."""
     from distributed import as_completed
 
-    from jobs.spring_index.blocks import compute_block
+    from jobs.spring_index.blocks import compute_block, dtype
+    from jobs.spring_index.stream import warm_up
 
     for note in _notes(planned):
         planned.request.progress.note(note)
     per_year = len(list(_cells(planned)))
+    warming = threading.Thread(target=warm_up, args=(planned.plan.variant, dtype(planned.plan)))
+    warming.start()  # while the cluster starts
     with planned.request.connect(per_year * len(todo)) as client:
+        warming.join()
         futures: dict[Future[Done], Block] = {}
         plan = client.scatter(planned.plan, broadcast=True)
         for rank, year in enumerate(todo):

@@ -10,7 +10,7 @@ miss a change in another one.
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -31,6 +31,18 @@ LEAF, BLOOM, FREEZE, SEEN, DATE_ROWS = 0, 3, 6, 7, 8
 SEEN_VALUE, SEEN_GAP = 1, 2
 # Rows of the scratch of a tile.
 RANGE, ABOVE, TODAY, SCRATCH_ROWS = 0, 1, 2, 3
+
+
+class Rule(NamedTuple):
+    """The switches of a variant the kernels look at; see `model.Variant`."""
+
+    lag_check: bool
+    guards: bool
+    skip_cold: bool
+    edge_padding: bool
+    gap_counts_zero: bool
+    bloom_start: int
+    bloom_day_zero: int
 
 
 @compiled
@@ -239,12 +251,12 @@ def spread_gaps(a: Array, b: Array, target: Array) -> None:
 
 @compiled
 def leaf_lags(
-    day: int, start: int, rule: np.void, w: Array, above: float, heat: Array, leaf: Array, scratch: Array
+    day: int, start: int, rule: Rule, w: Array, above: float, heat: Array, leaf: Array, scratch: Array
 ) -> None:
     """First leaf on one day, for a model that counts every day."""
-    fill_lags(day, start, rule["edge_padding"], heat)
+    fill_lags(day, start, rule.edge_padding, heat)
     oldest = heat[GDH + (day - 7) % 8]
-    if rule["gap_counts_zero"]:
+    if rule.gap_counts_zero:
         scratch[:] = oldest
         spread_gaps(heat[GDH + (day - 3) % 8], heat[GDH + (day - 4) % 8], scratch)
         oldest = scratch
@@ -284,12 +296,12 @@ def blooms_pending(dates: Array, heat: Array, gap_zero: bool) -> int:
 
 @compiled
 def heat_day(
-    tmin: Array, tmax: Array, dayl: Array, units: Scales, rule: np.void, heat: Array, scratch: Array, out: Array
+    tmin: Array, tmax: Array, dayl: Array, units: Scales, rule: Rule, heat: Array, scratch: Array, out: Array
 ) -> None:
     """GDH of one day of a tile into `out`; nothing is computed where no cell gets above the base."""
     prev = heat[PREV_MIN : PREV_MAX + 1]
     spread, base = scratch[RANGE], scratch[ABOVE]
-    busy = load_day(tmin, tmax, dayl, units, rule["lag_check"], rule["guards"], prev, spread, base)
+    busy = load_day(tmin, tmax, dayl, units, rule.lag_check, rule.guards, prev, spread, base)
     if busy > 0:
         degree_hours(dayl, units[2], spread, base, out)
     else:
@@ -299,11 +311,11 @@ def heat_day(
 @compiled
 def tile_days(
     day: int, start: int, tmin: Array, tmax: Array, dayl: Array, units: Scales,
-    rule: np.void, w_leaf: Array, w_bloom: Array, above: float, heat: Array, dates: Array, scratch: Array,
+    rule: Rule, w_leaf: Array, w_bloom: Array, above: float, heat: Array, dates: Array, scratch: Array,
 ) -> None:  # fmt: skip
     """Take one tile through a batch of days beginning with `day`: arrays are (day, cell)."""
     found = count_positive(dates[LEAF : LEAF + 3])
-    leaves, skip = 3 * dates.shape[1] - found, rule["skip_cold"]
+    leaves, skip = 3 * dates.shape[1] - found, rule.skip_cold
     for k in range(len(tmin)):
         today = day + k
         gdh = scratch[TODAY] if skip else heat[GDH + today % 8]
@@ -320,7 +332,7 @@ def tile_days(
         found = found if found > 0 else count_positive(dates[LEAF : LEAF + 3])
         for p in range(3 if found > 0 else 0):
             bloom_day(
-                today, rule["bloom_start"], rule["bloom_day_zero"], rule["gap_counts_zero"], gdh,
+                today, rule.bloom_start, rule.bloom_day_zero, rule.gap_counts_zero, gdh,
                 w_bloom[p], above, heat[AGDH + p], dates[LEAF + p], dates[BLOOM + p],
             )  # fmt: skip
         note_gaps(gdh, dates[BLOOM : BLOOM + 3], dates[SEEN])
@@ -359,7 +371,7 @@ def block_freezes(day: int, tmin: Array, scale: float, offset: float, freeze: Ar
 @compiled
 def block_days(
     day: int, start: int, tile: int, states: Array, tmin: Array, tmax: Array, dayl: Array, units: Scales,
-    rule: np.void, w_leaf: Array, w_bloom: Array, above: float, heat: Array, dates: Array,
+    rule: Rule, w_leaf: Array, w_bloom: Array, above: float, heat: Array, dates: Array,
 ) -> None:  # fmt: skip
     """Take the tiles that need it through a batch of days; a tile's state stays in the cache meanwhile."""
     cells = dates.shape[1]

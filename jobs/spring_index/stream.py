@@ -15,7 +15,6 @@ from jobs.spring_index.model import Variant, Window
 Array = npt.NDArray[Any]
 TILE = 4096
 """Cells that go through a batch together: their state (0.6 MB) stays in the processor's cache."""
-RULES = ("lag_check", "guards", "skip_cold", "edge_padding", "gap_counts_zero", "bloom_start", "bloom_day_zero")
 
 
 @dataclass(frozen=True)
@@ -85,27 +84,37 @@ class Stream:
         real = np.float32 if variant.single and np.dtype(dtype) == np.float32 else np.float64
         scale, offset = (1.8, 32.0) if units.celsius else (1.0, 0.0)
         self.units = (real(scale), real(offset), real(3600.0 if units.dayl_seconds else 1.0))
-        self.rule = _rule(variant)
+        self.rule = kernel.Rule(*(getattr(variant, name) for name in kernel.Rule._fields))
         # v >= t and v > (the number just below t) are the same test; the kernels know only the second.
         self.above = model.TRIGGER if variant.strict_trigger else math.nextafter(model.TRIGGER, -math.inf)
 
     def needs_heat(self, tmin: Array) -> bool:
         """Whether the batch that begins with these minima, (day, cell), needs maxima and day lengths too."""
-        self.kernel.block_needs(tmin, TILE, self.heat, self.dates, self.variant.gap_counts_zero, self.states)
+        self.kernel.block_needs(
+            np.ascontiguousarray(tmin), TILE, self.heat, self.dates, self.variant.gap_counts_zero, self.states
+        )
         return bool((self.states == 2).any())
 
     def advance(self, tmin: Array, tmax: Array | None, dayl: Array | None) -> None:
         """Take the block through the days of these arrays, (day, cell); `needs_heat` says if one is enough."""
         kernel, day = self.kernel, self.day
         if not self.variant.zero_based:
-            kernel.block_freezes(day, tmin, self.units[0], self.units[1], self.dates[kernel.FREEZE])
+            kernel.block_freezes(
+                day, np.ascontiguousarray(tmin), self.units[0], self.units[1], self.dates[kernel.FREEZE]
+            )
         if tmax is None or dayl is None:
             tmax = dayl = tmin
+        tmin, tmax, dayl = (np.ascontiguousarray(days) for days in (tmin, tmax, dayl))
         kernel.block_days(
             day, self.window.first, TILE, self.states, tmin, tmax, dayl, self.units, self.rule,
             LEAF_WEIGHTS, BLOOM_WEIGHTS, self.above, self.heat, self.dates,
         )  # fmt: skip
         self.day += len(tmin)
+
+    @property
+    def finished(self) -> bool:
+        """Whether no day to come can change a date, as of the last `needs_heat`."""
+        return self.variant.zero_based and not (self.states != 0).any()
 
     def result(self) -> Dates:
         """The dates found so far."""
@@ -118,13 +127,6 @@ class Stream:
 
 LEAF_WEIGHTS = np.array(model.LEAF_WEIGHTS)
 BLOOM_WEIGHTS = np.array(model.BLOOM_WEIGHTS)
-
-
-def _rule(variant: Variant) -> np.void:
-    """The variant's switches as a record the kernels can read."""
-    fields = [(name, np.int64 if name.startswith("bloom") else np.bool_) for name in RULES]
-    record: np.void = np.array([tuple(getattr(variant, name) for name in RULES)], dtype=fields)[0]
-    return record
 
 
 def spring_dates(
@@ -158,8 +160,14 @@ def spring_dates(
         days = slice(first, min(first + batch, window.last))
         if stream.needs_heat(low[days]):
             stream.advance(low[days], high[days], light[days])
-        elif stream.variant.zero_based and not (stream.states == 1).any():
+        elif stream.finished:
             break
         else:
             stream.advance(low[days], None, None)
     return stream.result()
+
+
+def warm_up(variant: Variant, dtype: npt.DTypeLike) -> None:
+    """Compile the kernels, or load them, before many processes would each do so."""
+    days = np.zeros((9, 1), dtype)
+    spring_dates(days, days + 10, days + 40_000, variant)

@@ -62,7 +62,7 @@ def spring(tmp_path: Path) -> Callable[..., dict[str, Any]]:
     def threads(tasks: int) -> Iterator[object]:
         from dask.distributed import Client
 
-        with Client(processes=False, n_workers=1, threads_per_worker=2, dashboard_address=None) as client:
+        with Client(processes=False, n_workers=1, threads_per_worker=2, dashboard_address="127.0.0.1:0") as client:
             yield client
 
     def call(inputs: object, output: Path, overwrite: bool = False, **options: object) -> dict[str, Any]:

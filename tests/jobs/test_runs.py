@@ -168,7 +168,7 @@ def test_on_a_cluster(run: Runner, sample: Path, tmp_path: Path) -> None:
     """Two workers at an address compute the same dates, shared by all blocks."""
     from dask.distributed import LocalCluster
 
-    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None, host="127.0.0.1") as cluster:
+    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address="127.0.0.1:0", host="127.0.0.1") as cluster:
         address = cluster.scheduler_address
         done = run("run", "spring-index", "-i", sample, "-o", tmp_path / "a.zarr", "--chunks", 10, "--dask", address)
     assert done.returncode == 0, done.stderr
