@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -67,15 +68,15 @@ class FabricTransport:
     def run(self, script: str, *, timeout: float = 120) -> Answer:
         """Run the script on the stdin of /bin/sh, whatever the login shell is."""
         frame = Frame.new()
-        with self._translated():
+        with self._translated(), ThreadPoolExecutor(1) as beside:
             channel = self._live().open_session(timeout=CONNECT_SECONDS)
             try:
                 channel.settimeout(timeout)
                 channel.exec_command("exec /bin/sh")
                 channel.sendall(frame.wrap(script).encode())
                 channel.shutdown_write()
-                output = b"".join(iter(lambda: channel.recv(65536), b""))
-                errors = b"".join(iter(lambda: channel.recv_stderr(65536), b""))
+                said = beside.submit(_everything, channel.recv_stderr)  # left unread, it would stop the command
+                output, errors = _everything(channel.recv), said.result()
             finally:
                 channel.close()
         return frame.unwrap(output.decode(errors="replace"), errors.decode(errors="replace"), self.label)
@@ -198,6 +199,10 @@ class FabricTransport:
             ) from error
         except (paramiko.SSHException, EOFError, OSError) as error:
             raise ConnectError(f"{where}: {error or 'connection lost'}", "check your network and try again") from error
+
+
+def _everything(receive: Callable[[int], bytes]) -> bytes:
+    return b"".join(iter(lambda: receive(65536), b""))
 
 
 def _check_host_keys(client: paramiko.SSHClient, ask: Asker) -> None:
