@@ -135,7 +135,7 @@ class Cluster:
     def set_aside(self, name: str) -> None:
         """Rename the directory of an ended session, to make room for a new one of its name."""
         path = scripts.session_directory(self.platform, name).quoted()
-        answer = self.transport.run(f'mv {path} {path}."$(date +%Y%m%dT%H%M%S)"')
+        answer = self.transport.run(f'[ ! -e {path} ] || mv {path} {path}."$(date +%Y%m%dT%H%M%S)"')
         if answer.exit_code:
             raise ConfigurationError(f"cannot rename {name} on {self.transport.label}: {answer.errors.strip()}")
 
@@ -149,7 +149,10 @@ class Cluster:
         )
 
     def _absolute(self, directory: RemotePath) -> str:
-        return self.transport.run(f"cd {directory.quoted()} && pwd -P").text.strip()
+        try:
+            return self.transport.run(f"cd {directory.quoted()} && pwd -P").text.strip() or directory.text
+        except ConnectError:  # the job was found: better a path to be expanded than no record of it
+            return directory.text
 
     def _read_submission(self, answer: Answer, job_name: str) -> tuple[str, str]:
         steps = {line.split(" ", 1)[0]: line.partition(" ")[2] for line in answer.text.splitlines() if line[:1] == "@"}

@@ -110,18 +110,30 @@ def hold(
 
 
 def stop(
-    cluster: Cluster, session: Session, notice: Notice, *, sleep: Callable[[float], None] = time.sleep
+    cluster: Cluster,
+    session: Session,
+    notice: Notice,
+    *,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
 ) -> SessionStatus:
     """End the job and its workers, and see it end."""
     cluster.cancel(session.job_id, session.worker_name)
     watcher = Watcher(cluster, session, notice, sleep, pace=1.0)
-    give_up = time.monotonic() + STOP_SECONDS
+    give_up = clock() + STOP_SECONDS
     while (current := watcher.next(5)).phase not in OVER:
-        if time.monotonic() > give_up:
-            raise JobFailed(
-                f"job {session.job_id} was told to end but is still listed", "look again with `springline status`"
-            )
+        if clock() > give_up:
+            raise _not_ended(current)
     return current
+
+
+def _not_ended(current: SessionStatus) -> SpringlineError:
+    job_id, hint = current.session.job_id, "look again with `springline status`"
+    if isinstance(current.job, Unknown):
+        return ConnectError(
+            f"job {job_id} was told to end, but nobody could say that it did: {current.job.error}", hint
+        )
+    return JobFailed(f"job {job_id} was told to end but is still listed", hint)
 
 
 def _withdrawn(cluster: Cluster, current: SessionStatus) -> SubmissionRefused:
