@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import signal
 import sys
@@ -127,6 +128,9 @@ def _progress(quiet: bool) -> Progress:
 def guard(action: Callable[[], None]) -> None:
     """Run `action`; known failures end in one message and their exit code."""
     signal.signal(signal.SIGTERM, _interrupt)
+    if not os.environ.get("SPRINGLINE_DEBUG"):  # Dask's own tracebacks, above all those of an interruption
+        for name in ("distributed", "tornado.application", "asyncio"):
+            logging.getLogger(name).setLevel(logging.CRITICAL)
     try:
         action()
     except JobError as error:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
+import threading
 from collections.abc import Iterator
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
@@ -61,11 +63,23 @@ def _embedded(workers: int | None, tasks: int) -> Iterator[Client]:
     settings: dict[str, Any] = {"dashboard_address": "127.0.0.1:0", "silence_logs": "ERROR"}
     if count > 1:
         settings["host"] = "127.0.0.1"
-    with (
-        LocalCluster(n_workers=count, threads_per_worker=1, processes=count > 1, **settings) as cluster,
-        Client(cluster) as client,
-    ):
+    with _no_interrupts():
+        local = LocalCluster(n_workers=count, threads_per_worker=1, processes=count > 1, **settings)
+    with local as cluster, Client(cluster) as client:
         yield client
+
+
+@contextlib.contextmanager
+def _no_interrupts() -> Iterator[None]:
+    """Ignore Ctrl-C for a moment: processes started meanwhile ignore it for good and leave the word to this one."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @contextlib.contextmanager

@@ -42,7 +42,7 @@ class Bar(Quiet):
         """Draw the bar."""
         from tqdm import tqdm
 
-        self.bar = tqdm(total=total, unit=unit, unit_scale=True, desc=label, file=self.stream, smoothing=0.1)
+        self.bar = tqdm(total=total, unit=f" {unit}", unit_scale=True, desc=label, file=self.stream, smoothing=0.1)
 
     def advance(self, amount: int, label: str = "") -> None:
         """Move the bar."""
