@@ -149,8 +149,10 @@ def test_dashboard_is_closed_to_other_users_of_the_node(ready: Running) -> None:
     port = int(ready.state()["dask"]["dashboard"].split("/")[2])
     code = f"import urllib.request; urllib.request.urlopen('http://127.0.0.1:{port}/status', timeout=5)"
 
+    python = os.path.realpath(sys.executable)  # the environment may lie where nobody else can look
+
     def run(**who: int) -> int:
-        return subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, check=False, **who).returncode
+        return subprocess.run([python, "-I", "-c", code], capture_output=True, check=False, **who).returncode
 
     assert run() == 0
     assert run(user=65534, group=65534) == 1
