@@ -103,6 +103,7 @@ def attach(session: str | None, console: Console, local_port: int | None, **opti
 def status(session: str | None, console: Console) -> None:
     """Say how SESSION is: its state, node, time left. Exits with the code of what ended it."""
     from launcher import report, sessions, wiring
+    from launcher.console import report_error
     from launcher.store import Store
 
     store = Store()
@@ -113,7 +114,9 @@ def status(session: str | None, console: Console) -> None:
     said = report.document(current, url)
     console.result(said, report.sheet(said))
     if current.phase == "failed":
-        raise sessions.end_error(wiring.cluster_of(found, console.asker()), current)
+        error = sessions.end_error(wiring.cluster_of(found, console.asker()), current)
+        report_error(error, json_output=False)  # stdout has its one object already
+        sys.exit(error.exit_code)
 
 
 @main.command()

@@ -50,9 +50,15 @@ class Springline(click.Group):
 def _report_bug(arguments: list[str]) -> int:
     from launcher.store import state_home, write_private
 
-    file = state_home() / "last-error.txt"
-    write_private(file, f"springline {' '.join(arguments)}\n\n{traceback.format_exc()}")
-    click.echo(f"springline: internal error: {sys.exception()!r}\n  → please report it with {file}", err=True)
+    said = f"springline: internal error: {sys.exception()!r}"
+    story = f"springline {' '.join(arguments)}\n\n{traceback.format_exc()}"
+    try:
+        file = state_home() / "last-error.txt"
+        write_private(file, story)
+        story = str(file)
+    except SpringlineError:  # nowhere to write it: then it has to be seen
+        pass
+    click.echo(f"{said}\n  → please report it with {story}", err=True)
     return 70
 
 
