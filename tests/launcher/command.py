@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -27,6 +28,11 @@ class Result:
         (line,) = self.output.splitlines()
         found: dict[str, Any] = json.loads(line)
         return found
+
+
+def _interruptible() -> None:
+    """A shell that runs tests in the background has them ignore Ctrl-C; the command under test must not."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 class Command:
@@ -69,4 +75,5 @@ class Command:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            preexec_fn=_interruptible,
         )
