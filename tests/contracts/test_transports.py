@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from pathlib import Path
@@ -154,6 +155,7 @@ def test_close_wakes_a_reader(transport: Transport) -> None:
         said: list[bytes] = []
         reader = threading.Thread(target=lambda: said.append(stream.recv(1)))
         reader.start()
+        time.sleep(0.2)
         stream.close()
         reader.join(5)
         connection.close()
