@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
+import string
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from shlex import quote
@@ -158,16 +159,31 @@ def watch_script(
 
 
 def write_file(path: str, text: str) -> str:
-    """Shell lines that write a text file; the end mark is random, so no text can contain it."""
-    end = f"end-{secrets.token_hex(8)}"
+    """Shell lines that write a text file."""
+    end = _end_mark(text)
     body = text if text.endswith("\n") or not text else text + "\n"
     return f"cat >{quote(path)} <<'{end}' || exit 3\n{body}{end}"
 
 
+def _end_mark(text: str) -> str:
+    """A random line to end a here-document with.
+
+    Where a line begins as the mark does and goes on beyond ASCII, dash loses a byte: so no line may begin so.
+    """
+    marks = (f"{letter}-{secrets.token_hex(8)}" for letter in string.ascii_letters)
+    lines = text.split("\n")
+    return next(mark for mark in marks if not any(_begins_alike(line, mark) for line in lines))
+
+
+def _begins_alike(line: str, mark: str) -> bool:
+    return any(line[:size] == mark[:size] and not line[size : size + 1].isascii() for size in range(1, len(mark) + 1))
+
+
 def _check_python(platform: Platform) -> str:
     """Look for the modules without importing them; the prologue runs first, as it will in the job."""
-    python, end = python_command(platform), f"end-{secrets.token_hex(8)}"
+    python = python_command(platform)
     prologue = "\n".join((*platform.prologue, f"command -v {python} >/dev/null || exit 127"))
+    end = _end_mark(prologue)
     # The braces make the shell read everything first, so that no command of the prologue reads the rest as its input.
     return (
         "echo '@python'\n"

@@ -21,7 +21,6 @@ class TlsStream:
         self._outgoing = ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._incoming, self._outgoing)
         self._engine = threading.Lock()  # one thread at a time inside the TLS engine
-        self._wire = threading.Lock()  # records leave in the order in which they were made
         self._handshake()
 
     def recv(self, size: int, /) -> bytes:
@@ -87,8 +86,7 @@ class TlsStream:
                 self._incoming.write_eof()
 
     def _flush(self) -> None:
-        with self._wire:
-            with self._engine:
-                data = self._outgoing.read()
-            if data:
-                self._stream.sendall(data)
+        with self._engine:
+            data = self._outgoing.read()
+        if data:
+            self._stream.sendall(data)
