@@ -378,10 +378,3 @@ def test_broken_known_hosts(sshd: Sshd, home: Path) -> None:
     (home / ".ssh" / "known_hosts").write_text(f"[{HOST}]:{sshd.port} ssh-ed25519 AAAA-not-a-key\n")
     with pytest.raises((ConfigurationError, HostKeyError)):
         FabricTransport(platform(sshd), NOBODY).open()
-
-
-def test_agent_is_not_forwarded(sshd: Sshd, home: Path) -> None:
-    """The agent stays on the laptop: root on the login node must not be able to use it."""
-    (home / ".ssh" / "config").write_text("Host *\n  ForwardAgent yes\n")
-    with closing(through(sshd, home)) as transport:
-        assert transport.run('echo "${SSH_AUTH_SOCK-none}"').text == "none\n"

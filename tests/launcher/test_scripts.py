@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import stat
+import string
 import sys
 import tempfile
 import threading
@@ -42,6 +43,9 @@ def sh(script: str) -> Answer:
 @example("", "-rf")
 @example("no newline at the end", "name")
 @example("a\r\nb\rc\n", "carriage\rreturns")
+@example(
+    "\n".join(f"{letter}é" for letter in string.ascii_letters if letter != "q"), "é"
+)  # dash mixes them with its marks
 def test_written_file_is_the_text(text: str, name: str) -> None:
     """Any text under any name arrives as it is, ended by a newline, and nothing in it is run."""
     with tempfile.TemporaryDirectory() as directory:
