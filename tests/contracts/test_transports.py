@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import socket
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -276,6 +278,25 @@ def test_passphrase_is_asked_for(sshd: Sshd, home: Path, locked: Path) -> None:
             transport.run("true")
         assert transport.run("echo again").text == "again\n"
     assert prompts == [f"Passphrase for {locked}: "]
+
+
+def test_agent(sshd: Sshd, home: Path, locked: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A key that only the user's agent can use opens the connection, and nobody is asked."""
+    sock, askpass = home / "agent", home / "askpass"
+    askpass.write_text("#!/bin/sh\necho 'open sesame'\n")
+    askpass.chmod(0o700)
+    agent = subprocess.Popen(["ssh-agent", "-D", "-a", str(sock)], stdout=subprocess.DEVNULL)
+    try:
+        while not sock.exists():
+            time.sleep(0.01)
+        asking = {"SSH_AUTH_SOCK": str(sock), "SSH_ASKPASS": str(askpass), "SSH_ASKPASS_REQUIRE": "force"}
+        subprocess.run(["ssh-add", "-q", str(locked)], env={**os.environ, **asking}, check=True)
+        monkeypatch.setenv("SSH_AUTH_SOCK", str(sock))
+        with closing(through(sshd, home, key=locked)) as transport:
+            assert transport.run("echo in").text == "in\n"
+    finally:
+        agent.kill()
+        agent.wait()
 
 
 def test_wrong_passphrase(sshd: Sshd, home: Path, locked: Path) -> None:

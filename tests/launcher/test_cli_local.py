@@ -228,6 +228,24 @@ def test_interrupt_without_a_terminal_detaches(ending: Command, stream: str, wor
     assert ending("attach", "inter", "--detach", "--json").document["state"] == "ready"
 
 
+@pytest.mark.slow
+def test_browser_is_opened_through_a_private_file(ending: Command) -> None:
+    """The browser's command line holds no token, only a file of the user's own that forwards and is gone afterwards."""
+    browser, seen = ending.home / "browser", ending.home / "seen"
+    browser.write_text(f'#!/bin/sh\nprintf "%s" "$1" >{seen}\n')
+    browser.chmod(0o700)
+    ending.environment["BROWSER"] = f"{browser} %s"
+    process = ending.popen("up", "--name", "window", "--workers", "1")
+    wait_for_line(process, "stderr", "opened in your browser")
+    wait_for(seen.exists)
+    page = Path(seen.read_text().removeprefix("file://"))
+    assert f"token={token_of(ending, 'window')}" in page.read_text()
+    assert stat.S_IMODE(page.stat().st_mode) == 0o600
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=30)
+    assert not page.exists()
+
+
 def test_dry_run_runs_nothing_and_shows_no_secret(springline: Command) -> None:
     """`--dry-run` shows the script and every command, writes nothing anywhere, and prints no token or key."""
     springline.configure("[cluster]\nhost = no-such-host.invalid\npartition = fat\nprologue = module load 2024\n")
