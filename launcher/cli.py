@@ -93,8 +93,8 @@ def attach(session: str | None, console: Console, local_port: int | None, **opti
     from launcher.store import Store
 
     store = Store()
-    found = store.find(session)
-    flows.attach(wiring.cluster_of(found, console.asker()), found, wishes_of(options, local_port), console, store)
+    cluster, found = wiring.reach(session, console.asker(), store)
+    flows.attach(cluster, found, wishes_of(options, local_port), console, store)
 
 
 @main.command()
@@ -107,14 +107,14 @@ def status(session: str | None, console: Console) -> None:
     from launcher.store import Store
 
     store = Store()
-    found = store.find(session)
-    current = sessions.status(wiring.cluster_of(found, console.asker()), found)
+    cluster, found = wiring.reach(session, console.asker(), store)
+    current = sessions.status(cluster, found)
     sessions.remember_end(store, current)
     url = wiring.local_url(found) if current.phase == "ready" else None
     said = report.document(current, url)
     console.result(said, report.sheet(said))
     if current.phase == "failed":
-        error = sessions.end_error(wiring.cluster_of(found, console.asker()), current)
+        error = sessions.end_error(cluster, current)
         report_error(error, json_output=False)  # stdout has its one object already
         sys.exit(error.exit_code)
 
@@ -173,8 +173,7 @@ def logs(session: str | None, console: Console, lines: int) -> None:
     from launcher import wiring
     from launcher.store import Store
 
-    found = Store().find(session)
-    cluster = wiring.cluster_of(found, console.asker())
+    cluster, found = wiring.reach(session, console.asker(), Store())
     texts = {name: cluster.read(found.directory, name, lines) for name in ("job.log", "jupyter.log")}
     shown = [f"==> {name} <==\n{text.rstrip()}\n" for name, text in texts.items() if text.strip()]
     console.result({"schema_version": 1, "session": found.name, "logs": texts}, "\n".join(shown) or "no logs yet")
@@ -190,8 +189,7 @@ def stop(session: str | None, console: Console) -> None:
     from launcher.store import Store
 
     store = Store()
-    found = store.find(session)
-    cluster = wiring.cluster_of(found, console.asker())
+    cluster, found = wiring.reach(session, console.asker(), store)
     with console.stage(f"stop {found.name}"):
         current = sessions.stop(cluster, found, lambda _: None)
     sessions.remember_end(store, current)
@@ -208,8 +206,8 @@ def scale(session: str, workers: str, console: Console) -> None:
     from launcher.store import Store
 
     request = scaling.parse(workers)
-    found = Store().find(session)
-    with flows.open_session(wiring.cluster_of(found, console.asker()), found) as (_, opened):
+    cluster, found = wiring.reach(session, console.asker(), Store())
+    with flows.open_session(cluster, found) as (_, opened):
         answer = scaling.scale(opened, request)
     console.result({"schema_version": 1, "session": found.name, **answer}, f"asked for {workers} worker jobs")
 
@@ -281,8 +279,7 @@ def run(session: str | None, arguments: tuple[str, ...]) -> None:
         from launcher.scaling import dask_environment
         from launcher.store import Store
 
-        found = Store().find(session)
-        environment.update(dask_environment(wiring.cluster_of(found, Console().asker()), found))
+        environment.update(dask_environment(*wiring.reach(session, Console().asker(), Store())))
     sys.exit(wiring.run_jobs(["run", *arguments], environment))
 
 

@@ -12,7 +12,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from launcher import scripts
-from launcher.errors import ConfigurationError, ConnectError, SubmissionRefused, SubmissionUnknown
+from launcher.errors import (
+    AuthenticationError,
+    ConfigurationError,
+    ConnectError,
+    HostKeyError,
+    SubmissionRefused,
+    SubmissionUnknown,
+)
 from launcher.model import JobStatus, NodeState, Platform, Unknown
 from launcher.schedulers.base import Answer, Doubt, Refused, Scheduler, Submitted
 from launcher.scripts import RemotePath
@@ -179,6 +186,9 @@ class Cluster:
             self._sleep(pause)
             try:
                 found = self._found(job_name, directory)
+            except (AuthenticationError, HostKeyError) as error:  # asking again would only ask for secrets again
+                doubt = error.message
+                break
             except (ConnectError, ValueError) as error:
                 doubt = str(error) or doubt
                 continue

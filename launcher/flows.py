@@ -42,8 +42,9 @@ def up(cluster: Cluster, plan: Plan, wishes: Wishes, console: Console, store: St
             cluster.transport.open()
         with console.stage("submit"):
             session = _submitted(cluster, plan, store)
-        console.say(f"session {session.name}, job {session.job_id}")
-        _stay(cluster, session, plan.secrets, tunnel, wishes, console, store)
+        with _living_on(session):
+            console.say(f"session {session.name}, job {session.job_id}")
+            _stay(cluster, session, plan.secrets, tunnel, wishes, console, store)
 
 
 def attach(cluster: Cluster, session: Session, wishes: Wishes, console: Console, store: Store) -> None:
@@ -52,7 +53,8 @@ def attach(cluster: Cluster, session: Session, wishes: Wishes, console: Console,
         with console.stage(f"connect {cluster.transport.label}"):
             cluster.transport.open()
             secrets = Secrets.of(cluster, session)
-        _stay(cluster, session, secrets, tunnel, wishes, console, store)
+        with _living_on(session):
+            _stay(cluster, session, secrets, tunnel, wishes, console, store)
 
 
 def _submitted(cluster: Cluster, plan: Plan, store: Store) -> Session:
@@ -152,10 +154,23 @@ def _asking(wait: Callable[[], T], cluster: Cluster, session: Session, console: 
                     current = sessions.stop(cluster, session, lambda _: None)
                 sessions.remember_end(store, current)
                 raise Interrupted(f"session {session.name} was stopped") from None
-            raise Interrupted(
-                f"session {session.name} goes on without this terminal",
-                f"come back: springline attach {session.name}; end it: springline stop {session.name}",
-            ) from None
+            raise _detached(session) from None
+
+
+@contextmanager
+def _living_on(session: Session) -> Iterator[None]:
+    """A Ctrl-C between two waits detaches."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise _detached(session) from None
+
+
+def _detached(session: Session) -> Interrupted:
+    return Interrupted(
+        f"session {session.name} goes on without this terminal",
+        f"come back: springline attach {session.name}; end it: springline stop {session.name}",
+    )
 
 
 @contextmanager

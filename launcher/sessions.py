@@ -13,6 +13,7 @@ from launcher.errors import (
     JobFailed,
     JobOutOfMemory,
     JobTimeLimit,
+    NotFoundError,
     SpringlineError,
     StartTimeout,
     StillPending,
@@ -45,6 +46,17 @@ def start(cluster: Cluster, plan: Plan, store: Store) -> Session:
     return session
 
 
+def recovered(cluster: Cluster, session: Session, store: Store) -> Session:
+    """The session itself; one whose submission stayed in doubt is looked for first."""
+    found = session if session.job_id else find(cluster, session, store)
+    if found is None:
+        raise NotFoundError(
+            f"session {session.name} was never submitted: the scheduler has no job '{session.job_name}'",
+            f"start it again: springline up {session.platform}",
+        )
+    return found
+
+
 def find(cluster: Cluster, session: Session, store: Store) -> Session | None:
     """Look a submission up whose answer did not arrive; None, and forgotten, if the scheduler does not have it."""
     job_id, directory = cluster.find(session.name, session.job_name)
@@ -58,6 +70,8 @@ def find(cluster: Cluster, session: Session, store: Store) -> Session | None:
 
 def status(cluster: Cluster, session: Session) -> SessionStatus:
     """One look, with the reason in place of an answer where the cluster cannot be asked."""
+    if not session.job_id:
+        return SessionStatus(session, Unknown("the answer to its submission was lost"))
     try:
         look = cluster.look(session.job_id, session.directory)
     except ConnectError as error:
@@ -84,17 +98,17 @@ def wait_until_ready(
         if running_since is None:
             current = watcher.next() if wait is None else watcher.next(wait - (clock() - began))
         else:
-            current = watcher.next(START_SECONDS - (clock() - running_since))
+            current = watcher.next(max(1.0, START_SECONDS - (clock() - running_since)))
         if current.phase is SessionPhase.READY and current.node:
             return current.node
         if current.phase in OVER:
             raise end_error(cluster, current)
         if isinstance(current.job, Known) and cluster.scheduler.never_starts(current.job.reason):
             raise _withdrawn(cluster, current)
-        if current.phase is SessionPhase.STARTING and running_since is None:
-            running_since = clock()
-        if running_since is not None and clock() - running_since >= START_SECONDS:
-            raise _start_timeout(session)
+        if current.phase is SessionPhase.STARTING:
+            running_since = clock() if running_since is None else running_since
+            if clock() - running_since >= START_SECONDS:  # silence alone never says so
+                raise _start_timeout(session)
         if wait is not None and running_since is None and clock() - began >= wait:
             raise _still_pending(cluster, current, wait)
 

@@ -11,6 +11,8 @@ from launcher.cluster import Cluster
 from launcher.errors import ConfigurationError
 from launcher.model import Platform, Session
 from launcher.schedulers import scheduler_for
+from launcher.sessions import recovered
+from launcher.store import Store
 from launcher.transports import transport_for
 from launcher.transports.base import Asker
 from launcher.transports.local import run_here
@@ -26,6 +28,13 @@ def cluster_of(session: Session, ask: Asker) -> Cluster:
     """The cluster a session was started on."""
     config = Path(session.config) if session.config else None
     return cluster(platforms.load(config).get(session.platform), ask)
+
+
+def reach(name: str | None, ask: Asker, store: Store) -> tuple[Cluster, Session]:
+    """A session of this laptop by its name, and its cluster; one in doubt is looked for first."""
+    session = store.find(name)
+    found = cluster_of(session, ask)
+    return found, recovered(found, session, store)
 
 
 def local_url(session: Session, page: str = "lab") -> str | None:

@@ -15,6 +15,7 @@ from launcher.errors import (
     AuthenticationError,
     ConnectError,
     JobFailed,
+    NotFoundError,
     SpringlineError,
     StartTimeout,
     StillPending,
@@ -398,3 +399,17 @@ def test_records_are_private(tmp_path: Path) -> None:
     Store(tmp_path / "sessions").save(SESSION)
     assert (tmp_path / "sessions" / "s1.json").stat().st_mode & 0o077 == 0
     assert (tmp_path / "sessions").stat().st_mode & 0o077 == 0
+
+
+def test_session_in_doubt_is_looked_for_first(play: Play) -> None:
+    """A record without a job id gets one once the scheduler finds its name, and goes once it proves there is none."""
+    scene = play(submit=[LOST], find=[NO_ANSWER])
+    with pytest.raises(SubmissionUnknown):
+        scene.start()
+    doubtful = scene.store.find("s1")
+    assert not doubtful.job_id
+    scene.host.replies["find"] = [FOUND]
+    assert sessions.recovered(scene.cluster, doubtful, scene.store).job_id
+    scene.host.replies["find"] = [NONE]
+    with pytest.raises(NotFoundError):
+        sessions.recovered(scene.cluster, doubtful, scene.store)
