@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Mapping
 from importlib.util import find_spec
@@ -18,6 +20,7 @@ from .request import Request, RequestError, SessionDir
 PREFIX = re.compile(r"^\[[A-Z] [^\]]*\]\s*")  # [I 2026-01-31 12:00:00.000 ServerApp]
 # Compute nodes often have no way out: JupyterLab shall not offer to fetch news.
 SETTINGS = {"@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False}}
+LONGEST_TMP = 40  # letters of the temporary directory that leave room for a socket's name
 NOISE = re.compile(r"^\s*($|File \"|Traceback |\^|warnings\.warn)")
 
 
@@ -57,6 +60,7 @@ class Jupyter:
                 self.process.kill()
                 self.process.wait()
         processes.kill(below)
+        shutil.rmtree(self._info.parent.resolve(), ignore_errors=True)
 
     def last_words(self) -> str:
         """Return the last line of the log that says something."""
@@ -73,9 +77,7 @@ def start(directory: SessionDir, request: Request, address: str, environ: Mappin
     """Start the server; nothing secret is in its command line or environment."""
     if find_spec("jupyterlab") is None:
         raise RequestError(missing("jupyterlab"))
-    directory.runtime.mkdir(mode=0o700, exist_ok=True)
-    for stale in directory.runtime.glob("jpserver-*"):  # of an earlier run, which may have had the same process id
-        stale.unlink()
+    runtime = _new_runtime(directory)
     settings = directory.config / "labconfig" / "default_setting_overrides.json"
     settings.parent.mkdir(parents=True, exist_ok=True)
     settings.write_text(json.dumps(SETTINGS), encoding="utf-8")
@@ -84,7 +86,7 @@ def start(directory: SessionDir, request: Request, address: str, environ: Mappin
     with Path(directory.path / "jupyter.log").open("ab") as log:
         process = subprocess.Popen(
             command,
-            env=environment(directory, environ),
+            env=environment(directory, environ, runtime),
             stdin=subprocess.PIPE,
             stdout=log,
             stderr=log,
@@ -93,13 +95,23 @@ def start(directory: SessionDir, request: Request, address: str, environ: Mappin
     return Jupyter(process, directory, address)
 
 
-def environment(directory: SessionDir, environ: Mapping[str, str]) -> dict[str, str]:
+def _new_runtime(directory: SessionDir) -> Path:
+    """Make Jupyter's runtime directory, 0700, on the node: a socket's path has 107 bytes, and not every file system
+    that nodes share knows sockets. The session's directory points at it."""
+    base = tempfile.gettempdir()
+    runtime = Path(tempfile.mkdtemp(prefix="springline-", dir=base if len(base) <= LONGEST_TMP else "/tmp"))
+    directory.runtime.unlink(missing_ok=True)
+    directory.runtime.symlink_to(runtime)
+    return runtime
+
+
+def environment(directory: SessionDir, environ: Mapping[str, str], runtime: Path) -> dict[str, str]:
     """Return the variables of the server, its kernels and its terminals."""
     # Variables that would choose the token, the port or the password in our place.
     theirs = ("JUPYTER_TOKEN", "JUPYTER_PORT", "JUPYTER_RUNTIME_DIR", "JUPYTER_SERVER_")
     kept = {name: value for name, value in environ.items() if not name.startswith(theirs)}
     config = os.pathsep.join(filter(None, (str(directory.config), environ.get("JUPYTER_CONFIG_PATH"))))
-    ours = {"JUPYTER_RUNTIME_DIR": str(directory.runtime), "JUPYTER_CONFIG_PATH": config}
+    ours = {"JUPYTER_RUNTIME_DIR": str(runtime), "JUPYTER_CONFIG_PATH": config}
     return {**daskconfig.pointed(kept, directory), **ours}
 
 

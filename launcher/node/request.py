@@ -89,7 +89,7 @@ class SessionDir:
 
     @property
     def runtime(self) -> Path:
-        """Where Jupyter keeps what it knows about itself, the token included."""
+        """Points at where Jupyter keeps what it knows about itself, the token included: a directory of the node."""
         return self.path / "jupyter"
 
     @property

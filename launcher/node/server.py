@@ -36,6 +36,9 @@ def options(directory: SessionDir, request: Request, address: str, port: int, to
         # The browser speaks plain http to the tunnel: a cookie for https only would be lost.
         "PasswordIdentityProvider.secure_cookie": False,
         "ServerApp.quit_button": True,
+        # Kernels speak through sockets in a directory of the user's own. On TCP, anybody on the node could listen
+        # to what cells hold and print: that channel asks for no key.
+        "KernelManager.transport": "ipc",
     }
     quiet = {
         "ServerApp.open_browser": False,

@@ -217,11 +217,11 @@ def test_users_own_dask_directory_still_counts() -> None:
 def test_jupyter_environment_chooses_nothing_for_us() -> None:
     """No variable decides on token or port in our place, and none holds the token."""
     environ = {"JUPYTER_TOKEN": "x", "JUPYTER_TOKEN_FILE": "/x", "JUPYTER_PORT": "1", "PATH": "/bin"}
-    assert jupyter.environment(DIRECTORY, environ) == {
+    assert jupyter.environment(DIRECTORY, environ, Path("/run/j")) == {
         "PATH": "/bin",
         "JUPYTER_CONFIG_PATH": str(DIRECTORY.config),
         "DASK_CONFIG": str(DIRECTORY.dask),
-        "JUPYTER_RUNTIME_DIR": str(DIRECTORY.runtime),
+        "JUPYTER_RUNTIME_DIR": "/run/j",
     }
 
 
