@@ -74,7 +74,7 @@ def up(
         name,
         config=str(config.resolve()) if config else "",
         port=(local_port or chosen.local_port or 0) if here else 0,
-        root=str(Path(root).expanduser().resolve()) if here else root,
+        root=os.path.abspath(os.path.expanduser(root)) if here else root,  # noqa: PTH100, PTH111
     )
     if dry_run:
         steps = cluster.rehearse(plan.session.name, plan.files)
@@ -113,7 +113,7 @@ def status(session: str | None, console: Console) -> None:
     url = wiring.local_url(found) if current.phase == "ready" else None
     said = report.document(current, url)
     console.result(said, report.sheet(said))
-    if current.phase == "failed":
+    if sessions.ended_badly(current):
         error = sessions.end_error(cluster, current)
         report_error(error, json_output=False)  # stdout has its one object already
         sys.exit(error.exit_code)
@@ -129,15 +129,11 @@ def ls(console: Console, everything: bool) -> None:
 
     store = Store()
     documents = []
-    for session in store.all():
-        if session.ended and not everything:
-            continue
-        current = sessions.status(wiring.cluster_of(session, console.asker()), session)
+    for current in wiring.statuses([s for s in store.all() if everything or not s.ended], console.asker()):
+        session = current.session
         sessions.remember_end(store, current)
         documents.append(report.document(current, wiring.local_url(session) if current.phase == "ready" else None))
-    columns = ("session", "platform", "state", "job_id", "node", "message")
-    rows = [[column.upper() for column in columns], *([str(d[c] or "-") for c in columns] for d in documents)]
-    text = report.table(rows) if documents else "no sessions; start one: springline up"
+    text = report.listing(documents) if documents else "no sessions; start one: springline up"
     console.result({"schema_version": 1, "sessions": documents}, text)
 
 
@@ -192,7 +188,7 @@ def stop(session: str | None, console: Console) -> None:
     cluster, found = wiring.reach(session, console.asker(), store)
     with console.stage(f"stop {found.name}"):
         current = sessions.stop(cluster, found, lambda _: None)
-    sessions.remember_end(store, current)
+    sessions.remember_stop(store, current)
     console.result(document(current), f"session {found.name} is over")
 
 

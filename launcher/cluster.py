@@ -139,6 +139,10 @@ class Cluster:
             documents.append(answer.text)
         return documents
 
+    def discard(self, directory: str) -> None:
+        """Remove the directory of a session that was never submitted, secrets and all."""
+        self.transport.run(f"rm -rf {RemotePath(directory).quoted()}")
+
     def set_aside(self, name: str) -> None:
         """Rename the directory of an ended session, to make room for a new one of its name."""
         path = scripts.session_directory(self.platform, name).quoted()
@@ -171,7 +175,7 @@ class Cluster:
             case Submitted(job_id):
                 return job_id, steps["@created"]
             case Refused(reason, hint):
-                self.transport.run(f"rm -r {RemotePath(steps['@created']).quoted()}")
+                self.discard(steps["@created"])
                 raise SubmissionRefused(f"{self.platform.name}: the scheduler refused the job: {reason}", hint)
             case Doubt(reason):
                 return self._adopt(job_name, steps["@created"], reason), steps["@created"]
@@ -221,9 +225,10 @@ class Cluster:
                 f"{where}: {python} has no {', '.join(missing.split())}",
                 f"install there: {python} -m pip install {names}; or set `python` of {section} to one that has them",
             )
+        program = "apptainer" if self.platform.image else f"Python as '{self.platform.python}'"
         return ConfigurationError(
-            f"{where}: cannot run Python as '{self.platform.python}': {said[0]}",
-            f"set `python` of {section} to a Python with jupyterlab and dask, or load one in `prologue`",
+            f"{where}: cannot run {program}: {said[0]}",
+            f"set `python` of {section} to a Python with jupyterlab and dask, or load what it takes in `prologue`",
         )
 
 

@@ -20,6 +20,8 @@ from launcher.units import format_duration
 class Console:
     """What one command says and asks."""
 
+    answered = False  # the one object of --json is out
+
     def __init__(self, *, json_output: bool = False, yes: bool = False) -> None:
         self.json_output = json_output
         self._yes = yes
@@ -39,6 +41,7 @@ class Console:
     def result(self, document: dict[str, Any], text: str) -> None:
         """The command's answer: one JSON object with --json, else text."""
         click.echo(json.dumps(document) if self.json_output else text)
+        Console.answered = True
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
@@ -82,7 +85,7 @@ class Console:
 
 def report_error(error: SpringlineError, *, json_output: bool) -> None:
     """Say what, where and what to do; with --json as an object too."""
-    if json_output:
+    if json_output and not Console.answered:
         said = {"code": error.exit_code, "message": error.message, "hint": error.hint}
         click.echo(json.dumps({"schema_version": SCHEMA_VERSION, "error": said}))
     click.echo(f"springline: {error.message}", err=True)

@@ -123,10 +123,12 @@ def _stay(
 @contextmanager
 def _bound(cluster: Cluster, wishes: Wishes, earlier_port: int | None) -> Iterator[Tunnel | None]:
     """Bind the local port before anything else, so that a busy one is said at once. A session here needs none."""
+    port = wishes.local_port or cluster.platform.local_port
     if access.runs_here(cluster):
+        if port and earlier_port is None:  # JupyterLab itself will take it
+            Tunnel(port).close()
         yield None
         return
-    port = wishes.local_port or cluster.platform.local_port
     tunnel = Tunnel(port) if port else _any_port(earlier_port)
     try:
         yield tunnel
@@ -152,7 +154,7 @@ def _asking(wait: Callable[[], T], cluster: Cluster, session: Session, console: 
             if choice == "stop":
                 with console.stage("stop"):
                     current = sessions.stop(cluster, session, lambda _: None)
-                sessions.remember_end(store, current)
+                sessions.remember_stop(store, current)
                 raise Interrupted(f"session {session.name} was stopped") from None
             raise _detached(session) from None
 
@@ -185,7 +187,7 @@ def _remembered_end(cluster: Cluster, session: Session, store: Store) -> Iterato
 
 def _say_end(cluster: Cluster, current: SessionStatus, store: Store, console: Console) -> None:
     sessions.remember_end(store, current)
-    if current.phase is SessionPhase.FAILED or sessions.was_cancelled(current):
+    if sessions.ended_badly(current):
         raise sessions.end_error(cluster, current)
     console.say(f"session {current.session.name} is {sentence(current)}")
 

@@ -61,6 +61,12 @@ def _word(text: str) -> str:
     return text
 
 
+def _directory(text: str) -> str:
+    if not re.fullmatch(r"(~|/|\$\w+|\$\{\w+\})(/[\w.,+@%:=$~{}/-]*)?|/[\w.,+@%:=$~{}/-]*", text):
+        raise ValueError(f"'{text}' must begin with /, ~/ or $VARIABLE and hold no spaces or quotes")
+    return text
+
+
 def _lines(text: str) -> tuple[str, ...]:
     return tuple(line.strip() for line in text.splitlines() if line.strip())
 
@@ -84,7 +90,7 @@ KEYS: Mapping[str, Key] = {
     "python": Key("python", _plain, "Python with jupyterlab, dask and dask-jobqueue on the platform"),
     "prologue": Key("prologue", _lines, "bash lines, or a file NAME.sh with them, run before Python"),
     "image": Key("image", _plain, "Apptainer image that holds Python"),
-    "run_dir": Key("run_dir", _plain, "directory for session files, on a file system all nodes share"),
+    "run_dir": Key("run_dir", _directory, "directory for session files, on a file system all nodes share"),
     "local_port": Key("local_port", _port, "port on the laptop; default any free one"),
     "partition": Key("resources.partition", _word, "partition of the session's job"),
     "account": Key("resources.account", _word, "account to charge"),

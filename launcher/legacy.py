@@ -37,7 +37,7 @@ def main() -> None:
 
     new = translate(sys.argv[1:])
     print("springline " + " ".join(new), file=sys.stderr)
-    springline(args=new)
+    springline(args=new, prog_name="springline")
 
 
 def _port_as_before() -> int:

@@ -29,6 +29,7 @@ class Springline(click.Group):
         try:
             code = super().main(*args, **{**options, "standalone_mode": False})
         except click.Abort:
+            click.echo("springline: interrupted", err=True)
             sys.exit(Interrupted.exit_code)
         except click.ClickException as error:
             error.show()

@@ -47,7 +47,10 @@ def plan(
     """
     name = name or f"{_slug(platform.name)}-{random.token_hex(2)}"
     if not _NAME.fullmatch(name):
-        raise UsageError(f"'{name}' is not a session name", "use up to 40 lower-case letters, digits and hyphens")
+        raise UsageError(
+            f"'{name}' is not a session name",
+            "up to 40 lower-case letters, digits and hyphens",
+        )
     job_name = f"springline-{name}-{random.token_hex(3)}"
     created = datetime.now(UTC).isoformat(timespec="seconds")
     session = Session(name=name, platform=platform.name, job_name=job_name, created=created, config=config)

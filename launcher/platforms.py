@@ -88,10 +88,13 @@ class Platforms:
 
 def load(extra: Path | None = None) -> Platforms:
     """Shipped platforms, then the user's file, or `extra` in its place."""
-    if extra is not None and not extra.exists():
-        raise ConfigurationError(f"there is no file {extra}", "give --config an existing platforms.ini")
     own = extra or user_file()
-    return Platforms([shipped_file(), *([own] if own.exists() else [])])
+    try:
+        return Platforms([shipped_file(), own])
+    except FileNotFoundError:
+        if extra is not None:
+            raise ConfigurationError(f"there is no file {extra}", "give --config an existing platforms.ini") from None
+    return Platforms([shipped_file()])
 
 
 def override(platform: Platform, options: Mapping[str, str | None]) -> Platform:
@@ -114,6 +117,8 @@ def _read(file: Path) -> dict[str, dict[str, Value]]:
     try:
         text = file.read_text(encoding="utf-8-sig")
         parser.read_string(text, source=str(file))
+    except FileNotFoundError:
+        raise
     except OSError as error:
         raise ConfigurationError(f"cannot read {file}: {error.strerror}", "check that the file is yours") from error
     except UnicodeDecodeError as error:
@@ -197,7 +202,7 @@ def _read_value(key: str, value: Value) -> Any:  # noqa: ANN401 - each key has i
 
 
 def _prologue_file(value: Value) -> tuple[str, ...]:
-    file = value.file.parent / Path(value.text).expanduser()
+    file = value.file.parent / os.path.expanduser(value.text)  # noqa: PTH111 - unlike Path's, it never raises
     try:
         return tuple(file.read_text(encoding="utf-8").splitlines())
     except (OSError, UnicodeDecodeError) as error:

@@ -85,6 +85,13 @@ def sheet(said: dict[str, Any]) -> str:
     return table([row for row in rows if row[0] != "schema_version:"])
 
 
+def listing(documents: list[dict[str, Any]]) -> str:
+    """Sessions as a table, a line each."""
+    columns = ("session", "platform", "state", "job_id", "node", "message")
+    rows = [[str(said[column] or "-").partition("\n")[0] for column in columns] for said in documents]
+    return table([[column.upper() for column in columns], *rows])
+
+
 def table(rows: list[list[str]]) -> str:
     """Columns as wide as their longest cell."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]

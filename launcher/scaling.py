@@ -15,7 +15,7 @@ from launcher.sessions import status
 def parse(workers: str) -> dict[str, Any]:
     """The request of `scale`: a number of worker jobs, or MIN:MAX to follow the load."""
     fields = workers.split(":")
-    if not all(field.isdecimal() for field in fields) or len(fields) > 2:
+    if len(fields) > 2 or not all(field.isdecimal() and len(field) < 7 for field in fields):
         raise UsageError(f"'{workers}' is not a number of workers", "write a number such as 4, or MIN:MAX such as 1:8")
     numbers = [int(field) for field in fields]
     if len(numbers) == 1:

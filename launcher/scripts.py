@@ -125,7 +125,7 @@ def submit_script(
     parent = RemotePath(directory.text.rpartition("/")[0])
     return _SUBMIT.format(
         required=required,
-        find_python="" if platform.image else _check_python(platform),
+        find_python=_check_python(platform),
         parent=parent.quoted(),
         directory=directory.quoted(),
         files="\n".join(write_file(path, text) for path, text in files.items()),
@@ -180,14 +180,15 @@ def _begins_alike(line: str, mark: str) -> bool:
 
 
 def _check_python(platform: Platform) -> str:
-    """Look for the modules without importing them; the prologue runs first, as it will in the job."""
+    """Look for Python's modules without importing them, or for apptainer; the prologue runs first, as in the job."""
     python = python_command(platform)
-    prologue = "\n".join((*platform.prologue, f"command -v {python} >/dev/null || exit 127"))
+    program = "apptainer" if platform.image else python
+    look = "true" if platform.image else f"exec {python} -c {quote(_LOOK)} {' '.join(NEEDED_MODULES)}"
+    prologue = "\n".join((*platform.prologue, f"command -v {program} >/dev/null || exit 127"))
     end = _end_mark(prologue)
     # The braces make the shell read everything first, so that no command of the prologue reads the rest as its input.
     return (
         "echo '@python'\n"
         "if command -v bash >/dev/null; then shell='bash -l'; else shell=sh; fi\n"
-        f"$shell <<'{end}' || exit 3\n{{\n{prologue}\n"
-        f"exec {python} -c {quote(_LOOK)} {' '.join(NEEDED_MODULES)}\n}} </dev/null\n{end}"
+        f"$shell <<'{end}' || exit 3\n{{\n{prologue}\n{look}\n}} </dev/null\n{end}"
     )

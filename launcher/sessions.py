@@ -8,7 +8,9 @@ from dataclasses import replace
 
 from launcher.cluster import Cluster, DirectoryExists
 from launcher.errors import (
+    AuthenticationError,
     ConnectError,
+    HostKeyError,
     JobCancelled,
     JobFailed,
     JobOutOfMemory,
@@ -28,6 +30,7 @@ from launcher.watcher import Notice, Watcher
 
 START_SECONDS = 300.0
 STOP_SECONDS = 60.0
+STOPPED = "stopped"  # in a record: ended by `springline stop`
 OVER = (SessionPhase.ENDED, SessionPhase.FAILED)
 
 
@@ -61,6 +64,7 @@ def find(cluster: Cluster, session: Session, store: Store) -> Session | None:
     """Look a submission up whose answer did not arrive; None, and forgotten, if the scheduler does not have it."""
     job_id, directory = cluster.find(session.name, session.job_name)
     if job_id is None:
+        cluster.discard(directory)
         store.forget(session.name)
         return None
     session = replace(session, job_id=job_id, directory=directory)
@@ -74,6 +78,8 @@ def status(cluster: Cluster, session: Session) -> SessionStatus:
         return SessionStatus(session, Unknown("the answer to its submission was lost"))
     try:
         look = cluster.look(session.job_id, session.directory)
+    except (AuthenticationError, HostKeyError):
+        raise
     except ConnectError as error:
         return SessionStatus(session, Unknown(error.message))
     return SessionStatus(session, look.job, look.node)
@@ -175,15 +181,21 @@ def _still_pending(cluster: Cluster, current: SessionStatus, wait: float) -> Sti
     )
 
 
-def was_cancelled(current: SessionStatus) -> bool:
-    """True if somebody ended the job from outside, not JupyterLab's own File → Shut Down."""
+def remember_stop(store: Store, current: SessionStatus) -> None:
+    """Write down that this laptop ended a session, which is no failure."""
+    store.save(replace(current.session, ended=STOPPED))
+
+
+def ended_badly(current: SessionStatus) -> bool:
+    """True unless the session lives, JupyterLab was shut down, or this laptop stopped it."""
     shut_down = current.node is not None and current.node.reason == "shut_down"
-    return isinstance(current.job, Gone) and current.job.state is JobState.CANCELLED and not shut_down
+    cancelled = isinstance(current.job, Gone) and current.job.state is JobState.CANCELLED and not shut_down
+    return current.session.ended != STOPPED and (current.phase is SessionPhase.FAILED or cancelled)
 
 
 def remember_end(store: Store, current: SessionStatus) -> None:
     """Write down that a session is over, once there is proof."""
-    if current.phase in OVER:
+    if current.phase in OVER and not current.session.ended:
         store.save(replace(current.session, ended=current.phase.value))
 
 
@@ -220,7 +232,8 @@ def _last_line(cluster: Cluster, session: Session) -> str:
         lines = cluster.read(session.directory, "job.log", 5).strip().splitlines()
     except ConnectError:
         return ""
-    return lines[-1] if lines else ""
+    telling = [line for line in lines if " INFO " not in line]
+    return telling[-1] if telling else ""
 
 
 def _submit(cluster: Cluster, plan: Plan) -> tuple[str, str]:

@@ -1,7 +1,7 @@
 """The port forward: a local port that stays bound, whatever happens to the connections behind it.
 
 fabric's own `forward_local` dies with the first refused connection, does not say so when the local port is taken,
-and copies a thousand bytes at a time; see "Measured" in docs/performance.md.
+and copies a thousand bytes at a time.
 """
 
 from __future__ import annotations

@@ -40,6 +40,8 @@ def parse_memory(text: str) -> int:
     if not match:
         raise ValueError(f"'{text}' is not a memory size; write for example 8GB or 32GiB")
     number, prefix, suffix = match.groups()
+    if len(number) > 12:
+        raise ValueError(f"'{text}' is more memory than there is")
     base = 1000 if (suffix or "").upper() == "B" else 1024
     size = int(float(number) * base ** _POWERS[prefix.upper()])
     if size < 1024**2:

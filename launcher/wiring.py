@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
 from launcher import platforms
 from launcher.cluster import Cluster
-from launcher.errors import ConfigurationError
-from launcher.model import Platform, Session
+from launcher.errors import ConfigurationError, SpringlineError
+from launcher.model import Platform, Session, SessionStatus, Unknown
 from launcher.schedulers import scheduler_for
-from launcher.sessions import recovered
+from launcher.sessions import recovered, status
 from launcher.store import Store
 from launcher.transports import transport_for
 from launcher.transports.base import Asker
@@ -35,6 +36,19 @@ def reach(name: str | None, ask: Asker, store: Store) -> tuple[Cluster, Session]
     session = store.find(name)
     found = cluster_of(session, ask)
     return found, recovered(found, session, store)
+
+
+def statuses(sessions: Iterable[Session], ask: Asker) -> Iterator[SessionStatus]:
+    """How each session is, over one connection for each platform; what is wrong with one says so in its own row."""
+    clusters: dict[tuple[str, str], Cluster] = {}
+    for session in sessions:
+        key = session.platform, session.config
+        try:
+            if key not in clusters:
+                clusters[key] = cluster_of(session, ask)
+            yield status(clusters[key], session)
+        except SpringlineError as error:
+            yield SessionStatus(session, Unknown(error.message))
 
 
 def local_url(session: Session, page: str = "lab") -> str | None:

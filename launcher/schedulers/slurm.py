@@ -70,7 +70,7 @@ _PENDING = {
     "Priority": "other jobs are ahead in the queue",
     "Resources": "next in line; waiting for a node to come free",
     "None": "just submitted",
-    "PartitionConfig": "just submitted",
+    "PartitionConfig": "it asks for more than the partition has",
     "BeginTime": "waiting for its begin time",
     "Dependency": "waiting for another job",
     "DependencyNeverSatisfied": "it waits for a job that failed",
@@ -93,7 +93,13 @@ _PENDING = {
 }
 
 # What no waiting can change, unless an administrator changes the partition.
-_HOPELESS = ("PartitionTimeLimit", "PartitionNodeLimit", "BadConstraints", "DependencyNeverSatisfied")
+_HOPELESS = (
+    "PartitionConfig",
+    "PartitionTimeLimit",
+    "PartitionNodeLimit",
+    "BadConstraints",
+    "DependencyNeverSatisfied",
+)
 
 # squeue, then (only where squeue no longer lists the job) accounting, then the controller's own record, unless the
 # controller just did not answer. The id is given twice because squeue fails on a single unknown one, and `-t all`

@@ -77,7 +77,7 @@ class Frame:
         """What the script itself printed. A missing end mark means the connection went away."""
         body, found, code = self._inside(output)
         if not found:
-            said = (errors or output).strip().splitlines()
+            said = [line for line in (errors or output).strip().splitlines() if self.mark not in line]
             raise ConnectError(
                 f"{host}: the connection was lost before the command ended" + (f": {said[-1]}" if said else ""),
                 "try again; what runs on the cluster is not touched",

@@ -6,6 +6,7 @@ stdin. Ports do not go through `Connection.forward_local`: see launcher/tunnel.p
 
 from __future__ import annotations
 
+import os
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -16,14 +17,13 @@ from typing import Any
 
 import fabric
 import paramiko
-from paramiko.hostkeys import InvalidHostKey
 from paramiko.ssh_exception import NoValidConnectionsError
 
 from launcher.errors import AuthenticationError, ConfigurationError, ConnectError, HostKeyError
 from launcher.model import Platform
 from launcher.schedulers.base import Answer
 from launcher.transports.base import Asker, Frame, Stream
-from launcher.transports.hostkeys import AskAndSave, known_hosts
+from launcher.transports.hostkeys import check_host_keys
 
 CONNECT_SECONDS = 15
 KEEPALIVE_SECONDS = 10
@@ -112,7 +112,9 @@ class FabricTransport:
         with self._translated():
             try:
                 connection.open()
-            except (paramiko.AuthenticationException, paramiko.PasswordRequiredException) as error:
+            except paramiko.SSHException as error:
+                if not _is_refusal(error):
+                    raise
                 connection = self._open_with_secret(connection, error)
         connection.transport.set_keepalive(KEEPALIVE_SECONDS)
         _notice_dead_link(connection.transport.sock)
@@ -136,7 +138,7 @@ class FabricTransport:
             raise ConfigurationError(f"~/.ssh/config: {error}", "correct the file, or the host's name") from error
         hop = connection
         while isinstance(hop, fabric.Connection):
-            _check_host_keys(hop.client, self._ask)
+            check_host_keys(hop.client, self._ask)
             hop = hop.gateway
         return connection
 
@@ -205,16 +207,9 @@ def _everything(receive: Callable[[int], bytes]) -> bytes:
     return b"".join(iter(lambda: receive(65536), b""))
 
 
-def _check_host_keys(client: paramiko.SSHClient, ask: Asker) -> None:
-    """Put our policy in place of fabric's, which accepts any key, also a changed one."""
-    try:
-        client.load_system_host_keys()
-        client.load_system_host_keys(str(known_hosts()))
-    except FileNotFoundError:
-        pass
-    except (InvalidHostKey, OSError) as error:
-        raise ConfigurationError(f"cannot read {known_hosts()}: {error}", "correct or remove the bad line") from error
-    client.set_missing_host_key_policy(AskAndSave(ask))
+def _is_refusal(error: paramiko.SSHException) -> bool:
+    """True if the host is there but no key opened it; paramiko has no type for having none to try."""
+    return isinstance(error, paramiko.AuthenticationException) or "No authentication methods" in str(error)
 
 
 def _changed_key(error: paramiko.BadHostKeyException) -> HostKeyError:
@@ -227,10 +222,11 @@ def _changed_key(error: paramiko.BadHostKeyException) -> HostKeyError:
 
 
 def _private_key(platform: Platform) -> Path:
-    path = Path(str(platform.keypath)).expanduser()
-    if not path.is_file():
+    path = Path(os.path.expanduser(str(platform.keypath)))  # noqa: PTH111 - unlike Path's, it never raises
+    if not os.access(path, os.R_OK) or not path.is_file():
         raise ConfigurationError(
-            f"there is no private key {path}", f"correct `keypath` of [{platform.name}], or leave it out"
+            f"there is no readable private key {path}",
+            f"correct `keypath` of [{platform.name}], or leave it out",
         )
     return path
 

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing, suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -219,6 +220,26 @@ def test_unknown_host_is_saved_after_a_yes(sshd: Sshd, home: Path) -> None:
         again.open()
 
 
+def test_known_hosts_of_others_stay_whole(sshd: Sshd, home: Path) -> None:
+    """A file whose last line has no end keeps that line, and lines that are no entries stop nobody."""
+    known = home / ".ssh" / "known_hosts"
+    known.write_text("not an entry at all\nother.example ssh-ed25519 AAAA-mangled")
+    with closing(through(sshd, home, Asker(confirm=lambda question: True), known=False)) as transport:
+        transport.open()
+    assert known.read_text().splitlines()[:2] == ["not an entry at all", "other.example ssh-ed25519 AAAA-mangled"]
+    with closing(through(sshd, home, known=False)) as transport:
+        assert transport.run("echo in").text == "in\n"
+
+
+def test_no_key_at_all(sshd: Sshd, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A laptop without any key is told that the host does not accept it, not that the network is down."""
+    monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
+    transport = FabricTransport(replace(platform(sshd), keypath=None), Asker(confirm=lambda question: True))
+    with closing(transport), pytest.raises(AuthenticationError) as error:
+        transport.open()
+    assert error.value.exit_code == 11
+
+
 def test_no_is_no(sshd: Sshd, home: Path) -> None:
     """A key that was not confirmed is not used and not saved."""
     with pytest.raises(HostKeyError):
@@ -324,7 +345,7 @@ def test_passphrase_without_anybody_to_ask(sshd: Sshd, home: Path, locked: Path)
 
 def test_key_that_is_not_there(sshd: Sshd, home: Path) -> None:
     """A keypath that leads nowhere is an error of configuration, said before any connection."""
-    with pytest.raises(ConfigurationError, match="no private key"):
+    with pytest.raises(ConfigurationError, match="no readable private key"):
         through(sshd, home, key=home / "nothing").open()
 
 

@@ -20,7 +20,7 @@ _KINDS = {
     "find": "squeue -h -t all -u",
     "cancel": "scancel",
     "where": "pwd -P",
-    "tidy": "rm -r ",
+    "tidy": "rm -rf ",
     "aside": "mv ",
     "tail": "tail -n",
 }

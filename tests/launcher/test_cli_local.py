@@ -300,6 +300,23 @@ def test_error_as_json(springline: Command) -> None:
     assert set(result.document["error"]) == {"code", "message", "hint"}
 
 
+def test_one_broken_session_hides_no_other(springline: Command) -> None:
+    """A session whose platform is gone is a row of `ls` that says so, not the end of `ls`."""
+    records = springline.home / ".local/state/springline/sessions"
+    records.mkdir(parents=True)
+    gone = {
+        "name": "gone",
+        "platform": "vanished",
+        "job_name": "j",
+        "created": "2026-01-01T00:00:00+00:00",
+        "job_id": "7",
+    }
+    (records / "gone.json").write_text(json.dumps(gone), encoding="utf-8")
+    (row,) = springline("ls", "--json").document["sessions"]
+    assert (row["session"], row["state"]) == ("gone", "unknown")
+    assert "vanished" in row["message"]
+
+
 def test_unreadable_home(springline: Command) -> None:
     """A state directory that cannot be made is a sentence, not a traceback."""
     (springline.home / ".local").write_text("a file in the way")

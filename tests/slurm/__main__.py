@@ -26,7 +26,7 @@ NEXT = """\
 # {state}: up in {seconds:.1f} s{accounting}
 # The section above is already in the laptop's ~/.config/springline/platforms.ini. Next:
 #   {me} shell laptop --user scientist     then type: springline up testbed
-#   {me} shell laptop --user scientist -- springline platform check testbed
+#   {me} shell laptop --user scientist -- springline up testbed --detach
 #   {me} shell login --user alice -- squeue
 #   {me} fault hang-slurmctld     (--help lists all)
 #   {me} heal                     undoes all faults

@@ -18,6 +18,9 @@ SECTIONS = [
     ("no-partition", "partition = nope", 20, "Invalid partition name"),
     ("too-long", "partition = short\nwalltime = 10:00:00", 20, "could never start"),
     ("too-much", "memory = 900GB", 20, "--memory"),
+    ("too-wide", "cores = 17", 20, "more than the partition has"),
+    ("no-apptainer", "image = analysis.sif", 2, "cannot run apptainer"),
+    ("relative", "run_dir = here", 2, "must begin with /"),
     ("bad-option", "sbatch = --no-such-option", 20, "sbatch"),
     ("no-python", "python = /opt/none/bin/python", 2, "there is no such program"),
     ("no-jupyter", "python = /usr/bin/python3", 2, "-m pip install jupyterlab"),
@@ -51,7 +54,7 @@ def test_a_wrong_section_is_explained(springline: Springline, name: str, text: s
     """Nothing is left on the cluster, nor in `ls`."""
     section(springline, name, text)
     says(springline("up", name, "--detach", timeout=60), code, words)
-    if name not in ("misspelt", "bad-walltime"):
+    if name not in ("misspelt", "bad-walltime", "relative"):
         assert springline("ls").stdout.startswith("no sessions")
     assert not live(springline)
 

@@ -73,6 +73,7 @@ def test_status_ls_and_logs_agree(up: Up) -> None:
 def test_the_run_directory_is_private(up: Up) -> None:
     """Nobody else on the cluster can list it, and the batch script holds no secret."""
     cluster = up.springline.cluster
+    cluster.login.run("chmod 755 /home/alice")  # a home that is open does not open the session
     refused = cluster.login.run("ls -R /home/alice/.springline", user="mallory", check=False)
     assert refused.returncode != 0
     script = cluster.cluster_home() / ".springline" / "sessions" / "line" / "job.sh"
