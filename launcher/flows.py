@@ -212,7 +212,7 @@ def _announce(session: Session, cluster: Cluster, opened: Access, wishes: Wishes
 
 
 class _Narrator:
-    """Says each change of a session in words, with how long it has taken so far being the stage's business."""
+    """Says each change of a session in words."""
 
     def __init__(self, cluster: Cluster, console: Console) -> None:
         self._cluster = cluster
@@ -224,7 +224,6 @@ class _Narrator:
         elif current.phase is SessionPhase.UNKNOWN:
             self._console.say(f"  {sentence(current)}; nothing is given up, trying again")
         elif isinstance(current.job, Known) and current.phase is SessionPhase.STARTING:
-            where = (current.node.host if current.node else "") or current.job.node
-            self._console.say(f"  {sentence(current)}" + (f" on {where}" if where else ""))
+            self._console.say(f"  {sentence(current)}" + (f" on {current.job.node}" if current.job.node else ""))
         elif current.phase is SessionPhase.ENDING:
             self._console.say("  the session is ending")
