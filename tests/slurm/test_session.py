@@ -74,8 +74,9 @@ def test_the_run_directory_is_private(up: Up) -> None:
     """Nobody else on the cluster can list it, and the batch script holds no secret."""
     cluster = up.springline.cluster
     cluster.login.run("chmod 755 /home/alice")  # a home that is open does not open the session
-    refused = cluster.login.run("ls -R /home/alice/.springline", user="mallory", check=False)
-    assert refused.returncode != 0
+    refused = cluster.login.run("ls /home/alice/.springline/sessions/line", user="mallory", check=False)
+    cluster.login.run("chmod 700 /home/alice")
+    assert "Permission denied" in refused.stderr
     script = cluster.cluster_home() / ".springline" / "sessions" / "line" / "job.sh"
     assert up.token not in script.read_text(encoding="utf-8")
     ps = cluster.nodes[0].run("ps axww -o args", user="mallory").stdout
