@@ -150,7 +150,7 @@ def test_cancelling_what_is_over_is_harmless(jobs: Jobs) -> None:
 def test_second_job_in_a_directory_starts_clean(jobs: Jobs) -> None:
     """The end mark of an earlier job is not taken for the end of a new one."""
     jobs.end(jobs.submit("exit 3\n"))
-    job_id = jobs.submit("until [ -e go ]; do sleep 0.05; done\n")
+    job_id = jobs.submit("n=0; until [ -e go ] || [ $((n += 1)) -gt 400 ]; do sleep 0.05; done\n")
     assert jobs.status(job_id) == RUNNING
     (jobs.directory / "go").touch()
     assert jobs.end(job_id) == Gone(JobState.COMPLETED, "exit code 0")
