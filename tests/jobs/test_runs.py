@@ -10,6 +10,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -135,20 +136,11 @@ def test_a_foreign_directory_is_never_replaced(spring: Spring, sample: Path, tmp
 def test_a_killed_run_goes_on(spring: Spring, sample: Path, tmp_path: Path, how: signal.Signals) -> None:
     """Stopped in the middle, no half year can be seen; the same command finishes the rest to the same dates."""
     store = tmp_path / "out.zarr"
-    command = [
-        sys.executable,
-        "-m",
-        "jobs",
-        "run",
-        "spring-index",
-        "-i",
-        str(sample),
-        "-o",
-        str(store),
-        "--chunks",
-        "5",
-    ]
-    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:
+    options = ["-i", str(sample), "-o", str(store), "--chunks", "5"]
+    command = [sys.executable, "-m", "jobs", "run", "spring-index", *options]
+    # A shell that runs tests in the background has them ignore Ctrl-C; the command under test must not.
+    listen = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True, preexec_fn=listen) as process:
         deadline = time.monotonic() + 60
         while not (store / "2000/zarr.json").exists() and time.monotonic() < deadline and process.poll() is None:
             time.sleep(0.01)
