@@ -60,7 +60,7 @@ def _embedded(workers: int | None, tasks: int) -> Iterator[Client]:
 
     fit = max(1, min(CPU_COUNT, int(MEMORY_LIMIT // WORKER_BYTES)))
     count = min(workers or fit, max(tasks, 1))
-    settings: dict[str, Any] = {"dashboard_address": "127.0.0.1:0", "silence_logs": "ERROR"}
+    settings: dict[str, Any] = {"dashboard_address": "127.0.0.1:0", "silence_logs": "CRITICAL"}
     if count > 1:
         settings["host"] = "127.0.0.1"
     with _no_interrupts():
@@ -71,15 +71,15 @@ def _embedded(workers: int | None, tasks: int) -> Iterator[Client]:
 
 @contextlib.contextmanager
 def _no_interrupts() -> Iterator[None]:
-    """Ignore Ctrl-C for a moment: processes started meanwhile ignore it for good and leave the word to this one."""
-    if threading.current_thread() is not threading.main_thread():
+    """Hold Ctrl-C back for a moment: processes started meanwhile never hear it and leave the word to this one."""
+    if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "pthread_sigmask"):
         yield
         return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextlib.contextmanager

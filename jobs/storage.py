@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -79,8 +80,54 @@ def expand(inputs: Iterable[str], suffixes: tuple[str, ...]) -> list[str]:
 def remove(url: str) -> None:
     """Delete a store or file if it is there."""
     fs, path = filesystem(url)
-    if fs.exists(path):
-        fs.rm(path, recursive=True)
+    try:
+        if fs.exists(path):
+            fs.rm(path, recursive=True)
+    except OSError as error:
+        raise OutputError(f"{url} cannot be removed: {error}", "Is another program using it?") from error
+
+
+def refuse_overlap(output: str, inputs: Iterable[str]) -> None:
+    """Refuse an output that is, holds or lies in one of the inputs, which writing would destroy.
+
+    Raises
+    ------
+    OutputError
+        Naming the input.
+    """
+    target = absolute(output).rstrip("/") + "/"
+    for item in inputs:
+        source = absolute(item).rstrip("/") + "/"
+        if source.startswith(target) or (target.startswith(source) and is_zarr(item)):
+            raise OutputError(f"The output {output} would overwrite the input {item}.", "Choose another --output.")
+
+
+@contextlib.contextmanager
+def exclusive(output: str) -> Iterator[None]:
+    """Be the only run of this machine, and of those that share its file locks, that writes to a local output.
+
+    Raises
+    ------
+    OutputError
+        If another run is writing there.
+    """
+    try:
+        import fcntl
+    except ImportError:  # Windows has no such lock
+        fcntl = None  # type: ignore[assignment]
+    if fcntl is None or not is_local(output):
+        yield
+        return
+    lock = Path(absolute(beside(output, ".run")), "lock")
+    try:
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        with lock.open("w") as held:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            yield
+    except BlockingIOError as error:
+        raise OutputError(f"Another run is writing to {output}.", "Wait for it, or choose another --output.") from error
+    except PermissionError as error:
+        raise OutputError(f"{output} cannot be written: {error}", "Choose another --output.") from error
 
 
 def write_bytes(url: str, content: bytes) -> None:

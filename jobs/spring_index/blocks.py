@@ -162,7 +162,8 @@ def check_values(variable: str, values: Array, units: Units, where: str) -> None
     InputError
         Saying which units they look like.
     """
-    top = float(np.max(values, initial=-np.inf, where=np.isfinite(values)))
+    known = np.isfinite(values)
+    top = float(np.max(values, initial=-np.inf, where=known))
     if not np.isfinite(top):
         return
     if variable == "dayl":
@@ -178,6 +179,12 @@ def check_values(variable: str, values: Array, units: Units, where: str) -> None
         raise InputError(
             f"{where}: {variable} reaches {top:.0f}, too hot for {'°C' if units.celsius else '°F'}: Kelvin or °F?",
             "Convert it to degrees Celsius and set its units attribute to 'degC'.",
+        )
+    least = float(np.min(values, initial=np.inf, where=known))
+    if least < (-100 if variable != "dayl" and units.celsius else -150 if variable != "dayl" else 0):
+        raise InputError(
+            f"{where}: {variable} falls to {least:.0f}, which cannot be: a mark for missing values?",
+            f"Set _FillValue to {least:g} in the file, so that such values count as missing.",
         )
 
 

@@ -33,10 +33,11 @@ def run(request: Request) -> Report:
     stopped = False
     try:
         if todo:
-            _compute(planned, todo)
+            with storage.exclusive(request.output):
+                _compute(planned, todo)
     except KeyboardInterrupt:
         stopped = True
-    if todo:
+    if todo and storage.is_zarr(request.output):
         output.consolidate(request.output)
     seconds = time.perf_counter() - began
     plot = None if stopped else _plot(planned)
@@ -77,10 +78,11 @@ def plan_run(request: Request) -> Run:
 
 
 def _look_at_output(planned: Run) -> None:
-    """Refuse a foreign store, mark the years that are done, write the root group."""
-    where, sign = planned.request.output, output.signature(record.identity(planned))
-    output.prepare(where, sign, planned.request.overwrite)
-    for year in planned.years.values():
+    """Refuse a foreign store and one that is an input; mark the years that are done. Changes nothing."""
+    where, request = planned.request.output, planned.request
+    storage.refuse_overlap(where, request.inputs)
+    output.prepare(where, output.signature(record.identity(planned)), request.overwrite)
+    for year in planned.years.values() if not request.overwrite else ():
         found = output.year_done(where, year.year)
         if found is None:
             continue
@@ -91,8 +93,13 @@ def _look_at_output(planned: Run) -> None:
             )
         year.state = "skipped"
         year.cells, year.valid, year.gaps = (int(found.get(f"springline_{k}", 0)) for k in record.COUNTS)
-    if any(year.state == "waiting" for year in planned.years.values()):
-        output.start_store(where, record.provenance(planned) | {"springline_signature": sign})
+
+
+def _start_store(planned: Run) -> None:
+    """Write the root group; only now, with workers at hand, is an old store replaced."""
+    sign = output.signature(record.identity(planned))
+    attrs = record.provenance(planned) | {"springline_signature": sign}
+    output.start_store(planned.request.output, attrs, planned.request.overwrite)
 
 
 def _compute(planned: Run, todo: list[Year]) -> None:
@@ -109,6 +116,7 @@ def _compute(planned: Run, todo: list[Year]) -> None:
     warming.start()  # while the cluster starts
     with planned.request.connect(per_year * len(todo)) as client:
         warming.join()
+        _start_store(planned)
         futures: dict[Future[Done], Block] = {}
         plan = client.scatter(planned.plan, broadcast=True)
         for rank, year in enumerate(todo):

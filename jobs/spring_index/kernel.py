@@ -98,11 +98,14 @@ def degree_hours(dayl: Array, dayl_unit: float, spread: Array, above: Array, gdh
 
 
 @compiled
-def note_freeze(tmin: Array, scale: float, offset: float, day: int, freeze: Array) -> None:
-    """Remember the day where its minimum is a hard freeze."""
+def note_freeze(tmin: Array, scale: float, offset: float, day: int, freeze: Array, seen: Array) -> None:
+    """Remember the day where its minimum is a hard freeze; -1 after a missing day, which may have been one."""
     for i in range(len(tmin)):
         if np.float64(tmin[i] * scale + offset) <= 28.0:
             freeze[i] = day
+        elif tmin[i] != tmin[i]:
+            freeze[i] = -1
+            seen[i] |= np.int16(2 if seen[i] & 1 else 0)
 
 
 @compiled
@@ -362,10 +365,10 @@ def block_needs(tmin: Array, tile: int, heat: Array, dates: Array, gap_zero: boo
 
 
 @compiled
-def block_freezes(day: int, tmin: Array, scale: float, offset: float, freeze: Array) -> None:
+def block_freezes(day: int, tmin: Array, scale: float, offset: float, freeze: Array, seen: Array) -> None:
     """Last hard freeze of every cell of a block, up to the end of this batch."""
     for k in range(len(tmin)):
-        note_freeze(tmin[k], scale, offset, day + k, freeze)
+        note_freeze(tmin[k], scale, offset, day + k, freeze, seen)
 
 
 @compiled

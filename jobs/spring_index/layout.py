@@ -49,4 +49,4 @@ def batch_days(collection: Collection, block: tuple[int, ...], coarsen: int) -> 
     fit = max(4, min(32, BATCH_VALUES // max(cells, 1)))
     if collection.grid.is_points and not collection.chunks:
         return 366
-    return max(fit, *collection.chunks[:1])
+    return max((fit, *collection.chunks[:1]))

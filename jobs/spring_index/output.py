@@ -47,7 +47,7 @@ def variables(plan: Plan) -> dict[str, tuple[str, ...]]:
 
 
 def prepare(output: str, signature: str, overwrite: bool) -> None:
-    """Make sure the store is one this run may write into.
+    """Make sure the store is one this run may write into, or replace with `overwrite`; changes nothing yet.
 
     Raises
     ------
@@ -59,19 +59,20 @@ def prepare(output: str, signature: str, overwrite: bool) -> None:
         return
     if not storage.is_zarr(output):
         raise OutputError(f"{output} exists and is not a Zarr store.", "Choose another --output.")
-    if overwrite:
-        storage.remove(output)
-        return
     attrs = (storage.read_json(f"{output}/{MARKER}") or {}).get("attributes", {})
-    if attrs.get("springline_signature") != signature:
+    if "springline_signature" not in attrs:
+        raise OutputError(f"{output} is a Zarr store that springline did not make.", "Choose another --output.")
+    if not overwrite and attrs["springline_signature"] != signature:
         raise OutputError(
             f"{output} exists and was made with other options or inputs.",
             "Add --overwrite to replace it, or choose another --output.",
         )
 
 
-def start_store(output: str, attrs: Mapping[str, Any]) -> None:
-    """Write the root group."""
+def start_store(output: str, attrs: Mapping[str, Any], replace: bool) -> None:
+    """Write the root group, in place of the old store with `replace`."""
+    if replace:
+        storage.remove(output)
     document = {"zarr_format": 3, "node_type": "group", "attributes": dict(attrs)}
     storage.write_json(f"{output}/{MARKER}", document)
 
@@ -82,7 +83,10 @@ def consolidate(output: str) -> None:
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that version 3 of Zarr does not specify it yet; readers may ignore it
-        zarr.consolidate_metadata(output, zarr_format=3)
+        try:
+            zarr.consolidate_metadata(output, zarr_format=3)
+        except OSError as error:
+            raise OutputError(f"{output} cannot be written: {error}", "The same command goes on from here.") from error
 
 
 def year_done(output: str, year: int) -> dict[str, Any] | None:

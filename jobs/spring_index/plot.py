@@ -193,7 +193,7 @@ def _dress(axis: Axes, dataset: xr.Dataset, extent: tuple[float, float, float, f
     for spine in axis.spines.values():
         spine.set(color=MUTED, linewidth=0.6)
     planes = [dataset.coords[n] for n in ("lat", "lon") if n in dataset.coords and dataset.coords[n].ndim == 2]
-    if len(planes) < 2:
+    if len(planes) < 2 or min(planes[0].shape) < 2:
         return
     for plane, sign in zip(planes, ("N", "E"), strict=True):
         values = np.asarray(plane.values)

@@ -74,7 +74,7 @@ def identity(planned: Run) -> dict[str, Any]:
         "variant": chosen.variant.name, "window": (chosen.window.first, chosen.window.last),
         "plants": chosen.plants, "coarsen": chosen.coarsen, "shape": grid.shape,
         "coords": {n: np.asarray(c.values).tolist() for n, c in grid.coords.items() if len(c.dims) == 1},
-        "dayl": planned.collection.dayl_source,
+        "dayl": planned.collection.dayl_source, "bbox": chosen.bbox,
     }  # fmt: skip
 
 
@@ -90,7 +90,7 @@ def inputs_signature(planned: Run, year: int) -> str:
     for url in sorted({url for slot in planned.collection.years[year].values() for url in slot.urls}):
         fs, path = storage.filesystem(url)
         with contextlib.suppress(OSError):
-            sizes[storage.basename(url)] = 0 if fs.isdir(path) else fs.size(path)
+            sizes[storage.basename(url)] = str(fs.modified(f"{path}/zarr.json")) if fs.isdir(path) else fs.size(path)
     return output.signature(sizes)
 
 

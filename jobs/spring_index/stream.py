@@ -99,9 +99,8 @@ class Stream:
         """Take the block through the days of these arrays, (day, cell); `needs_heat` says if one is enough."""
         kernel, day = self.kernel, self.day
         if not self.variant.zero_based:
-            kernel.block_freezes(
-                day, np.ascontiguousarray(tmin), self.units[0], self.units[1], self.dates[kernel.FREEZE]
-            )
+            freeze, seen = self.dates[kernel.FREEZE], self.dates[kernel.SEEN]
+            kernel.block_freezes(day, np.ascontiguousarray(tmin), self.units[0], self.units[1], freeze, seen)
         if tmax is None or dayl is None:
             tmax = dayl = tmin
         tmin, tmax, dayl = (np.ascontiguousarray(days) for days in (tmin, tmax, dayl))

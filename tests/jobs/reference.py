@@ -57,7 +57,8 @@ def spring(tmin: Sequence[float], tmax: Sequence[float], hours: Sequence[float],
     gdh = [degree_hours(a, b, c) for a, b, c in zip(low, high, hours, strict=True)]
     leaf = [first_leaf(gdh, tutorial, *LEAF[p]) for p in LEAF]
     bloom = [first_bloom(gdh, day, variant, *BLOOM[p]) for p, day in zip(BLOOM, leaf, strict=True)]
-    freezes = [d for d, v in enumerate(tmin, start=1) if v <= 28.0]
+    # The last day that froze, or may have: a missing day after the last known freeze leaves the date open.
+    freezes = [NAN if v != v else d for d, v in enumerate(tmin, start=1) if not v > 28.0]
     return Result(leaf, bloom, freezes[-1] if freezes else NAN)
 
 

@@ -22,6 +22,7 @@ from jobs.errors import OutputError, UsageError
 from jobs.spring_index.model import VARIANTS
 from jobs.spring_index.pixels import read_pixel
 from jobs.spring_index.stream import plant_index, spring_dates
+from jobs.storage import exclusive
 from tests.jobs.conftest import ROOT, Runner
 from tests.jobs.tutorial import tutorial
 
@@ -286,3 +287,40 @@ def test_every_variant_runs(spring: Spring, sample: Path, tmp_path: Path) -> Non
     for variant in VARIANTS:
         spring(sample, tmp_path / f"{variant}.zarr", years="2001", variant=variant)
         assert year(tmp_path / f"{variant}.zarr", 2001).attrs["springline_variant"].startswith(f"{variant}: ")
+
+
+def test_files_without_chunks(spring: Spring, sample: Path, tmp_path: Path) -> None:
+    """NetCDF as xarray writes it by default, in one piece, gives the same dates."""
+    plain = tmp_path / "plain"
+    plain.mkdir()
+    for file in sample.glob("*.nc"):
+        with xr.open_dataset(file, engine="h5netcdf") as dataset:
+            dataset.load().drop_encoding().to_netcdf(plain / file.name, engine="h5netcdf")
+    spring(plain, tmp_path / "plain.zarr")
+    spring(sample, tmp_path / "chunked.zarr")
+    same(year(tmp_path / "plain.zarr", 2000), year(tmp_path / "chunked.zarr", 2000))
+
+
+def test_overwrite_never_takes_an_input_or_a_foreign_store(spring: Spring, tmp_path: Path, sample: Path) -> None:
+    """--overwrite replaces results of springline only: not the input, not what others made."""
+    foreign = tmp_path / "foreign.zarr"
+    xr.Dataset({"tmin": ("x", [1.0])}).to_zarr(foreign, zarr_format=3, consolidated=False)
+    for output in (foreign, sample):
+        with pytest.raises(OutputError):
+            spring(sample, output, overwrite=True)
+    assert xr.open_zarr(foreign, consolidated=False).tmin.item() == 1.0
+    assert list(sample.glob("*.nc"))
+
+
+def test_two_runs_on_one_output(spring: Spring, sample: Path, tmp_path: Path) -> None:
+    """The second is refused while the first is writing."""
+    with exclusive(str(tmp_path / "out.zarr")), pytest.raises(OutputError, match="Another run"):
+        spring(sample, tmp_path / "out.zarr")
+    spring(sample, tmp_path / "out.zarr")
+
+
+def test_a_map_of_one_cell(spring: Spring, sample: Path, tmp_path: Path) -> None:
+    """The smallest map there is can be drawn."""
+    with xr.open_mfdataset(str(sample / "*.nc"), engine="h5netcdf") as dataset:
+        rows, columns = dataset.sizes["y"], dataset.sizes["x"]
+    assert spring(sample, tmp_path / "one.zarr", coarsen=str(min(rows, columns)), plot=True)["plot"]
