@@ -296,7 +296,11 @@ def test_tls_server_that_hangs_up_is_not_a_stranger(tmp_path: Path, goodbye: Han
     """A port that takes a connection and drops it, as one does whose server is just ending, may be tried again."""
     _, client_context = contexts(tmp_path)
     server = Server(goodbye)
-    with closing(server), pytest.raises(ConnectError, match=r"hung up|does not answer"), secured(server, client_context):
+    with (
+        closing(server),
+        pytest.raises(ConnectError, match=r"hung up|does not answer"),
+        secured(server, client_context),
+    ):
         pass
 
 
