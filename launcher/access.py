@@ -14,7 +14,7 @@ from launcher.cluster import Cluster
 from launcher.errors import SpringlineError, TunnelError
 from launcher.model import NodeState, Session
 from launcher.tls import TlsStream
-from launcher.transports.base import Stream
+from launcher.transports.base import Stream, Tcp
 from launcher.tunnel import LOOPBACK, Tunnel
 
 PROBE_SECONDS = 20.0
@@ -115,6 +115,6 @@ def open_access(cluster: Cluster, node: NodeState, secrets: Secrets, tunnel: Tun
 
 def _connector(cluster: Cluster, node: NodeState, port: int, secrets: Secrets) -> Callable[[], Stream]:
     if node.access == "loopback":
-        return lambda: cluster.transport.connect(LOOPBACK, port)
+        return lambda: cluster.transport.connect(Tcp(LOOPBACK, port))
     context = pinned(secrets.certificate)
-    return lambda: TlsStream(cluster.transport.connect(node.address, port), context)
+    return lambda: TlsStream(cluster.transport.connect(Tcp(node.address, port)), context)

@@ -9,7 +9,8 @@ from typing import Any
 
 from launcher.units import parse_memory, parse_walltime
 
-TRANSPORTS = ("fabric", "local")
+TRANSPORTS = ("fabric", "openssh", "auto", "local")
+WAYS = ("auto", "socket", "loopback", "node-tls")  # plain HTTP only with --insecure-http
 SCHEDULERS = ("slurm", "local")
 
 
@@ -91,6 +92,8 @@ KEYS: Mapping[str, Key] = {
     "prologue": Key("prologue", _lines, "bash lines, or a file NAME.sh with them, run before Python"),
     "image": Key("image", _plain, "Apptainer image that holds Python"),
     "run_dir": Key("run_dir", _directory, "directory for session files, on a file system all nodes share"),
+    "access": Key("access", _one_of(*WAYS), "the way to JupyterLab; auto takes the safest that works"),
+    "idle_stop": Key("idle_stop", parse_walltime, "end the session after this time without work or visitors"),
     "local_port": Key("local_port", _port, "port on the laptop; default any free one"),
     "partition": Key("resources.partition", _word, "partition of the session's job"),
     "account": Key("resources.account", _word, "account to charge"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -55,6 +56,8 @@ class Platform:
     image: str | None = None  # Apptainer image that holds Python
     run_dir: str = "~/.springline"
     local_port: int | None = None
+    access: str = "auto"  # the way to JupyterLab; auto = the safest that works
+    idle_stop: int | None = None  # seconds without work or visitors after which the session ends itself
 
 
 class JobState(StrEnum):
@@ -122,6 +125,7 @@ class Session:
     job_id: str = ""  # empty between the intent and the scheduler's answer
     directory: str = ""  # absolute path of the session's directory on the platform
     config: str = ""  # the --config file it was started with
+    login: str = ""  # address of the very login host it was submitted from, where one name stands for several
     port: int | None = None  # the local port it was last reached at, taken again so that an open page recovers
     ended: str = ""  # the final phase, once there was proof
 
@@ -139,20 +143,24 @@ class NodeState:
     seq: int = 0
     host: str = ""
     address: str = ""
-    access: str = ""
-    port: int | None = None
+    user: str = ""
+    host_keys: tuple[str, ...] = ()  # of the node's sshd, each "TYPE BASE64"
+    access: str = ""  # the least safe of the open doors
+    doors: Mapping[str, str | int] = field(default_factory=dict)  # socket → its path, every other → its port
     dask: dict[str, str] | None = None
     dask_error: str | None = None
     ends: str | None = None
+    warning: str | None = None  # how little time is left, in words
     reason: str | None = None
     message: str | None = None
+    exit_code: int | None = None  # set last of all: the session's own end marker
 
     @classmethod
     def parse(cls, document: dict[str, Any]) -> NodeState:
         """Read the node program's document; what this version does not know is ignored."""
-        jupyter = document.get("jupyter") or {}
         known = {key: document[key] for key in cls.__dataclass_fields__ if document.get(key) is not None}
-        return cls(**{**known, "phase": str(document.get("phase", "starting")), "port": jupyter.get("port")})
+        known["host_keys"] = tuple(known.get("host_keys", ()))
+        return cls(**{**known, "phase": str(document.get("phase", "starting"))})
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What a transport does: run a script over there, and open a byte stream to an address over there."""
+"""What a transport does: run a script over there, and open a byte stream to an endpoint over there."""
 
 from __future__ import annotations
 
@@ -9,6 +9,39 @@ from typing import Protocol
 
 from launcher.errors import ConnectError
 from launcher.schedulers.base import Answer
+
+
+@dataclass(frozen=True)
+class Tcp:
+    """A listening TCP port, as the transport's host sees it."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True)
+class UnixSocket:
+    """A listening Unix socket of the transport's host."""
+
+    path: str
+
+    def __str__(self) -> str:
+        return self.path
+
+
+Endpoint = Tcp | UnixSocket
+
+
+@dataclass(frozen=True)
+class Node:
+    """A host behind the transport's own, and how to know that it is the one: its SSH host keys."""
+
+    host: str  # address or name, as the transport's host sees it
+    user: str
+    host_keys: tuple[str, ...]  # each "TYPE BASE64", as in known_hosts
 
 
 class Stream(Protocol):
@@ -39,8 +72,14 @@ class Transport(Protocol):
     def run(self, script: str, *, timeout: float = 120) -> Answer:
         """Run a /bin/sh script over there. Raises ConnectError when the connection goes before its end."""
 
-    def connect(self, host: str, port: int, *, timeout: float = 20) -> Stream:
-        """Open a stream from over there to an address. Raises ConnectError."""
+    def connect(self, endpoint: Endpoint, *, timeout: float = 20) -> Stream:
+        """Open a stream from over there to an endpoint.
+
+        Raises ConnectError; where the system's `ssh` forwards, a refusal may also show as a stream that ends at once.
+        """
+
+    def beyond(self, node: Node) -> Transport:
+        """SSH from over there to a node, with the same keys. It never asks for a secret, and trusts only these keys."""
 
     def close(self) -> None:
         """Hang up."""

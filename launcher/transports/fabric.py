@@ -22,7 +22,7 @@ from paramiko.ssh_exception import NoValidConnectionsError
 from launcher.errors import AuthenticationError, ConfigurationError, ConnectError, HostKeyError
 from launcher.model import Platform
 from launcher.schedulers.base import Answer
-from launcher.transports.base import Asker, Frame, Stream
+from launcher.transports.base import Asker, Endpoint, Frame, Node, Stream, Tcp, Transport
 from launcher.transports.hostkeys import check_host_keys
 
 CONNECT_SECONDS = 15
@@ -81,15 +81,21 @@ class FabricTransport:
                 channel.close()
         return frame.unwrap(output.decode(errors="replace"), errors.decode(errors="replace"), self.label)
 
-    def connect(self, host: str, port: int, *, timeout: float = 20) -> Stream:
-        """Open a direct-tcpip channel from the login host to the address."""
+    def connect(self, endpoint: Endpoint, *, timeout: float = 20) -> Stream:
+        """Open a direct-tcpip channel from the login host to the endpoint."""
+        assert isinstance(endpoint, Tcp)
+        address = (endpoint.host, endpoint.port)
         with self._translated():
             transport = self._live()
             try:
-                channel = transport.open_channel("direct-tcpip", (host, port), ("127.0.0.1", 0), timeout=timeout)
+                channel = transport.open_channel("direct-tcpip", address, ("127.0.0.1", 0), timeout=timeout)
             except paramiko.ChannelException as error:
-                raise ConnectError(f"{self.label} cannot reach {host}:{port}: {error.text}") from error
+                raise ConnectError(f"{self.label} cannot reach {endpoint}: {error.text}") from error
         return ChannelStream(channel)
+
+    def beyond(self, node: Node) -> Transport:
+        """SSH through this connection to a node."""
+        raise NotImplementedError
 
     def close(self) -> None:
         """Hang up, the hops included."""

@@ -9,7 +9,7 @@ import subprocess
 
 from launcher.errors import ConfigurationError, ConnectError
 from launcher.schedulers.base import Answer
-from launcher.transports.base import Frame, Stream
+from launcher.transports.base import Endpoint, Frame, Node, Stream, Tcp, Transport
 
 
 class SocketStream:
@@ -66,17 +66,33 @@ class LocalTransport:
                 raise
         return frame.unwrap(output.decode(errors="replace"), errors.decode(errors="replace"), self.label)
 
-    def connect(self, host: str, port: int, *, timeout: float = 20) -> Stream:
-        """Open a TCP connection from here."""
-        try:
-            connection = socket.create_connection((host, port), timeout)
-        except OSError as error:
-            raise ConnectError(f"{host}:{port} does not answer: {error}") from error
-        connection.settimeout(None)
-        return SocketStream(connection)
+    def connect(self, endpoint: Endpoint, *, timeout: float = 20) -> Stream:
+        """Open a connection from here."""
+        return SocketStream(connected(endpoint, timeout))
+
+    def beyond(self, node: Node) -> Transport:
+        """SSH from this computer, which is then a login host, to a node."""
+        from launcher.transports.openssh import OpenSshTransport
+
+        return OpenSshTransport.to_node(node)
 
     def close(self) -> None:
         """Nothing to hang up."""
+
+
+def connected(endpoint: Endpoint, timeout: float) -> socket.socket:
+    """A socket of this computer, connected to an endpoint. Raises ConnectError."""
+    try:
+        if isinstance(endpoint, Tcp):
+            connection = socket.create_connection((endpoint.host, endpoint.port), timeout)
+        else:
+            connection = socket.socket(socket.AF_UNIX)
+            connection.settimeout(timeout)
+            connection.connect(endpoint.path)
+    except OSError as error:
+        raise ConnectError(f"{endpoint} does not answer: {error}") from error
+    connection.settimeout(None)
+    return connection
 
 
 def run_here(command: list[str], environment: dict[str, str]) -> int:

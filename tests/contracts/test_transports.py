@@ -17,7 +17,7 @@ import pytest
 from launcher.errors import AuthenticationError, ConfigurationError, ConnectError, HostKeyError
 from launcher.model import Platform
 from launcher.schedulers.base import Answer
-from launcher.transports.base import Asker, Transport
+from launcher.transports.base import Asker, Tcp, Transport
 from launcher.transports.fabric import FabricTransport
 from launcher.transports.local import LocalTransport
 from tests.contracts.sshd import HOST, Sshd, new_key, public, reason_to_skip
@@ -134,7 +134,7 @@ def test_connects_to_a_port(transport: Transport) -> None:
 
         server = threading.Thread(target=shout)
         server.start()
-        with closing(transport.connect(HOST, listener.getsockname()[1])) as stream:
+        with closing(transport.connect(Tcp(HOST, listener.getsockname()[1]))) as stream:
             stream.sendall(b"hello " * 20000)
             stream.end_sending()
             assert b"".join(iter(lambda: stream.recv(65536), b"")) == b"HELLO " * 20000
@@ -146,14 +146,14 @@ def test_closed_port_is_a_connect_error(transport: Transport) -> None:
     with socket.create_server((HOST, 0)) as listener:
         port = listener.getsockname()[1]
     with pytest.raises(ConnectError, match=f"{HOST}:{port}"):
-        transport.connect(HOST, port)
+        transport.connect(Tcp(HOST, port))
     assert transport.run("echo on").text == "on\n"
 
 
 def test_close_wakes_a_reader(transport: Transport) -> None:
     """Closing a stream ends the recv of another thread."""
     with socket.create_server((HOST, 0)) as listener:
-        stream = transport.connect(HOST, listener.getsockname()[1])
+        stream = transport.connect(Tcp(HOST, listener.getsockname()[1]))
         connection, _ = listener.accept()
         said: list[bytes] = []
         reader = threading.Thread(target=lambda: said.append(stream.recv(1)))
