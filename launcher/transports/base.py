@@ -91,6 +91,7 @@ class Asker:
 
     secret: Callable[[str], str | None] = lambda prompt: None
     confirm: Callable[[str], bool] = lambda question: False
+    tell: Callable[[str], None] = lambda text: None
 
 
 @dataclass(frozen=True)
