@@ -1,4 +1,4 @@
-"""The way to a session's JupyterLab: the address, the tunnel where one is needed, and requests through it."""
+"""A session's JupyterLab as this computer sees it: its address, and requests to it."""
 
 from __future__ import annotations
 
@@ -9,13 +9,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from launcher.certificates import pinned
 from launcher.cluster import Cluster
 from launcher.errors import SpringlineError, TunnelError
 from launcher.model import NodeState, Session
-from launcher.tls import TlsStream
-from launcher.transports.base import Stream, Tcp
-from launcher.tunnel import LOOPBACK, Tunnel
+from launcher.tunnel import LOOPBACK
 
 PROBE_SECONDS = 20.0
 
@@ -36,11 +33,10 @@ class Secrets:
 
 @dataclass(frozen=True)
 class Access:
-    """An open way to JupyterLab on this computer."""
+    """JupyterLab at a port of this computer: a tunnel's, or its own."""
 
     port: int
     secrets: Secrets
-    tunnel: Tunnel | None  # None: the session runs here and listens on the port itself
 
     @property
     def url(self) -> str:
@@ -69,25 +65,22 @@ class Access:
             )
         return json.loads(text) if text else None
 
-    def verify(self, *, sleep: Callable[[float], None] = time.sleep) -> None:
+    def verify(
+        self, *, clock: Callable[[], float] = time.monotonic, sleep: Callable[[float], None] = time.sleep
+    ) -> None:
         """Ask for /api/status until it answers, for 20 s at most."""
-        give_up = time.monotonic() + PROBE_SECONDS
+        give_up = clock() + PROBE_SECONDS
         while True:
             try:
                 self.request("GET", "/api/status")
             except SpringlineError as error:
-                if time.monotonic() > give_up:
+                if clock() > give_up:
                     raise TunnelError(
                         error.message, "the session goes on; `springline logs` shows its side, `attach` tries again"
                     ) from error
                 sleep(0.2)
             else:
                 return
-
-    def close(self) -> None:
-        """Free the local port."""
-        if self.tunnel:
-            self.tunnel.close()
 
 
 def _reason(text: bytes) -> str:
@@ -102,19 +95,8 @@ def runs_here(cluster: Cluster) -> bool:
     return cluster.transport.is_here and cluster.scheduler.name == "local"
 
 
-def open_access(cluster: Cluster, node: NodeState, secrets: Secrets, tunnel: Tunnel | None) -> Access:
-    """Join a bound tunnel to the session; directly where it runs on this computer."""
-    if node.port is None:
+def here(node: NodeState, secrets: Secrets) -> Access:
+    """The way to a session of this computer: JupyterLab has the port itself."""
+    if "loopback" not in node.doors:
         raise TunnelError("the session does not say where JupyterLab listens", "`springline logs` shows its side")
-    if runs_here(cluster):
-        return Access(node.port, secrets, None)
-    tunnel = tunnel or Tunnel()
-    tunnel.serve(_connector(cluster, node, node.port, secrets))
-    return Access(tunnel.port, secrets, tunnel)
-
-
-def _connector(cluster: Cluster, node: NodeState, port: int, secrets: Secrets) -> Callable[[], Stream]:
-    if node.access == "loopback":
-        return lambda: cluster.transport.connect(Tcp(LOOPBACK, port))
-    context = pinned(secrets.certificate)
-    return lambda: TlsStream(cluster.transport.connect(Tcp(node.address, port)), context)
+    return Access(int(node.doors["loopback"]), secrets)

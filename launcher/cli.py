@@ -38,6 +38,7 @@ def main() -> None:
 @click.option("--cores", help="CPU cores.")
 @click.option("--memory", help="Memory, e.g. 8GB.")
 @click.option("--workers", help="Worker jobs to start with.")
+@click.option("--idle-stop", help="End the session after this time without work or visitors, HH:MM:SS.")
 @click.option("--root", default="~", help="Directory that JupyterLab shows; default your home there.")
 @click.option("--dry-run", is_flag=True, help="Show the batch script and every remote command; run nothing.")
 @connection_options
@@ -75,6 +76,7 @@ def up(
         config=str(config.resolve()) if config else "",
         port=(local_port or chosen.local_port or 0) if here else 0,
         root=os.path.abspath(os.path.expanduser(root)) if here else root,  # noqa: PTH100, PTH111
+        insecure_http=wishes.insecure_http,
     )
     if dry_run:
         steps = cluster.rehearse(plan.session.name, plan.files)

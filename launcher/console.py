@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,6 +17,9 @@ from launcher.errors import SpringlineError
 from launcher.model import SCHEMA_VERSION
 from launcher.transports.base import Asker
 from launcher.units import format_duration
+
+REDRAW_SECONDS = 1.0
+REMIND_SECONDS = 60.0  # where there is no terminal to redraw a line on
 
 
 class Console:
@@ -26,6 +31,8 @@ class Console:
         self.json_output = json_output
         self._yes = yes
         self._last = ""
+        self._writing = threading.RLock()
+        self._drawn = False
 
     @property
     def interactive(self) -> bool:
@@ -34,14 +41,22 @@ class Console:
 
     def say(self, text: str) -> None:
         """A line of progress; the same line twice in a row is said once."""
-        if text != self._last:
-            click.echo(text, err=True)
-            self._last = text
+        with self._writing:
+            if text != self._last:
+                self._clear()
+                click.echo(text, err=True)
+                self._last = text
+
+    def warn(self, text: str) -> None:
+        """A line that must not be missed."""
+        self.say(("\a" if sys.stderr.isatty() else "") + text)
 
     def result(self, document: dict[str, Any], text: str) -> None:
         """The command's answer: one JSON object with --json, else text."""
-        click.echo(json.dumps(document) if self.json_output else text)
-        Console.answered = True
+        with self._writing:
+            self._clear()
+            click.echo(json.dumps(document) if self.json_output else text)
+            Console.answered = True
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
@@ -50,9 +65,36 @@ class Console:
         yield
         self.say(f"{name:<28} {format_duration(time.monotonic() - began):>9}")
 
+    @contextmanager
+    def live(self, words: Callable[[float], str], *, remind: bool = False) -> Iterator[None]:
+        """Show what `words` says of the seconds since the beginning, on a line that is drawn again each second.
+
+        Where there is no terminal to draw on, a `remind` says it once a minute.
+        """
+        began, over = time.monotonic(), threading.Event()
+
+        def keep_saying() -> None:
+            draws = sys.stderr.isatty()
+            while (draws or remind) and not over.wait(REDRAW_SECONDS if draws else REMIND_SECONDS):
+                text = words(time.monotonic() - began)
+                if text and draws:
+                    self._draw(text)
+                elif text:
+                    self.say(text)
+
+        teller = threading.Thread(target=keep_saying, name="console", daemon=True)
+        teller.start()
+        try:
+            yield
+        finally:
+            over.set()
+            teller.join()
+            with self._writing:
+                self._clear()
+
     def asker(self) -> Asker:
         """How a transport may ask. --yes accepts an unknown host key, never a changed one: that is not asked."""
-        return Asker(secret=self._secret, confirm=self._confirm)
+        return Asker(secret=self._secret, confirm=self._confirm, tell=self.say)
 
     def choose_after_interrupt(self, session: str) -> str:
         """Ask what Ctrl-C meant: detach, stop or keep. Without a terminal, and on a second Ctrl-C: detach."""
@@ -70,17 +112,36 @@ class Console:
             return "detach"
         return {"d": "detach", "s": "stop", "k": "keep"}[answer.lower()]
 
+    def confirm(self, question: str) -> bool:
+        """Ask for a yes; --yes is one, and where there is nobody to ask the answer is no."""
+        return self._yes or (self.interactive and click.confirm(question, default=False, err=True))
+
     def _secret(self, prompt: str) -> str | None:
         if not self.interactive:
             return None
-        answer: str = click.prompt(prompt.rstrip(": "), hide_input=True, err=True, default="", show_default=False)
+        with self._writing:
+            self._clear()
+            answer: str = click.prompt(prompt.rstrip(": "), hide_input=True, err=True, default="", show_default=False)
         return answer or None
 
     def _confirm(self, question: str) -> bool:
         if self._yes:
             self.say(question)
             return True
-        return self.interactive and click.confirm(question, default=False, err=True)
+        with self._writing:
+            self._clear()
+            return self.interactive and click.confirm(question, default=False, err=True)
+
+    def _draw(self, text: str) -> None:
+        with self._writing:
+            width = shutil.get_terminal_size().columns - 1
+            click.echo(f"\r\033[K{text[:width]}", nl=False, err=True)
+            self._drawn = True
+
+    def _clear(self) -> None:
+        if self._drawn:
+            click.echo("\r\033[K", nl=False, err=True)
+            self._drawn = False
 
 
 def report_error(error: SpringlineError, *, json_output: bool) -> None:

@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from launcher import access, sessions
-from launcher.access import Access, Secrets
+from launcher.access import PROBE_SECONDS, Access, Secrets
 from launcher.browser import open_page, redirect_file
 from launcher.cluster import Cluster
 from launcher.console import Console
 from launcher.errors import Interrupted, JobFailed, SpringlineError, SubmissionRefused, TunnelError
-from launcher.model import Known, NodeState, Session, SessionPhase, SessionStatus
+from launcher.model import NodeState, Session, SessionPhase, SessionStatus
+from launcher.narrator import Narrator
 from launcher.planning import Plan
 from launcher.report import dask_trouble, document, sentence
 from launcher.store import Store
+from launcher.transports import roads as roads_of
+from launcher.transports.base import Transport
 from launcher.tunnel import Tunnel
+from launcher.watcher import Notice
+from launcher.ways import Ways
 
 T = TypeVar("T")
 
@@ -33,28 +39,44 @@ class Wishes:
     browser: bool = True
     show_token: bool = False
     page: str = "lab"  # what to open, e.g. lab/tree/map.ipynb
+    insecure_http: bool = False  # plain HTTP on the node's address
 
 
 def up(cluster: Cluster, plan: Plan, wishes: Wishes, console: Console, store: Store) -> None:
     """Start a session and stay with it."""
     with _bound(cluster, wishes, None) as tunnel:
+        roads = _warmed(cluster) if tunnel else []
         with console.stage(f"connect {cluster.transport.label}"):
             cluster.transport.open()
         with console.stage("submit"):
             session = _submitted(cluster, plan, store)
         with _living_on(session):
             console.say(f"session {session.name}, job {session.job_id}")
-            _stay(cluster, session, plan.secrets, tunnel, wishes, console, store)
+            _Stay(cluster, session, plan.secrets, wishes, console, store).through(tunnel, roads)
 
 
 def attach(cluster: Cluster, session: Session, wishes: Wishes, console: Console, store: Store) -> None:
     """Come back to a session, on the same local port where it is free."""
     with _bound(cluster, wishes, session.port) as tunnel:
+        roads = _warmed(cluster, session.login) if tunnel else []
         with console.stage(f"connect {cluster.transport.label}"):
             cluster.transport.open()
             secrets = Secrets.of(cluster, session)
         with _living_on(session):
-            _stay(cluster, session, secrets, tunnel, wishes, console, store)
+            _Stay(cluster, session, secrets, wishes, console, store).through(tunnel, roads)
+
+
+def _warmed(cluster: Cluster, login: str = "") -> list[Transport]:
+    """The roads for the tunnel; the fastest already opens while the commands' own connection does."""
+    roads = roads_of(cluster.platform, cluster.transport, login=login)
+
+    def warm() -> None:
+        with contextlib.suppress(SpringlineError):  # met again, and told, when it is needed
+            roads[0].open()
+
+    if len(roads) > 1:
+        threading.Thread(target=warm, name="road", daemon=True).start()
+    return roads
 
 
 def _submitted(cluster: Cluster, plan: Plan, store: Store) -> Session:
@@ -77,47 +99,112 @@ def open_session(cluster: Cluster, session: Session) -> Iterator[tuple[NodeState
     current = sessions.status(cluster, session)
     if current.phase is not SessionPhase.READY or current.node is None:
         raise TunnelError(f"session {session.name} is not ready: {sentence(current)}", "see `springline status`")
-    opened = access.open_access(cluster, current.node, Secrets.of(cluster, session), None)
+    secrets = Secrets.of(cluster, session)
+    if access.runs_here(cluster):
+        yield current.node, access.here(current.node, secrets)
+        return
+    ways = Ways(cluster, session, secrets.certificate, [cluster.transport])
+    ways.follow(current.node)
+    tunnel = Tunnel(hold=PROBE_SECONDS)
+    tunnel.serve(ways.connect)
     try:
-        yield current.node, opened
+        yield current.node, Access(tunnel.port, secrets)
     finally:
-        opened.close()
+        tunnel.close()
+        ways.close()
 
 
-def _stay(
-    cluster: Cluster,
-    session: Session,
-    secrets: Secrets,
-    tunnel: Tunnel | None,
-    wishes: Wishes,
-    console: Console,
-    store: Store,
-) -> None:
-    def patiently(wait: Callable[[], T]) -> T:
-        return _asking(wait, cluster, session, console, store)
+class _Stay:
+    """With a session from the queue to its end."""
 
-    notice = _Narrator(cluster, console)
-    with console.stage("queue and JupyterLab start"), _remembered_end(cluster, session, store):
-        node = patiently(lambda: sessions.wait_until_ready(cluster, session, notice, wait=wishes.wait))
-    opened = access.open_access(cluster, node, secrets, tunnel)
-    session = replace(session, port=opened.port)
+    def __init__(
+        self, cluster: Cluster, session: Session, secrets: Secrets, wishes: Wishes, console: Console, store: Store
+    ) -> None:
+        self._cluster = cluster
+        self._session = session
+        self._secrets = secrets
+        self._wishes = wishes
+        self._console = console
+        self._store = store
+        self._narrator = Narrator(cluster, console)
 
-    def arrive() -> None:
-        with console.stage("tunnel" if opened.tunnel else "check"):
-            opened.verify()
-        store.save(session)
-        _announce(session, cluster, opened, wishes, console)
-
-    try:
-        patiently(arrive)
-        if wishes.detach:
+    def through(self, tunnel: Tunnel | None, roads: Sequence[Transport]) -> None:
+        """Stay, behind a bound tunnel where one is needed; browsers that come early are held by it."""
+        if tunnel is None:
+            self._stay(None, self._narrator)
             return
-        with _remembered_end(cluster, session, store):
-            current = patiently(lambda: sessions.hold(cluster, session, notice))
-            _say_end(cluster, current, store, console)
-    finally:
-        opened.close()
-        redirect_file(session.name).unlink(missing_ok=True)
+        ways = Ways(self._cluster, self._session, self._secrets.certificate, roads, insecure=self._wishes.insecure_http)
+
+        def notice(current: SessionStatus) -> None:
+            ways.follow(current.node)
+            self._narrator(current)
+
+        tunnel.serve(ways.connect)
+        try:
+            self._stay(tunnel, notice)
+        finally:
+            ways.close()
+
+    def _stay(self, tunnel: Tunnel | None, notice: Notice) -> None:
+        node = self._ready(notice)
+        opened = Access(tunnel.port, self._secrets) if tunnel else access.here(node, self._secrets)
+        self._session = replace(self._session, port=opened.port)
+        try:
+            self._patiently(lambda: self._arrive(opened, tunnel is not None))
+            if not self._wishes.detach:
+                self._hold(notice)
+        finally:
+            redirect_file(self._session.name).unlink(missing_ok=True)
+
+    def _ready(self, notice: Notice) -> NodeState:
+        with self._console.stage("queue and JupyterLab start"), self._remembered_end():
+            return self._patiently(
+                lambda: sessions.wait_until_ready(self._cluster, self._session, notice, wait=self._wishes.wait),
+                lambda: self._console.live(self._narrator.waiting, remind=True),
+            )
+
+    def _arrive(self, opened: Access, tunnelled: bool) -> None:
+        with self._console.stage("tunnel" if tunnelled else "check"):
+            opened.verify()
+        self._store.save(self._session)
+        _announce(self._session, self._cluster, opened, tunnelled, self._wishes, self._console)
+
+    def _hold(self, notice: Notice) -> None:
+        with self._remembered_end():
+            current = self._patiently(
+                lambda: sessions.hold(self._cluster, self._session, notice),
+                lambda: self._console.live(self._narrator.holding),
+            )
+        sessions.remember_end(self._store, current)
+        if sessions.ended_badly(current):
+            raise sessions.end_error(self._cluster, current)
+        self._console.say(f"session {current.session.name} is {sentence(current)}")
+
+    def _patiently(self, wait: Callable[[], T], shown: Callable[[], AbstractContextManager[None]] = nullcontext) -> T:
+        """Wait; on Ctrl-C ask what it meant. The job lives on unless the answer is to stop it."""
+        while True:
+            try:
+                with shown():
+                    return wait()
+            except KeyboardInterrupt:
+                choice = self._console.choose_after_interrupt(self._session.name)
+                if choice == "keep":
+                    continue
+                if choice == "stop":
+                    with self._console.stage("stop"):
+                        current = sessions.stop(self._cluster, self._session, lambda _: None)
+                    sessions.remember_stop(self._store, current)
+                    raise Interrupted(f"session {self._session.name} was stopped") from None
+                raise _detached(self._session) from None
+
+    @contextmanager
+    def _remembered_end(self) -> Iterator[None]:
+        try:
+            yield
+        except SpringlineError as error:
+            if isinstance(error, JobFailed | SubmissionRefused):
+                self._store.save(replace(self._session, ended=SessionPhase.FAILED.value))
+            raise
 
 
 @contextmanager
@@ -142,23 +229,6 @@ def _any_port(earlier_port: int | None) -> Tunnel:
     return Tunnel()
 
 
-def _asking(wait: Callable[[], T], cluster: Cluster, session: Session, console: Console, store: Store) -> T:
-    """Wait; on Ctrl-C ask what it meant. The job lives on unless the answer is to stop it."""
-    while True:
-        try:
-            return wait()
-        except KeyboardInterrupt:
-            choice = console.choose_after_interrupt(session.name)
-            if choice == "keep":
-                continue
-            if choice == "stop":
-                with console.stage("stop"):
-                    current = sessions.stop(cluster, session, lambda _: None)
-                sessions.remember_stop(store, current)
-                raise Interrupted(f"session {session.name} was stopped") from None
-            raise _detached(session) from None
-
-
 @contextmanager
 def _living_on(session: Session) -> Iterator[None]:
     """A Ctrl-C between two waits detaches."""
@@ -175,28 +245,13 @@ def _detached(session: Session) -> Interrupted:
     )
 
 
-@contextmanager
-def _remembered_end(cluster: Cluster, session: Session, store: Store) -> Iterator[None]:
-    try:
-        yield
-    except SpringlineError as error:
-        if isinstance(error, JobFailed | SubmissionRefused):
-            store.save(replace(session, ended=SessionPhase.FAILED.value))
-        raise
-
-
-def _say_end(cluster: Cluster, current: SessionStatus, store: Store, console: Console) -> None:
-    sessions.remember_end(store, current)
-    if sessions.ended_badly(current):
-        raise sessions.end_error(cluster, current)
-    console.say(f"session {current.session.name} is {sentence(current)}")
-
-
-def _announce(session: Session, cluster: Cluster, opened: Access, wishes: Wishes, console: Console) -> None:
+def _announce(
+    session: Session, cluster: Cluster, opened: Access, tunnelled: bool, wishes: Wishes, console: Console
+) -> None:
     current = sessions.status(cluster, session)
     for trouble in dask_trouble(current.node):
         console.say(trouble)
-    if wishes.detach and opened.tunnel:  # the tunnel goes with this command
+    if wishes.detach and tunnelled:  # the tunnel goes with this command
         console.result(document(current), f"session {session.name} is ready: springline attach {session.name}")
         return
     shown = opened.url_with_token(wishes.page) if wishes.show_token else opened.url
@@ -209,21 +264,3 @@ def _announce(session: Session, cluster: Cluster, opened: Access, wishes: Wishes
         console.say(f"it runs on; end it: springline stop {session.name}")
     else:
         console.say("Ctrl-C asks whether to detach or stop")
-
-
-class _Narrator:
-    """Says each change of a session in words."""
-
-    def __init__(self, cluster: Cluster, console: Console) -> None:
-        self._cluster = cluster
-        self._console = console
-
-    def __call__(self, current: SessionStatus) -> None:
-        if current.phase is SessionPhase.PENDING:
-            self._console.say(f"  waiting: {sessions.pending_words(self._cluster, current)}")
-        elif current.phase is SessionPhase.UNKNOWN:
-            self._console.say(f"  {sentence(current)}; nothing is given up, trying again")
-        elif isinstance(current.job, Known) and current.phase is SessionPhase.STARTING:
-            self._console.say(f"  {sentence(current)}" + (f" on {current.job.node}" if current.job.node else ""))
-        elif current.phase is SessionPhase.ENDING:
-            self._console.say("  the session is ending")

@@ -91,6 +91,7 @@ def connection_options(command: Command) -> Command:
         click.option("--no-browser", is_flag=True, help="Do not open a browser."),
         click.option("--page", default="lab", help="What to open, e.g. lab/tree/map.ipynb."),
         click.option("--show-token", is_flag=True, help="Print the address with its token."),
+        click.option("--insecure-http", is_flag=True, help="Plain HTTP on the node's address: others can listen in."),
     ):
         command = option(command)
     return command
@@ -107,4 +108,5 @@ def wishes_of(options: dict[str, Any], local_port: int | None) -> Wishes:
         browser=not options["no_browser"],
         show_token=options["show_token"],
         page=options["page"],
+        insecure_http=options["insecure_http"],
     )

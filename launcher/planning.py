@@ -40,6 +40,7 @@ def plan(
     config: str = "",
     port: int = 0,
     root: str = "~",
+    insecure_http: bool = False,
 ) -> Plan:
     """Choose the session's name and secrets and write its files.
 
@@ -57,9 +58,11 @@ def plan(
     certificate = new_certificate()
     token = random.token_hex(24)
     directory = scripts.session_directory(platform, name)
+    doors = first_doors(platform, insecure_http=insecure_http)
     files = {
         "session.json": json.dumps({"schema_version": 1, **asdict(session)}),
-        "request.json": json.dumps(request(platform, session, port=port, root=root)),
+        "request.json": json.dumps(request(platform, session, doors, port=port, root=root)),
+        "doors": "".join(f"{door}\n" for door in doors),
         "token": token,
         "tls.crt": certificate.certificate,
         "tls.key": certificate.key,
@@ -71,18 +74,30 @@ def plan(
     return Plan(session, Secrets(token, certificate.certificate), files)
 
 
-def request(platform: Platform, session: Session, *, port: int, root: str) -> dict[str, Any]:
+def first_doors(platform: Platform, *, insecure_http: bool = False) -> list[str]:
+    """How JupyterLab can be reached from the start; the launcher asks for another door only where these do not do.
+
+    The first is its own listener: a private socket, or, on this computer, the port that the browser opens.
+    """
+    if platform.host is None and platform.scheduler == "local":
+        return ["loopback"]
+    others = [platform.access] if platform.access not in ("auto", "socket") else []
+    return ["socket", *others, *(["node-http"] if insecure_http else [])]
+
+
+def request(platform: Platform, session: Session, doors: list[str], *, port: int, root: str) -> dict[str, Any]:
     """What the node program is asked to do; see launcher/node."""
     resources, workers = platform.resources, platform.workers
     return {
         "schema_version": 1,
         "session": session.name,
         "springline": version("springline"),
-        "access": "loopback" if platform.scheduler == "local" else "node-tls",
+        "doors": doors,
         "port": port,
         "root_dir": root,
         "scheduler": platform.scheduler,
         "walltime_seconds": resources.walltime,
+        "idle_stop_seconds": platform.idle_stop,
         "python": platform.python,
         "prologue": list(platform.prologue),
         "image": platform.image,

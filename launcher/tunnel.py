@@ -18,8 +18,10 @@ from launcher.transports.local import SocketStream
 
 LOOPBACK = "127.0.0.1"
 _PIECE = 256 * 1024
-# A browser's connection is held this long while the far end is not there (yet, or again).
-_HOLD_SECONDS = 60.0
+# A browser's connection is held this long while the far end is not there (yet, or again): JupyterLab gives a kernel
+# up after a few refusals, and waits as long as nobody refuses.
+_HOLD_SECONDS = 600.0
+_SLOWEST_SECONDS = 1.0  # the longest pause between two tries for a connection that is held
 
 
 class Tunnel:
@@ -84,7 +86,7 @@ class Tunnel:
     def _reach(self) -> Stream | None:
         """Connect, trying again while there is hope that the far end comes back."""
         assert self._connect is not None
-        give_up, pause = self._clock() + self._hold, 0.1
+        give_up, pause = self._clock() + self._hold, 0.02
         while not self._closing.is_set():
             try:
                 return self._connect()
@@ -94,7 +96,7 @@ class Tunnel:
                 if self._clock() + pause > give_up:
                     return None
             self._closing.wait(pause)
-            pause = min(pause * 2, 5.0)
+            pause = min(pause * 2, _SLOWEST_SECONDS)
         return None
 
 

@@ -1,0 +1,229 @@
+"""The ways in to a session's JupyterLab: the safest that works is found once, and taken again after every loss."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from launcher.certificates import pinned
+from launcher.cluster import Cluster
+from launcher.errors import AuthenticationError, ConfigurationError, ConnectError, HostKeyError, SpringlineError
+from launcher.model import NodeState, Session
+from launcher.scripts import RemotePath
+from launcher.tls import TlsStream
+from launcher.transports.base import Endpoint, Node, Stream, Tcp, Transport, UnixSocket
+from launcher.tunnel import LOOPBACK
+
+SAFEST_FIRST = ("socket", "loopback", "node-tls")
+INSECURE = "node-http"
+DOOR_SECONDS = 20.0  # for the node program to open a door it was asked for
+PROBE_SECONDS = 10.0
+_QUESTION = b"GET /api HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"
+_CLOSED = (AuthenticationError, HostKeyError, ConfigurationError)  # no waiting opens these
+
+
+class NotThisWay(Exception):
+    """This way does not work for this node and account; another may."""
+
+
+@dataclass(frozen=True)
+class Way:
+    """One way that was seen to work: a door of the node, and the transport that reaches it."""
+
+    name: str
+    via: Transport
+    endpoint: Endpoint
+    certificate: str | None = None  # what proves the server, where TLS is spoken
+
+    def connect(self) -> Stream:
+        """A new stream to JupyterLab. Raises ConnectError, or TunnelError if the server is somebody else's."""
+        stream = self.via.connect(self.endpoint)
+        return stream if self.certificate is None else TlsStream(stream, pinned(self.certificate))
+
+
+class Ways:
+    """Follows a session from node to node. `connect` may be called by any number of threads."""
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        session: Session,
+        certificate: str,
+        roads: Sequence[Transport],
+        *,
+        insecure: bool = False,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._cluster = cluster
+        self._directory = RemotePath(session.directory)
+        self._certificate = certificate
+        self._roads = list(roads)
+        self._names = _names(cluster, insecure=insecure)
+        self._clock, self._sleep = clock, sleep
+        self._node: NodeState | None = None
+        self._way: Way | None = None
+        self._nodes: dict[tuple[str, tuple[str, ...]], Transport] = {}
+        self._asked: set[tuple[str, str]] = set()
+        self._finding = threading.Lock()
+
+    @property
+    def name(self) -> str | None:
+        """The name of the way in use."""
+        return self._way.name if self._way else None
+
+    def follow(self, node: NodeState | None) -> None:
+        """Take in what the session says of itself; on a new node, begin to look for a way there at once."""
+        if node is None or not node.host or node == self._node:
+            return
+        moved = self._node is None or (node.host, node.started) != (self._node.host, self._node.started)
+        self._node = node
+        if moved:
+            self._way = None
+            threading.Thread(target=self._prepare, name="ways", daemon=True).start()
+
+    def connect(self) -> Stream:
+        """A stream to JupyterLab. Raises ConnectError while there is no way (yet, or again)."""
+        way = self._way
+        if way is None:
+            with self._finding:
+                way = self._way = self._way or self._find()
+        try:
+            return way.connect()
+        except _CLOSED:  # what let us in before no longer does: there may be another road
+            self._way = None
+            raise
+
+    def close(self) -> None:
+        """Hang up what was opened for the tunnel alone."""
+        for transport in [*self._nodes.values(), *self._roads]:
+            if transport is not self._cluster.transport:
+                transport.close()
+
+    def _prepare(self) -> None:
+        """Log in to the node while JupyterLab still starts; what goes wrong is met again, and told, later."""
+        try:
+            with self._finding:
+                road = self._road()
+                if {"socket", "loopback"} & set(self._names):
+                    self._beyond(road)
+        except (SpringlineError, NotThisWay):
+            if self._node is not None and "node-tls" in self._names:
+                self._ask_for("node-tls")
+
+    def _find(self) -> Way:
+        node = self._node
+        if node is None or not node.doors:
+            raise ConnectError("JupyterLab is not there yet")
+        road, reasons = self._road(), []
+        for name in self._names:
+            try:
+                return self._try(name, road)
+            except NotThisWay as reason:
+                reasons.append(f"{name}: {reason}")
+        raise ConnectError(f"no way leads to JupyterLab on {node.host}: " + "; ".join(reasons))
+
+    def _road(self) -> Transport:
+        """The first transport that lets us in without a question; the last is the one commands use."""
+        while len(self._roads) > 1:
+            try:
+                self._roads[0].open()
+            except _CLOSED:
+                self._roads.pop(0).close()
+            else:
+                break
+        self._roads[0].open()
+        return self._roads[0]
+
+    def _try(self, name: str, road: Transport) -> Way:
+        """The way of that name, seen to work. Raises NotThisWay, or ConnectError where only the network is down."""
+        via = self._beyond(road) if name in ("socket", "loopback") else road
+        door = self._door(name)
+        assert self._node is not None
+        if name == "socket":
+            way = Way(name, via, UnixSocket(str(door)))
+        elif name == "loopback":
+            way = Way(name, via, Tcp(LOOPBACK, int(door)))
+        else:
+            way = Way(name, via, Tcp(self._node.address, int(door)), self._certificate if name == "node-tls" else None)
+        try:
+            _probe(way)
+        except ConnectError as error:
+            road.open()  # raises if it is the network
+            raise NotThisWay(error.message) from error
+        return way
+
+    def _beyond(self, road: Transport) -> Transport:
+        """The node's own sshd; the road itself where the session runs on the host we log in to."""
+        assert self._node is not None
+        if self._cluster.scheduler.name == "local":
+            return road
+        node, key = self._node, (self._node.host, self._node.host_keys)
+        if key not in self._nodes:
+            if not node.host_keys:
+                raise NotThisWay("the node shows no host key")
+            self._nodes[key] = road.beyond(Node(node.address or node.host, node.user, node.host_keys))
+        try:
+            self._nodes[key].open()
+        except ConnectError as error:
+            road.open()  # raises if it is the network
+            raise NotThisWay(error.message) from error
+        return self._nodes[key]
+
+    def _door(self, name: str) -> str | int:
+        """Where the door is. One that is shut is asked for, and waited for."""
+        self._ask_for(name)
+        give_up = self._clock() + DOOR_SECONDS
+        while self._node is not None:
+            if name in self._node.doors:
+                return self._node.doors[name]
+            if self._clock() > give_up:
+                break
+            self._sleep(0.1)
+            self._read_state()
+        raise NotThisWay("the session did not open it")
+
+    def _ask_for(self, name: str) -> None:
+        assert self._node is not None
+        if name in self._node.doors or (name, self._node.started) in self._asked:
+            return
+        self._asked.add((name, self._node.started))
+        doors = (self._directory / "doors").quoted()
+        self._cluster.transport.run(f"grep -qx {name} {doors} 2>/dev/null || echo {name} >>{doors}")
+
+    def _read_state(self) -> None:
+        (text,) = self._cluster.read_private(self._directory.text, "state.json")
+        try:
+            self._node = NodeState.parse(json.loads(text))
+        except ValueError:  # between two states
+            return
+
+
+def _names(cluster: Cluster, *, insecure: bool) -> tuple[str, ...]:
+    if insecure:
+        return (INSECURE,)
+    wanted = cluster.platform.access
+    if wanted != "auto":
+        return (wanted,)
+    # On the host we log in to there is nothing between us and its loopback that TLS could protect from.
+    return SAFEST_FIRST[:2] if cluster.scheduler.name == "local" else SAFEST_FIRST
+
+
+def _probe(way: Way) -> None:
+    """See that a web server answers: a forward of ssh looks open even where nothing listens."""
+    stream = way.connect()
+    timer = threading.Timer(PROBE_SECONDS, stream.close)
+    timer.start()
+    try:
+        stream.sendall(_QUESTION)
+        answer = stream.recv(4096)
+    except (OSError, EOFError) as error:
+        raise ConnectError(f"JupyterLab does not answer: {error}") from error
+    finally:
+        timer.cancel()
+        stream.close()
+    if not answer.startswith(b"HTTP/"):
+        raise ConnectError("JupyterLab does not answer")
