@@ -60,6 +60,15 @@ class Platform:
     idle_stop: int | None = None  # seconds without work or visitors after which the session ends itself
 
 
+@dataclass(frozen=True)
+class JobRef:
+    """A job as it is asked for. An id alone is not believed: schedulers use ids again, the name is unique."""
+
+    id: str
+    name: str
+    directory: str = ""  # of its session, for a scheduler that keeps its records there
+
+
 class JobState(StrEnum):
     """States of a job, one name for all schedulers."""
 
@@ -72,6 +81,7 @@ class JobState(StrEnum):
     CANCELLED = "cancelled"
     PREEMPTED = "preempted"
     NODE_FAILED = "node_failed"
+    NOT_LAUNCHED = "not_launched"  # it got a node, which could not start it
 
 
 @dataclass(frozen=True)
@@ -81,7 +91,7 @@ class Known:
     state: JobState
     reason: str = ""  # the scheduler's own word, e.g. Priority
     node: str = ""
-    expected_start: str = ""  # the scheduler's estimate, as it printed it
+    expected_start: str = ""  # the scheduler's estimate, in UTC and ISO-8601 without a zone
 
 
 @dataclass(frozen=True)
@@ -97,9 +107,21 @@ class Unknown:
     """Nobody could say. Nothing is cancelled, failed or forgotten on this answer."""
 
     error: str
+    unlisted: bool = False  # all who could know answered, and none of them has such a job
 
 
 JobStatus = Known | Gone | Unknown
+
+
+ENDED_WELL = ("shut_down", "idle")  # the reasons of an end that was wished for
+
+# What a reason in an end marker says of the job.
+_MARKED = {
+    "time_limit": JobState.TIME_LIMIT,
+    "shut_down": JobState.COMPLETED,
+    "idle": JobState.COMPLETED,
+    "terminated": JobState.CANCELLED,
+}
 
 
 class SessionPhase(StrEnum):
@@ -133,6 +155,11 @@ class Session:
     def worker_name(self) -> str:
         """The name its worker jobs carry."""
         return f"springline-{self.name}-worker"
+
+    @property
+    def job(self) -> JobRef:
+        """Its job, as the scheduler is asked for it."""
+        return JobRef(self.job_id, self.job_name, self.directory)
 
 
 @dataclass(frozen=True)
@@ -177,15 +204,31 @@ class SessionStatus:
         """The state in one word. The session's own end marker counts as proof, silence does not."""
         if isinstance(self.job, Gone):
             return self._phase_when_gone(self.job)
+        if isinstance(self.job, Known) and self.job.state is JobState.PENDING:
+            return SessionPhase.PENDING  # whatever an earlier run of a requeued job wrote
         if self.node and self.node.phase == "ending":
             return SessionPhase.ENDING
         if isinstance(self.job, Unknown):
             return SessionPhase.UNKNOWN
-        if self.job.state is JobState.PENDING:
-            return SessionPhase.PENDING
         return SessionPhase.READY if self.node and self.node.phase == "ready" else SessionPhase.STARTING
 
+    @property
+    def requeued(self) -> bool:
+        """True while the job waits for another run: the state file is of an earlier one."""
+        return self.phase is SessionPhase.PENDING and self.node is not None
+
     def _phase_when_gone(self, job: Gone) -> SessionPhase:
-        clean = self.node is not None and self.node.reason in ("shut_down", "terminated")
-        ended_well = job.state in (JobState.COMPLETED, JobState.CANCELLED) or clean
-        return SessionPhase.ENDED if ended_well else SessionPhase.FAILED
+        reason = self.node.reason if self.node else None
+        told_to = job.state is JobState.FAILED and reason == "terminated"  # ended by a signal, with that exit code
+        well = job.state in (JobState.COMPLETED, JobState.CANCELLED) or reason in ENDED_WELL or told_to
+        return SessionPhase.ENDED if well else SessionPhase.FAILED
+
+
+def settled(job: JobStatus, node: NodeState | None) -> JobStatus:
+    """Take a session's own end marker as proof where the scheduler has no record left."""
+    if not isinstance(job, Unknown) or not job.unlisted:
+        return job
+    if node is None or node.phase != "ending" or node.exit_code is None:
+        return Unknown(f"{job.error}, and the session left no end marker", unlisted=True)
+    state = _MARKED.get(node.reason or "", JobState.FAILED)
+    return Gone(state, f"its own end marker: {node.reason or 'no reason'}, exit code {node.exit_code}; {job.error}")
