@@ -89,7 +89,7 @@ def _everything(door: socket.socket) -> bytes:
 
 
 def _write_messenger(file: Path) -> None:
-    text = f"#!/bin/sh\nexec {quote(sys.executable)} -I -S -c {quote(_MESSENGER)} \"$@\"\n"
+    text = f'#!/bin/sh\nexec {quote(sys.executable)} -I -S -c {quote(_MESSENGER)} "$@"\n'
     if not file.exists() or file.read_text(encoding="utf-8") != text:
         scratch = file.with_name(f"{file.name}.{os.getpid()}")
         scratch.write_text(text, encoding="utf-8")

@@ -18,7 +18,7 @@ import pytest
 from launcher.certificates import new_certificate, pinned
 from launcher.errors import ConnectError, TunnelError
 from launcher.tls import TlsStream
-from launcher.transports.base import Stream
+from launcher.transports.base import Stream, Tcp
 from launcher.transports.local import LocalTransport
 from launcher.tunnel import LOOPBACK, Tunnel
 
@@ -80,7 +80,7 @@ class Server:
 def tunnel_to(port: int, *, hold: float = 10) -> Iterator[Tunnel]:
     """An open tunnel to a port of this machine."""
     with closing(Tunnel(hold=hold)) as tunnel:
-        tunnel.serve(lambda: LocalTransport().connect(LOOPBACK, port))
+        tunnel.serve(lambda: LocalTransport().connect(Tcp(LOOPBACK, port)))
         yield tunnel
 
 
