@@ -170,7 +170,7 @@ def test_bytes_arrive_unchanged_both_ways(secured: bool, tmp_path: Path) -> None
     with closing(Server(echo, server_context if secured else None)) as server, closing(Tunnel()) as tunnel:
 
         def connect() -> Stream:
-            stream = LocalTransport().connect(LOOPBACK, server.port)
+            stream = LocalTransport().connect(Tcp(LOOPBACK, server.port))
             return TlsStream(stream, client_context) if secured else stream
 
         tunnel.serve(connect)
@@ -230,7 +230,7 @@ def test_close_while_the_far_end_is_being_reached() -> None:
         def slowly() -> Stream:
             reached.set()
             go_on.wait(10)
-            return LocalTransport().connect(LOOPBACK, server.port)
+            return LocalTransport().connect(Tcp(LOOPBACK, server.port))
 
         tunnel = Tunnel()
         tunnel.serve(slowly)
@@ -263,7 +263,7 @@ def contexts(directory: Path) -> tuple[ssl.SSLContext, ssl.SSLContext]:
 @contextmanager
 def secured(server: Server, context: ssl.SSLContext) -> Iterator[TlsStream]:
     """A TLS stream to a server."""
-    stream = TlsStream(LocalTransport().connect(LOOPBACK, server.port), context)
+    stream = TlsStream(LocalTransport().connect(Tcp(LOOPBACK, server.port)), context)
     with closing(stream):
         yield stream
 
