@@ -8,6 +8,7 @@ import socket
 import sys
 import threading
 from pathlib import Path
+from queue import SimpleQueue
 from shlex import quote
 
 from launcher.transports.base import Asker
@@ -28,11 +29,15 @@ sys.exit(0 if answer[:1] == b"+" else 1)
 
 
 class Questions:
-    """Answers ssh's questions for as long as it authenticates; `refused` is the first one nobody answered."""
+    """ssh's questions for as long as it authenticates; `refused` is the first one nobody answered.
+
+    They wait for `answer_those_asked`: so they are put to the user in the thread that hears a Ctrl-C.
+    """
 
     def __init__(self, directory: Path, ask: Asker) -> None:
         self.refused: str | None = None
         self._ask = ask
+        self._asked: SimpleQueue[socket.socket] = SimpleQueue()
         self._socket = directory / f"ask-{os.getpid()}-{id(self):x}"
         self._messenger = directory / "askpass"
         self._listener = socket.socket(socket.AF_UNIX)
@@ -60,16 +65,20 @@ class Questions:
             SOCKET_VARIABLE: str(self._socket),
         }
 
-    def _serve(self) -> None:
-        while True:
-            try:
-                door, _ = self._listener.accept()
-            except OSError:  # closed
-                return
-            with door, contextlib.suppress(OSError):
+    def answer_those_asked(self) -> None:
+        """Put to the user what ssh has asked meanwhile."""
+        while not self._asked.empty():
+            with self._asked.get() as door, contextlib.suppress(OSError):
                 kind, _, prompt = _everything(door).decode(errors="replace").partition("\n")
                 answer = self._answer(kind, prompt)
                 door.sendall(b"-" if answer is None else b"+" + answer.encode())
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                self._asked.put(self._listener.accept()[0])
+            except OSError:  # closed
+                return
 
     def _answer(self, kind: str, prompt: str) -> str | None:
         if kind == "none":  # nothing to answer: "touch your security key"

@@ -181,6 +181,7 @@ def _open(destination: Destination, ask: Asker, seconds: int) -> Control:
 def _wait_until_there(process: subprocess.Popen[str], path: Path, questions: Questions) -> None:
     """Return once the socket is there, ssh has ended, or a question stayed without an answer (ssh is ended then)."""
     while process.poll() is None and not path.exists():
+        questions.answer_those_asked()
         if questions.refused is not None:
             _end(process)
             return
