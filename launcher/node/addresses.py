@@ -1,10 +1,14 @@
-"""The address by which other nodes reach this one, and free ports on it."""
+"""How other nodes reach this one: its address, its SSH keys and the user's name here; and free ports on it."""
 
 from __future__ import annotations
 
+import getpass
 import ipaddress
+import os
+import pwd
 import socket
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 
 LOOPBACK = "127.0.0.1"
 
@@ -66,10 +70,22 @@ def free_port(address: str) -> int:
         return int(probe.getsockname()[1])
 
 
-def accepts(address: str, port: int, timeout: float = 1.0) -> bool:
-    """Tell whether something accepts connections there."""
+def login_name() -> str:
+    """Return the user's name on this node."""
     try:
-        socket.create_connection((address, port), timeout).close()
-    except OSError:
-        return False
-    return True
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:  # a container without a list of users
+        return getpass.getuser() if os.environ.keys() & {"LOGNAME", "USER"} else str(os.getuid())
+
+
+def host_keys(directory: Path = Path("/etc/ssh")) -> list[str]:
+    """Return the public keys of this node's SSH server, each "TYPE BASE64": what a launcher shall trust, no other."""
+    keys = []
+    for path in sorted(directory.glob("ssh_host_*_key.pub")):
+        try:
+            words = path.read_text(encoding="utf-8").split()
+        except (OSError, ValueError):
+            continue
+        if len(words) >= 2:
+            keys.append(" ".join(words[:2]))
+    return keys

@@ -1,4 +1,4 @@
-"""The node program's side of the Jupyter server: start it, learn its port, stop it and all below it."""
+"""The node program's side of the Jupyter server: start it, stop it and all below it."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 
-from . import addresses, daskconfig, processes
-from .request import Request, RequestError, SessionDir
+from . import daskconfig, processes
+from .channel import Channel
+from .request import RequestError, SessionDir
 
 PREFIX = re.compile(r"^\[[A-Z] [^\]]*\]\s*")  # [I 2026-01-31 12:00:00.000 ServerApp]
 # Compute nodes often have no way out: JupyterLab shall not offer to fetch news.
@@ -27,26 +27,13 @@ NOISE = re.compile(r"^\s*($|File \"|Traceback |\^|warnings\.warn)")
 class Jupyter:
     """One running Jupyter server."""
 
-    def __init__(self, process: subprocess.Popen[bytes], directory: SessionDir, address: str) -> None:
+    def __init__(
+        self, process: subprocess.Popen[bytes], directory: SessionDir, runtime: Path, channel: Channel
+    ) -> None:
         self.process = process
-        self._address = address
+        self.channel = channel
         self._log = directory.path / "jupyter.log"
-        self._info = directory.runtime / f"jpserver-{process.pid}.json"
-
-    def wait_ready(self, interval: float = 0.03) -> int | None:
-        """Return the port once the server accepts connections, or None once it has ended."""
-        while self.process.poll() is None:
-            port = self._port()
-            if port is not None and addresses.accepts(self._address, port):
-                return port
-            time.sleep(interval)
-        return None
-
-    def _port(self) -> int | None:
-        try:
-            return int(json.loads(self._info.read_text(encoding="utf-8"))["port"])
-        except (OSError, ValueError, KeyError):
-            return None
+        self._runtime = runtime
 
     def stop(self, grace: float) -> None:
         """End the server within ``grace`` seconds, and every kernel and terminal below it."""
@@ -60,7 +47,7 @@ class Jupyter:
                 self.process.kill()
                 self.process.wait()
         processes.kill(below)
-        shutil.rmtree(self._info.parent.resolve(), ignore_errors=True)
+        shutil.rmtree(self._runtime, ignore_errors=True)
 
     def last_words(self) -> str:
         """Return the last line of the log that says something."""
@@ -73,7 +60,7 @@ def last_line(log: str) -> str:
     return next((line for line in reversed(lines) if line), "")
 
 
-def start(directory: SessionDir, request: Request, address: str, environ: Mapping[str, str]) -> Jupyter:
+def start(directory: SessionDir, address: str, environ: Mapping[str, str]) -> Jupyter:
     """Start the server; nothing secret is in its command line or environment."""
     if find_spec("jupyterlab") is None:
         raise RequestError(missing("jupyterlab"))
@@ -81,18 +68,18 @@ def start(directory: SessionDir, request: Request, address: str, environ: Mappin
     settings = directory.config / "labconfig" / "default_setting_overrides.json"
     settings.parent.mkdir(parents=True, exist_ok=True)
     settings.write_text(json.dumps(SETTINGS), encoding="utf-8")
-    port = request.port or addresses.free_port(address)
-    command = [sys.executable, sys.argv[0], "jupyter", str(directory.path), address, str(port)]
-    with Path(directory.path / "jupyter.log").open("ab") as log:
+    command = [sys.executable, sys.argv[0], "jupyter", str(directory.path), address]
+    channel, theirs = Channel.pair()
+    with theirs, (directory.path / "jupyter.log").open("ab") as log:
         process = subprocess.Popen(
             command,
             env=environment(directory, environ, runtime),
-            stdin=subprocess.PIPE,
+            stdin=theirs.fileno(),
             stdout=log,
             stderr=log,
             start_new_session=True,
         )
-    return Jupyter(process, directory, address)
+    return Jupyter(process, directory, runtime, channel)
 
 
 def _new_runtime(directory: SessionDir) -> Path:

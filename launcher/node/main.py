@@ -20,10 +20,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     arguments = list(sys.argv[1:] if argv is None else argv)
     if len(arguments) == 2 and arguments[0] == "run":
         _leave(run(SessionDir(Path(arguments[1]).absolute())))
-    if len(arguments) == 4 and arguments[0] == "jupyter":
+    if len(arguments) == 3 and arguments[0] == "jupyter":
         from .server import serve
 
-        serve(SessionDir(Path(arguments[1])), arguments[2], int(arguments[3]))
+        serve(SessionDir(Path(arguments[1])), arguments[2])
         sys.exit(0)
     sys.exit(USAGE)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 SCHEMA_VERSION = 1
+DOORS = ("socket", "loopback", "node-tls", "node-http")  # the safest first
 
 T = TypeVar("T")
 
@@ -44,11 +45,12 @@ class Request:
     """What the launcher asked for."""
 
     session: str
-    access: str = "loopback"  # loopback | node-tls
-    port: int = 0  # 0: any free one
+    doors: tuple[str, ...] = ("socket",)  # to open at the start; the first is Jupyter's own listener
+    port: int = 0  # of the loopback door; 0: any free one
     root_dir: str = "~"
     scheduler: str = "local"  # local | slurm
     walltime_seconds: int | None = None
+    idle_stop_seconds: int | None = None  # end after so long without work or visitors
     python: str | None = None  # in the image; without one the workers use the Python that runs this
     prologue: tuple[str, ...] = ()
     image: str | None = None
@@ -73,6 +75,11 @@ class SessionDir:
         return self.path / "token"
 
     @property
+    def doors(self) -> Path:
+        """The doors that were asked for, one a line; launchers add to it."""
+        return self.path / "doors"
+
+    @property
     def certificate(self) -> Path:
         """The session's certificate, its own authority."""
         return self.path / "tls.crt"
@@ -88,6 +95,11 @@ class SessionDir:
         return self.path / "jupyter-config"
 
     @property
+    def labextensions(self) -> Path:
+        """The session's own addition to JupyterLab's pages."""
+        return self.config / "labextensions"
+
+    @property
     def runtime(self) -> Path:
         """Points at where Jupyter keeps what it knows about itself, the token included: a directory of the node."""
         return self.path / "jupyter"
@@ -96,6 +108,11 @@ class SessionDir:
     def dask(self) -> Path:
         """The directory of the Dask configuration every process of the session reads."""
         return self.path / "dask"
+
+
+def socket_of(runtime: Path) -> Path:
+    """Return the path of Jupyter's socket in its runtime directory."""
+    return runtime / "jupyter.sock"
 
 
 def read(directory: SessionDir) -> Request:
@@ -118,10 +135,17 @@ def parse(raw: dict[str, Any]) -> Request:
         request = Request(**values)
     except TypeError as error:
         raise RequestError(f"The request is incomplete: {error}.") from error
-    for name, allowed in (("access", ("loopback", "node-tls")), ("scheduler", ("local", "slurm"))):
-        if getattr(request, name) not in allowed:
-            raise RequestError(f"The request's {name} is {getattr(request, name)!r}, not one of {', '.join(allowed)}.")
+    if not request.doors:
+        raise RequestError("The request names no door.")
+    _check("doors", request.doors, DOORS)
+    _check("scheduler", (request.scheduler,), ("local", "slurm"))
     return request
+
+
+def _check(name: str, values: tuple[str, ...], allowed: tuple[str, ...]) -> None:
+    for value in values:
+        if value not in allowed:
+            raise RequestError(f"The request's {name}: {value!r} is not one of {', '.join(allowed)}.")
 
 
 def _known(cls: type[T], raw: dict[str, Any]) -> dict[str, Any]:

@@ -5,30 +5,23 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import threading
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
-from .request import Request, SessionDir, read
+from .addresses import LOOPBACK, free_port
+from .channel import Channel
+from .request import Request, SessionDir, read, socket_of
+
+JUPYTERS_PORT = 8888  # with a socket, Jupyter wants no other port to be named, and listens on none
 
 
-def options(directory: SessionDir, request: Request, address: str, port: int, token: str, root: bool) -> list[str]:
+def options(directory: SessionDir, request: Request, listen: dict[str, Any], token: str, root: bool) -> list[str]:
     """Return JupyterLab's options; given as arguments because those win over the user's configuration files.
 
     Whoever may log in is ours to say (token, no password, cookies of this session); so is where it listens.
     Cross-site checks stay as they are: a tunnel's ``127.0.0.1:PORT`` passes them.
     """
-    secure = request.access == "node-tls"
-    listen = {
-        "ServerApp.ip": address,
-        "ServerApp.port": port,
-        "ServerApp.port_retries": 0 if request.port else 50,
-        "ServerApp.sock": "",
-        "ServerApp.base_url": "/",
-        "ServerApp.certfile": directory.certificate if secure else "",
-        "ServerApp.keyfile": directory.key if secure else "",
-        "ServerApp.allow_remote_access": False,
-    }
     login = {
         "PasswordIdentityProvider.token": token,
         "PasswordIdentityProvider.hashed_password": "",
@@ -40,6 +33,11 @@ def options(directory: SessionDir, request: Request, address: str, port: int, to
         # to what cells hold and print: that channel asks for no key.
         "KernelManager.transport": "ipc",
     }
+    reached = {
+        "ServerApp.base_url": "/",
+        "ServerApp.allow_remote_access": False,
+        "LabApp.extra_labextensions_path": directory.labextensions,
+    }
     quiet = {
         "ServerApp.open_browser": False,
         "ServerApp.root_dir": os.path.expanduser(os.path.expandvars(request.root_dir)),  # noqa: PTH111
@@ -49,23 +47,53 @@ def options(directory: SessionDir, request: Request, address: str, port: int, to
         "LabApp.check_for_updates_class": "jupyterlab.NeverCheckForUpdate",
         "LabApp.extension_manager": "readonly",
     }
-    return [f"--{name}={value}" for name, value in {**listen, **login, **quiet}.items()]
+    return [f"--{name}={value}" for name, value in {**listen, **login, **reached, **quiet}.items()]
 
 
-def serve(directory: SessionDir, address: str, port: int) -> None:
+def listener(directory: SessionDir, request: Request, address: str, runtime: Path) -> dict[str, Any]:
+    """Return the options of the server's own listener, which is the first door of the request."""
+    door = request.doors[0]
+    if door == "socket":
+        where = {"sock": socket_of(runtime), "sock_mode": "0600", "ip": LOOPBACK, "port": JUPYTERS_PORT}
+    else:
+        ip = LOOPBACK if door == "loopback" else address
+        chosen = request.port if door == "loopback" else 0
+        where = {"sock": "", "ip": ip, "port": chosen or free_port(ip), "port_retries": 0 if chosen else 50}
+    secure = door == "node-tls"
+    tls = {"certfile": directory.certificate if secure else "", "keyfile": directory.key if secure else ""}
+    return {f"ServerApp.{name}": value for name, value in {**where, **tls}.items()}
+
+
+def serve(directory: SessionDir, address: str) -> None:
     """Run JupyterLab until it is shut down or the node program is gone."""
-    _end_with_parent()
+    channel = Channel.from_stdin()
+    inside: list[Any] = []  # there before the first message: the node program waits for the first door
+    channel.listen(
+        lambda name, value: inside[0].hear(name, value),
+        ended=lambda: os.kill(os.getpid(), signal.SIGTERM),  # the node program has died without a word
+    )
     request = read(directory)
     umask = request.umask or os.environ.get("SPRINGLINE_UMASK")
     if umask:
         os.umask(int(umask, 8))
-    token = directory.token.read_text(encoding="utf-8").strip()
-    if not token:
-        raise SystemExit("The session's token is empty.")
     sys.argv[1:] = []
     _start_sooner()
-    arguments = options(directory, request, address, port, token, root=os.geteuid() == 0)
-    import_module("jupyterlab.labapp").LabApp.launch_instance(argv=arguments)
+    listen = listener(directory, request, address, Path(os.environ["JUPYTER_RUNTIME_DIR"]))
+    arguments = options(directory, request, listen, _token(directory), root=os.geteuid() == 0)
+    app = import_module("jupyterlab.labapp").LabApp.initialize_server(argv=arguments)
+    inside.append(import_module(f"{__package__}.inside").Inside(app, directory, request, address, channel))
+    inside[0].begin()
+    app.start()
+
+
+def _token(directory: SessionDir) -> str:
+    try:
+        token = directory.token.read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise SystemExit(f"The session's token cannot be read: {error}") from error
+    if not token:
+        raise SystemExit("The session's token is empty.")
+    return token
 
 
 def _start_sooner() -> None:
@@ -78,17 +106,3 @@ def _start_sooner() -> None:
     commands: Any = import_module("jupyterlab.commands")
     if hasattr(commands, "_yarn_config"):
         commands._yarn_config = lambda *_: {"yarn config": {}, "npm config": {}}
-
-
-def _end_with_parent() -> None:
-    """Stop when the pipe on standard input closes: the node program has died without a word."""
-    pipe = os.dup(0)
-    null = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(null, 0)
-    os.close(null)
-
-    def watch() -> None:
-        os.read(pipe, 1)
-        os.kill(os.getpid(), signal.SIGTERM)
-
-    threading.Thread(target=watch, name="parent", daemon=True).start()

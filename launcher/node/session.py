@@ -14,7 +14,7 @@ from importlib.util import find_spec
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from . import addresses, daskcluster, daskconfig, jupyter, processes
+from . import addresses, daskcluster, daskconfig, doors, jupyter, processes
 from .request import Request, RequestError, SessionDir
 from .state import StateFile, end_of, first_fields
 
@@ -37,8 +37,8 @@ class Session:
         self._directory = directory
         self._request = request
         self._environ = environ
-        outside = request.scheduler == "slurm" or request.access == "node-tls"
-        self._address = addresses.node_address(environ, host) if outside else addresses.LOOPBACK
+        self._address = addresses.node_address(environ, host) if doors.reach(request) else addresses.LOOPBACK
+        self._doors: dict[str, str | int] = {}
         self._state = StateFile(directory.state, first_fields(request, environ, host, self._address))
         self._ends = end_of(request, environ, time.time())
         self._warned = False
@@ -65,9 +65,8 @@ class Session:
     def _start(self) -> None:
         """Start Jupyter first, because it takes longest, and everything else beside it."""
         daskconfig.write(self._directory, self._request)
-        listen = self._address if self._request.access == "node-tls" else addresses.LOOPBACK
-        self._jupyter = server = jupyter.start(self._directory, self._request, listen, self._environ)
-        self._report("jupyter-ready", server.wait_ready)
+        self._jupyter = server = jupyter.start(self._directory, self._address, self._environ)
+        server.channel.listen(self._tell)
         self._report("jupyter-ended", server.process.wait)
         self._report("dask", self._start_dask)
         self._state.update(versions=versions())
@@ -109,8 +108,12 @@ class Session:
             return self._signal(value)
         if name == "jupyter-ended":
             return self._jupyter_ended(value)
-        if name == "jupyter-ready" and value is not None:
-            self._jupyter_ready(value)
+        if name == "door":
+            self._door_opened(*value)
+        elif name == "no door":
+            log.error("The door %s cannot be opened: %s", *value)
+        elif name == "door asked":
+            self._open_door(value)
         elif name == "dask":
             self._dask_started(value)
         elif name == "panel":
@@ -119,10 +122,24 @@ class Session:
             self._state.update(dask_error=value or self._dask_error)
         return None
 
-    def _jupyter_ready(self, port: int) -> None:
+    def _door_opened(self, name: str, where: str | int) -> None:
+        self._doors = {**self._doors, name: where}
+        self._state.update(jupyter={"base_url": "/"}, doors=self._doors, access=doors.least_safe(self._doors))
+        if not self._served:
+            self._jupyter_ready()
+
+    def _open_door(self, name: str) -> None:
+        """Let Jupyter open a door that a launcher asked for later."""
+        assert self._jupyter is not None
+        if doors.allowed(self._request, name):
+            self._jupyter.channel.tell("open", name)
+        else:
+            log.error("The door %s is not opened: this session does not allow it", name)
+
+    def _jupyter_ready(self) -> None:
         self._served = True
         self._waiting.discard("jupyter")
-        self._state.update(jupyter={"port": port, "base_url": "/"})
+        doors.follow(self._directory, self._request.doors, lambda name: self._tell("door asked", name))
         # The panel shows the cluster within a moment; if it does not, the session is ready all the same.
         later = threading.Timer(PANEL, self.events.put, [("panel", None)])
         later.daemon = True
@@ -168,7 +185,7 @@ class Session:
         """Write the end first (SLURM may kill at any moment), then release everything."""
         reason, message, code = ending
         log.info("ending: %s: %s", reason, message)
-        self._state.update(phase="ending", reason=reason, message=message)
+        self._state.update(phase="ending", reason=reason, message=message, jupyter=None, doors={}, access="")
         releases = []
         if self._jupyter is not None:
             releases.append(threading.Thread(target=self._jupyter.stop, args=(GRACE,), daemon=True))

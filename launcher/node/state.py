@@ -11,12 +11,23 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from .addresses import host_keys, login_name
 from .request import SCHEMA_VERSION, Request
+
+TIME_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
 
 
 def iso(seconds: float) -> str:
     """Return a POSIX time as UTC ISO-8601."""
-    return datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return datetime.fromtimestamp(seconds, timezone.utc).strftime(TIME_FORMAT)
+
+
+def seconds_left(ends: str | None, clock: Callable[[], float] = time.time) -> float | None:
+    """Return the seconds until a time that ``iso`` wrote, or None without an end."""
+    if ends is None:
+        return None
+    end = datetime.strptime(ends, TIME_FORMAT).replace(tzinfo=timezone.utc)
+    return end.timestamp() - clock()
 
 
 def end_of(request: Request, environ: Mapping[str, str], started: float) -> float | None:
@@ -73,7 +84,10 @@ def first_fields(
         "pid": os.getpid(),
         "host": host,
         "address": address,
-        "access": request.access,
+        "user": login_name(),
+        "host_keys": host_keys(),
+        "access": "",
+        "doors": {},
         "jupyter": None,
         "dask": None,
         "dask_error": None,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import socket
 import ssl
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from email.message import Message
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +29,7 @@ REQUEST: dict[str, Any] = {
     "schema_version": 1,
     "session": "local-t3st",
     "springline": "0.1.0",
-    "access": "loopback",
+    "doors": ["socket"],
     "port": 0,
     "scheduler": "local",
     "walltime_seconds": None,
@@ -47,6 +49,7 @@ def prepare(directory: Path, **changes: Any) -> Path:  # noqa: ANN401
     request = {**REQUEST, "root_dir": str(home), **changes}
     texts = {
         "request.json": json.dumps(request),
+        "doors": "".join(f"{name}\n" for name in request["doors"]),
         "token": TOKEN + "\n",
         "tls.crt": pair.certificate,
         "tls.key": pair.key,
@@ -65,11 +68,29 @@ class Answer:
 
     status: int
     body: bytes
-    headers: dict[str, str]
+    headers: Message
+
+    def cookies(self) -> list[str]:
+        """Return what the answer wants to be remembered."""
+        return self.headers.get_all("Set-Cookie") or []
 
     def json(self) -> Any:  # noqa: ANN401
         """Return the body read as JSON."""
         return json.loads(self.body)
+
+
+class UnixConnection(http.client.HTTPConnection):
+    """HTTP over a Unix socket."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__("localhost", timeout=20)
+        self._path = path
+
+    def connect(self) -> None:
+        """Connect to the socket."""
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self._path)
 
 
 @dataclass(frozen=True)
@@ -97,45 +118,65 @@ class Running:
         path = self.directory / "jupyter.log"
         return path.read_text(encoding="utf-8") if path.exists() else ""
 
-    def connection(self) -> http.client.HTTPConnection:
-        """Return a connection to Jupyter, with its certificate pinned where it speaks TLS."""
-        state = self.state()
-        port = state["jupyter"]["port"]
-        if state["access"] == "loopback":
-            return http.client.HTTPConnection("127.0.0.1", port, timeout=20)
-        context = pinned((self.directory / "tls.crt").read_text(encoding="utf-8"))
-        return http.client.HTTPSConnection(state["address"], port, timeout=20, context=context)
+    def ask_for(self, *doors: str) -> None:
+        """Ask for further doors as a launcher does."""
+        with (self.directory / "doors").open("a", encoding="utf-8") as file:
+            file.writelines(f"{name}\n" for name in doors)
 
-    def ask(self, method: str, path: str, data: Any = None, token: str | None = TOKEN, **headers: str) -> Answer:  # noqa: ANN401
+    def connection(self, door: str | None = None) -> http.client.HTTPConnection:
+        """Return a connection to Jupyter through a door (the first that is open), TLS pinned to the certificate."""
+        state = self.state()
+        door = door or next(iter(state["doors"]))
+        where = state["doors"][door]
+        if door == "socket":
+            return UnixConnection(where)
+        if door != "node-tls":
+            return http.client.HTTPConnection(
+                "127.0.0.1" if door == "loopback" else state["address"], where, timeout=20
+            )
+        context = pinned((self.directory / "tls.crt").read_text(encoding="utf-8"))
+        return http.client.HTTPSConnection(state["address"], where, timeout=20, context=context)
+
+    def ask(
+        self,
+        method: str,
+        path: str,
+        data: Any = None,  # noqa: ANN401
+        token: str | None = TOKEN,
+        door: str | None = None,
+        **headers: str,
+    ) -> Answer:
         """Ask Jupyter; every other port in the Host header, as through a tunnel, has to do as well."""
         login = {} if token is None else {"Authorization": f"token {token}"}
-        connection = self.connection()
+        connection = self.connection(door)
         body = None if data is None else json.dumps(data)
         connection.request(method, path, body, {"Host": "127.0.0.1:5050", **login, **headers})
         with closing(connection), connection.getresponse() as answer:
-            return Answer(answer.status, answer.read(), dict(answer.getheaders()))
+            return Answer(answer.status, answer.read(), answer.headers)
 
-    def websocket(self, path: str, token: str | None = TOKEN) -> Any:  # noqa: ANN401
+    def websocket(self, path: str, token: str | None = TOKEN, door: str | None = None, **headers: str) -> Any:  # noqa: ANN401
         """Open a WebSocket as a browser does behind a tunnel on another port."""
-        login = [] if token is None else [f"Authorization: token {token}"]
-        url = f"ws://127.0.0.1:{self.state()['jupyter']['port']}{path}"
-        return create_connection(url, timeout=30, header=login, host="127.0.0.1:5050", origin="http://127.0.0.1:5050")
+        login = {} if token is None else {"Authorization": f"token {token}"}
+        connection = self.connection(door)
+        connection.connect()
+        page: dict[str, Any] = {"host": "127.0.0.1:5050", "origin": "http://127.0.0.1:5050", "socket": connection.sock}
+        return create_connection(f"ws://127.0.0.1{path}", timeout=30, header={**login, **headers}, **page)
 
-    def begin_code(self, code: str) -> tuple[Any, str]:
+    def begin_code(self, code: str, door: str | None = None) -> tuple[Any, str]:
         """Send code to a new kernel; return the connection and the message's id."""
         kernel = self.ask("POST", "/api/kernels", {"name": "python3"}).json()["id"]
-        socket = self.websocket(f"/api/kernels/{kernel}/channels")
+        channel = self.websocket(f"/api/kernels/{kernel}/channels", door=door)
         header = {"msg_id": uuid.uuid4().hex, "msg_type": "execute_request", "session": "t", "version": "5.3"}
         content = {"code": code, "silent": False}
         message = {"header": header, "parent_header": {}, "metadata": {}, "content": content, "channel": "shell"}
-        socket.send(json.dumps(message))
-        return socket, header["msg_id"]
+        channel.send(json.dumps(message))
+        return channel, header["msg_id"]
 
-    def run_code(self, code: str) -> str:
+    def run_code(self, code: str, door: str | None = None) -> str:
         """Run code in a new kernel and return what it printed."""
-        socket, message = self.begin_code(code)
-        with closing(socket):
-            return "".join(_printed(socket, message))
+        channel, message = self.begin_code(code, door)
+        with closing(channel):
+            return "".join(_printed(channel, message))
 
     def processes(self) -> list[int]:
         """Return every process whose command line or environment names the session's directory."""
@@ -143,9 +184,9 @@ class Running:
         return [pid for pid in _pids() if wanted in _read(pid, "cmdline") or wanted in _read(pid, "environ")]
 
 
-def _printed(socket: Any, asked: str) -> Iterator[str]:  # noqa: ANN401
+def _printed(channel: Any, asked: str) -> Iterator[str]:  # noqa: ANN401
     while True:
-        answer = json.loads(socket.recv())
+        answer = json.loads(channel.recv())
         if answer.get("parent_header", {}).get("msg_id") != asked:
             continue
         if answer["msg_type"] == "stream":

@@ -17,12 +17,13 @@ from typing import Any
 import pytest
 
 import launcher.node as package
-from launcher.node import addresses, daskcluster, daskconfig, guard, jupyter, server
+from launcher.node import addresses, daskcluster, daskconfig, doors, guard, jupyter, server
 from launcher.node import request as requests
 from launcher.node.request import Request, RequestError, SessionDir, Workers
 from launcher.node.state import StateFile, end_of, first_fields
 from launcher.node.upkeep import MISSING, Upkeep
 
+INSIDE_JUPYTER = {"panel.py": ["distributed"], "inside.py": ["jupyter_core", "jupyter_server", "tornado"]}
 SOURCES = sorted(Path(package.__file__).parent.glob("*.py"))
 DIRECTORY = SessionDir(Path("/home/u/.springline/sessions/spider-k3x9"))
 WORKERS = Workers(
@@ -41,7 +42,7 @@ WORKERS = Workers(
 )
 REQUEST = Request(
     session="spider-k3x9",
-    access="node-tls",
+    doors=("socket", "node-tls"),
     scheduler="slurm",
     walltime_seconds=28800,
     python="/opt/env/bin/python",
@@ -53,9 +54,9 @@ LOGS = "--output=/home/u/.springline/sessions/spider-k3x9/workers-%j.log"
 
 @pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.name)
 def test_sources_suit_python_39_and_any_place(source: Path) -> None:
-    """Every module is Python 3.9, and starts with the standard library alone (the panel: and Dask)."""
+    """Every module is Python 3.9, and starts with the standard library alone, but those that run inside Jupyter."""
     tree = ast.parse(source.read_text(encoding="utf-8"), feature_version=(3, 9))
-    allowed = {*sys.stdlib_module_names, *(["distributed"] if source.name == "panel.py" else [])}
+    allowed = {*sys.stdlib_module_names, *INSIDE_JUPYTER.get(source.name, ())}
     for node in tree.body:
         if isinstance(node, ast.ImportFrom) and node.level == 0:
             assert (node.module or "").partition(".")[0] in allowed
@@ -74,7 +75,11 @@ def test_request_is_read_whole() -> None:
     ("raw", "sentence"),
     [
         ({"schema_version": 2}, "The request has schema version 2; this node program reads 1."),
-        ({"schema_version": 1, "session": "s", "access": "open"}, "The request's access is 'open', not one of"),
+        (
+            {"schema_version": 1, "session": "s", "doors": ["socket", "open"]},
+            "The request's doors: 'open' is not one of",
+        ),
+        ({"schema_version": 1, "session": "s", "doors": []}, "The request names no door."),
         ({"schema_version": 1}, "The request is incomplete: "),
     ],
 )
@@ -225,17 +230,53 @@ def test_jupyter_environment_chooses_nothing_for_us() -> None:
     }
 
 
-def test_jupyter_options() -> None:
-    """On the node's address Jupyter speaks TLS; any port has alternatives, a chosen one has none."""
-    options = server.options(DIRECTORY, REQUEST, "10.0.0.3", 40000, "t0ken", root=False)
-    assert "--ServerApp.ip=10.0.0.3" in options
-    assert f"--ServerApp.certfile={DIRECTORY.certificate}" in options
-    assert "--ServerApp.port_retries=50" in options
-    plain = server.options(
-        DIRECTORY, dataclasses.replace(REQUEST, access="loopback", port=8888), "127.0.0.1", 8888, "t", False
-    )
-    assert "--ServerApp.certfile=" in plain
-    assert "--ServerApp.port_retries=0" in plain
+def listening(*doors: str, port: int = 0) -> dict[str, Any]:
+    """Return where Jupyter's own listener is with these doors."""
+    request = dataclasses.replace(REQUEST, doors=doors, port=port)
+    options = server.listener(DIRECTORY, request, addresses.LOOPBACK, Path("/tmp/springline-x"))
+    return {name.partition(".")[2]: str(value) for name, value in options.items()}
+
+
+def test_first_door_is_jupyters_own() -> None:
+    """On a socket Jupyter names no port of its own; on the node's address it speaks TLS, elsewhere it does not."""
+    socket = listening("socket", "node-tls")
+    assert (socket["sock"], socket["sock_mode"]) == ("/tmp/springline-x/jupyter.sock", "0600")
+    assert (socket["port"], socket["certfile"]) == ("8888", "")
+    tls = listening("node-tls")
+    assert (tls["sock"], tls["certfile"], tls["port_retries"]) == ("", str(DIRECTORY.certificate), "50")
+    chosen = listening("loopback", port=8080)
+    assert (chosen["ip"], chosen["port"], chosen["port_retries"]) == ("127.0.0.1", "8080", "0")
+    assert chosen["certfile"] == listening("node-http")["certfile"] == ""
+
+
+def test_least_safe_door_is_shown() -> None:
+    """Of the open doors the least safe one counts; before any is open there is none."""
+    assert doors.least_safe({}) == ""
+    assert doors.least_safe({"node-tls": 1, "socket": "/s"}) == "node-tls"
+    assert doors.least_safe(["loopback", "socket"]) == "loopback"
+
+
+def test_doors_that_may_be_opened_later() -> None:
+    """A launcher may ask for every door but the one without encryption, which only the request can open."""
+    assert [name for name in requests.DOORS if doors.allowed(REQUEST, name)] == ["socket", "loopback", "node-tls"]
+    assert doors.allowed(dataclasses.replace(REQUEST, doors=("socket", "node-http")), "node-http")
+    assert not doors.allowed(REQUEST, "window")
+
+
+def test_list_of_doors(tmp_path: Path) -> None:
+    """The list is one name a line; none is as good as an empty one."""
+    assert doors.asked(tmp_path / "doors") == []
+    (tmp_path / "doors").write_text("socket\nnode-tls\n", encoding="utf-8")
+    assert doors.asked(tmp_path / "doors") == ["socket", "node-tls"]
+
+
+def test_host_keys_are_type_and_key(tmp_path: Path) -> None:
+    """Of the SSH server's public keys the comment is left out; a broken file is left out whole."""
+    (tmp_path / "ssh_host_ed25519_key.pub").write_text("ssh-ed25519 AAAA root@node1\n", encoding="utf-8")
+    (tmp_path / "ssh_host_rsa_key.pub").write_text("\n", encoding="utf-8")
+    (tmp_path / "ssh_host_rsa_key").write_text("secret part\n", encoding="utf-8")
+    assert addresses.host_keys(tmp_path) == ["ssh-ed25519 AAAA"]
+    assert addresses.host_keys(tmp_path / "none") == []
 
 
 @pytest.mark.parametrize(

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import getpass
 import http.client
 import json
 import os
+import socket
 import ssl
 import stat
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from websocket import WebSocketBadStatusException
 
@@ -37,6 +42,13 @@ def ready(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         yield running
 
 
+@pytest.fixture
+def free() -> int:
+    """A port that is free now."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
+
+
 def clusters(running: Running) -> list[dict[str, Any]]:
     """Return what the Dask panel lists."""
     answer = running.ask("GET", "/dask/clusters").json()
@@ -58,7 +70,10 @@ def test_state_says_all_a_launcher_needs(ready: Running) -> None:
     state = ready.state()
     assert state["schema_version"] == 1
     assert state["session"] == "local-t3st"
-    assert (state["phase"], state["access"], state["address"]) == ("ready", "loopback", "127.0.0.1")
+    assert (state["phase"], state["access"], state["address"]) == ("ready", "socket", "127.0.0.1")
+    assert (state["jupyter"], list(state["doors"])) == ({"base_url": "/"}, ["socket"])
+    assert state["user"] == getpass.getuser()
+    assert all(len(key.split()) == 2 for key in state["host_keys"])
     assert state["pid"] == ready.process.pid
     assert state["dask"]["scheduler"].startswith("tls://127.0.0.1:")
     assert state["dask_error"] is state["reason"] is state["message"] is state["exit_code"] is state["ends"] is None
@@ -201,22 +216,111 @@ def test_users_own_configuration_does_not_open_the_door(tmp_path: Path) -> None:
         assert cluster["dashboard_link"].startswith("/proxy/")
 
 
-def test_tls_with_the_sessions_certificate(tmp_path: Path) -> None:
-    """On the node's address Jupyter speaks TLS with the pinned certificate, and cookies still fit a plain tunnel."""
-    with node_session.session(tmp_path / "s", access="node-tls") as running:
+def listening_ports(pid: int) -> list[int]:
+    """Return the TCP ports that a process and those below it listen on."""
+    process = psutil.Process(pid)
+    found = [one for each in (process, *process.children(recursive=True)) for one in each.net_connections("tcp")]
+    return [one.laddr.port for one in found if one.status == psutil.CONN_LISTEN]
+
+
+def jupyter_pid(running: Running) -> int:
+    """Return the process id of a session's Jupyter server."""
+    (info,) = (running.directory / "jupyter").glob("jpserver-*.json")
+    return int(info.stem.partition("-")[2])
+
+
+def test_socket_is_the_only_way_in(tmp_path: Path) -> None:
+    """With the socket alone neither Jupyter nor a kernel listens on any port, and the socket is the owner's."""
+    with node_session.session(tmp_path / "s") as running:
         state = running.until(lambda state: state.get("phase") == "ready")
+        assert running.run_code("print(6 * 7)").strip() == "42"
+        socket = Path(state["doors"]["socket"])
+        assert stat.S_ISSOCK(socket.stat().st_mode)
+        assert stat.S_IMODE(socket.stat().st_mode) == 0o600
+        assert stat.S_IMODE(socket.parent.stat().st_mode) & 0o777 == 0o700  # Jupyter makes it sticky
+        assert listening_ports(jupyter_pid(running)) == []
+
+
+@pytest.mark.parametrize("door", ["socket", "node-tls", "loopback", "node-http"])
+def test_every_door_leads_to_everything(every_door: Running, door: str) -> None:
+    """Pages, cookies, cross-site checks, kernels, the Dask panel and the dashboard work through each door."""
+    ask = partial(every_door.ask, door=door)
+    page = ask("GET", f"/lab?token={TOKEN}", token=None)
+    assert page.status == 200
+    cookie = "; ".join(line.partition(";")[0] for line in page.cookies())
+    assert "secure" not in "".join(page.cookies()).lower()
+    xsrf = cookie.partition("_xsrf=")[2].partition(";")[0]
+    made = ask("POST", "/api/kernels", {}, token=None, **{"Cookie": cookie, "X-XSRFToken": xsrf})
+    assert made.status == 201
+    assert ask("POST", "/api/kernels", {}, token=None, Cookie=cookie).status == 403
+    channels = f"/api/kernels/{made.json()['id']}/channels"
+    every_door.websocket(channels, token=None, door=door, Cookie=cookie).close()
+    with pytest.raises(WebSocketBadStatusException, match="403"):
+        every_door.websocket(channels, token=None, door=door)
+    assert every_door.run_code("print(6 * 7)", door).strip() == "42"
+    assert ask("GET", "/api/contents", token=None).status == 403
+    assert ask("GET", "/api/contents", Host="evil.example").status == 403
+    assert ask("POST", "/api/kernels", {}, token=None, Origin="http://evil.example").status in (403, 404)
+    (cluster,) = ask("GET", "/dask/clusters").json()
+    assert b"Dask Diagnostic UI" in ask("GET", cluster["dashboard_link"]).body
+    every_door.websocket(f"{cluster['dashboard_link']}/ws", door=door).close()
+
+
+@pytest.fixture(scope="module")
+def every_door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """A session with every door open: one from the start, two more at the start, one that is asked for later."""
+    started = ["socket", "node-http", "node-tls"]
+    with node_session.session(tmp_path_factory.mktemp("doors") / "session", doors=started) as running:
+        running.until(lambda state: state.get("phase") == "ready" and len(state["doors"]) == len(started))
+        running.ask_for("loopback")
+        running.until(lambda state: "loopback" in state["doors"])
+        yield running
+
+
+def test_least_safe_open_door_is_told(every_door: Running) -> None:
+    """The state shows the least safe door of all that are open."""
+    assert every_door.state()["access"] == "node-http"
+
+
+def test_certificate_is_the_sessions(every_door: Running) -> None:
+    """A client that trusts another session's certificate turns away; one that speaks plainly gets nothing."""
+    state = every_door.state()
+    place = state["address"], state["doors"]["node-tls"]
+    wrong = http.client.HTTPSConnection(*place, context=node_session.wrong_context(), timeout=5)
+    with pytest.raises(ssl.SSLCertVerificationError):
+        wrong.request("GET", "/api")
+    with closing(http.client.HTTPConnection(*place, timeout=5)) as plain:
+        plain.request("GET", "/api")
+        with pytest.raises((OSError, http.client.HTTPException)):
+            plain.getresponse()
+
+
+def test_unknown_and_unencrypted_doors_stay_closed(tmp_path: Path) -> None:
+    """A launcher cannot ask for plain HTTP later, nor for a door that is none; the next door still opens."""
+    with node_session.session(tmp_path / "s") as running:
+        running.until(lambda state: bool(state.get("doors")))
+        running.ask_for("node-http", "window", "node-tls")
+        state = running.until(lambda state: "node-tls" in state["doors"])
+        assert set(state["doors"]) == {"socket", "node-tls"}
+        assert state["access"] == "node-tls"
+
+
+def test_door_that_cannot_be_opened_is_left_out(tmp_path: Path, free: int) -> None:
+    """A further door whose port is taken is logged, and the session goes on without it."""
+    with socket.create_server(("127.0.0.1", free)), node_session.session(tmp_path / "s", port=free) as running:
+        running.until(lambda state: bool(state.get("doors")))
+        running.ask_for("loopback", "node-tls")
+        state = running.until(lambda state: "node-tls" in state["doors"])
+        assert "loopback" not in state["doors"]
+        assert "The door loopback cannot be opened" in (running.directory / "node.log").read_text(encoding="utf-8")
+
+
+def test_own_listener_on_the_nodes_address(tmp_path: Path) -> None:
+    """With node-tls as the only door Jupyter's own listener speaks TLS on the node's address."""
+    with node_session.session(tmp_path / "s", doors=["node-tls"]) as running:
+        state = running.until(lambda state: bool(state.get("doors")))
         assert running.ask("GET", "/api/contents").status == 200
-        page = running.ask("GET", f"/lab?token={TOKEN}", token=None)
-        assert page.status in (200, 302)
-        assert "secure" not in page.headers["Set-Cookie"].lower()
-        port = state["jupyter"]["port"]
-        wrong = http.client.HTTPSConnection(state["address"], port, context=node_session.wrong_context(), timeout=5)
-        with pytest.raises(ssl.SSLCertVerificationError):
-            wrong.request("GET", "/api")
-        assert b"plain" not in running.ask("GET", "/api").body
-        if state["address"] != "127.0.0.1":
-            with pytest.raises(OSError):
-                http.client.HTTPConnection("127.0.0.1", port, timeout=5).request("GET", "/api")
+        assert listening_ports(jupyter_pid(running)) == [state["doors"]["node-tls"]]
 
 
 def test_sigterm_ends_everything_within_seconds(tmp_path: Path) -> None:
@@ -276,14 +380,14 @@ def test_killed_node_program_takes_jupyter_along(tmp_path: Path) -> None:
             time.sleep(0.1)
 
 
-def test_busy_port_fails_with_a_sentence(tmp_path: Path, ready: Running) -> None:
+def test_busy_port_fails_with_a_sentence(tmp_path: Path, free: int) -> None:
     """A port that was asked for and is taken is an error that names it."""
-    port = ready.state()["jupyter"]["port"]
-    with node_session.session(tmp_path / "s", port=port) as running:
+    taken = socket.create_server(("127.0.0.1", free))
+    with taken, node_session.session(tmp_path / "s", doors=["loopback"], port=free) as running:
         assert running.process.wait(20) == 1
         state = running.state()
         assert (state["phase"], state["reason"], state["exit_code"]) == ("ending", "failed", 1)
-        assert f"port {port} is not available" in state["message"]
+        assert f"port {free} is not available" in state["message"]
 
 
 def test_dask_that_fails_leaves_jupyter(tmp_path: Path) -> None:
