@@ -91,6 +91,7 @@ class Asker:
 
     secret: Callable[[str], str | None] = lambda prompt: None
     confirm: Callable[[str], bool] = lambda question: False
+    visible: Callable[[str], str | None] | None = None  # as `secret`, where the host lets the answer be seen
     tell: Callable[[str], None] = lambda text: None
 
 
