@@ -34,7 +34,7 @@ slurm)
     fi
     missing=()
     for package in slurmctld slurmd slurm-client slurmdbd mariadb-server munge openssh-server openssh-client \
-        iproute2 nftables util-linux procps curl; do
+        iproute2 nftables util-linux procps curl tcsh fish libpam-google-authenticator; do
         dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
     done
     [ ${#missing[@]} = 0 ] || apt_install "${missing[@]}" ;;

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import pwd
 import secrets
 import shutil
 import tempfile
@@ -12,23 +11,28 @@ from pathlib import Path
 from typing import Any
 
 from tests.slurm import accounting as accounts
-from tests.slurm import configuration, files, network
+from tests.slurm import configuration, factors, files, layouts, network
 from tests.slurm.daemons import Daemon
-from tests.slurm.faults import Faults
-from tests.slurm.hosts import Directory, Host, Layout
+from tests.slurm.disasters import Disasters
+from tests.slurm.hosts import Host, Layout
 from tests.slurm.processes import Record, TestbedError, wait_until
-from tests.slurm.requirements import CHECKOUT, VENV_PYTHON, test_data
+from tests.slurm.requirements import VENV_PYTHON
 
 PREFIX = "springline-slurm-"
-CONTROLLER_PORT, NODE_PORT, SSH_PORT = 6817, 6818, 22
-COMMON = (
-    *(Directory(path) for path in ("/run", "/var/spool", "/home", "/run/sshd")),
-    *(Directory(path, 0o1777) for path in ("/tmp", "/var/tmp", "/dev/shm")),
-)
+PORTS = {"slurmctld": 6817, "slurmd": 6818, **{way.name: way.port for way in factors.WAYS.values()}}
+JUMP = """\
+Host inner
+    HostName {inner}
+    User alice
+    IdentityFile {key}
+    ProxyJump alice@bastion:{port}
+Host bastion
+    IdentityFile {key}
+"""
 
 
-class Cluster(Faults):
-    """A laptop, a login node with the controller, and compute nodes, each a host of its own."""
+class Cluster(Disasters):
+    """A laptop, two login hosts (one with the controller), a bastion and compute nodes, each a host of its own."""
 
     laptop_user = files.LAPTOP_USER.name
     users = tuple(user.name for user in files.CLUSTER_USERS)
@@ -36,7 +40,7 @@ class Cluster(Faults):
     ssh_key = Path(files.LAPTOP_USER.home, ".ssh/id_ed25519")  # on the laptop: alice's
     mallory_key = Path(files.LAPTOP_USER.home, ".ssh/id_mallory")  # on the laptop: mallory's
 
-    def __init__(self, state: Path, *, nodes: int, accounting: bool, sshd_on_nodes: bool = False) -> None:
+    def __init__(self, state: Path, *, nodes: int, accounting: bool, sshd_on_nodes: bool = True) -> None:
         super().__init__(state, [f"node{number}" for number in range(1, nodes + 1)])
         self.accounting = accounting
         self.sshd_on_nodes = sshd_on_nodes
@@ -48,7 +52,7 @@ class Cluster(Faults):
         accounting: bool = False,
         nodes: int = 2,
         state: Path | None = None,
-        sshd_on_nodes: bool = False,
+        sshd_on_nodes: bool = True,
     ) -> Cluster:
         """Bring a cluster up; it ends with this process unless `detach` is called.
 
@@ -98,33 +102,53 @@ class Cluster(Faults):
             host.kill()
         remove(self.state)
 
-    def platform_section(self, name: str = "testbed") -> str:
-        """A section of platforms.ini for this cluster, valid on the laptop."""
+    def platform_section(self, name: str = "testbed", *, laptop_user: str = laptop_user) -> str:
+        """A section of platforms.ini for this cluster, valid for one of the laptop's users."""
         return configuration.platform_section(
             name,
             host=self.login_address,
             user=files.ALICE.name,
-            keypath=str(self.ssh_key),
+            keypath=f"/home/{laptop_user}/.ssh/id_ed25519",
             python=str(VENV_PYTHON),
         )
 
+    def platforms(self, laptop_user: str = laptop_user) -> str:
+        """A laptop user's platforms.ini: `testbed`, and `testbed-rr`, whose host name stands for both login hosts."""
+        section = self.platform_section(laptop_user=laptop_user)
+        return f"{section}\n[testbed-rr]\nplatform = testbed\nhost = {layouts.LOGINS}\n"
+
     def known_hosts(self) -> str:
-        """The line of known_hosts the login node should have on the laptop."""
-        key = self.host_key_file.with_suffix(".pub").read_text()
-        return configuration.known_hosts([self.login_address, network.LOGIN_OUTSIDE_ADDRESS], key)
+        """The known_hosts of the laptop: the login hosts under all names but login2's address, and the bastion."""
+        ports = (22, *(way.port for way in factors.WAYS.values()))
+        logins = [f"[login]:{port}" if port != 22 else "login" for port in ports]
+        bastions = [f"[bastion]:{port}" for port in (layouts.BASTION_PORT, *ports[1:])]
+        names = [*logins, network.LOGIN_OUTSIDE_ADDRESS, layouts.LOGINS, layouts.INNER]
+        bastion_key = self.state / "etc/bastion/ssh" / files.HOST_KEY
+        ours, theirs = (file.with_suffix(".pub").read_text() for file in (self.host_key_file, bastion_key))
+        return configuration.known_hosts(names, ours) + configuration.known_hosts(bastions, theirs)
+
+    def jump_config(self) -> str:
+        """A ~/.ssh/config whose host `inner` is login, reached over the bastion: only that knows the name behind."""
+        return JUMP.format(inner=layouts.INNER, key=self.ssh_key, port=layouts.BASTION_PORT)
 
     def furnish_laptop(self) -> None:
-        """Give the laptop's user the platform and login's host key."""
-        home, owner = self.laptop_home(), files.LAPTOP_USER.uid
-        files.write(home / ".ssh/known_hosts", self.known_hosts(), mode=0o600, owner=owner)
-        for directory in (home / ".config", home / ".config/springline"):
-            files.directory(directory, 0o700, owner)
-        ini = home / ".config/springline/platforms.ini"
-        files.write(ini, self.platform_section(), mode=0o600, owner=owner)
+        """Give the laptop's users the platforms and the host keys."""
+        for user in files.LAPTOP_USERS:
+            home = self.laptop_home(user.name)
+            files.write(home / ".ssh/known_hosts", self.known_hosts(), mode=0o600, owner=user.uid)
+            for directory in (home / ".config", home / ".config/springline"):
+                files.directory(directory, 0o700, user.uid)
+            ini = home / ".config/springline/platforms.ini"
+            files.write(ini, self.platforms(user.name), mode=0o600, owner=user.uid)
 
-    def laptop_home(self) -> Path:
-        """The laptop user's home as the outside sees it."""
-        return self.state / "home/laptop" / self.laptop_user
+    def turn_login_names(self, *, second_first: bool) -> None:
+        """Let the name of both login hosts lead to the other one first, as a round robin does by and by."""
+        text = configuration.hosts_file(layouts.laptop_names(second_first=second_first))
+        files.write(self.state / "etc/laptop/hosts", text)
+
+    def laptop_home(self, user: str = laptop_user) -> Path:
+        """A laptop user's home as the outside sees it."""
+        return self.state / "home/laptop" / user
 
     def cluster_home(self, user: str = "alice") -> Path:
         """A cluster user's home as the outside sees it."""
@@ -137,9 +161,9 @@ class Cluster(Faults):
         return [dict(zip(keys, line.split("|"), strict=True)) for line in text.splitlines()]
 
     def cancel_jobs(self, user: str = "alice", timeout: float = 20) -> None:
-        """Cancel a user's jobs, kill every process of the user inside, and wait (seconds) until no job is left."""
-        self.login.run(["scancel", f"--user={user}"])
-        for host in (self.login, *self.nodes):  # orphans outlive their job; numbers and names are the host's own
+        """End all jobs and processes of a user, or of several (with commas), and wait (seconds) until none is left."""
+        self.login.run(f"squeue -h -o %i -u {user} | xargs -r scancel || true")
+        for host in (*self.logins, *self.nodes):  # orphans outlive their job; numbers and names are the host's own
             host.run(["pkill", "-KILL", "-u", user], check=False)
         wait_until(lambda: not self._unfinished(user), what=f"end of {user}'s jobs", timeout=timeout, every=0.1)
 
@@ -148,15 +172,26 @@ class Cluster(Faults):
         return self.login.run(["squeue", "-h", "-u", user, "-t", states]).stdout
 
     def daemon(self, name: str, host: Host | None = None) -> Daemon:
-        """One server of the cluster: munge, slurmctld, slurmd, sshd."""
+        """One server of the cluster: munge, slurmctld, slurmd, sshd, or one of `factors.WAYS`."""
         host = host or self.login
         log = self.state / "log" / host.name / f"{name}.log"
         if name == "munge":
             socket = Path(f"/proc/{host.record.pid}/root/run/munge/munge.socket.2")
             return Daemon(host, name, ["munged", "--foreground"], log, socket.exists, user="munge")
-        port = {"slurmctld": CONTROLLER_PORT, "slurmd": NODE_PORT, "sshd": SSH_PORT}[name]
-        command = ["/usr/sbin/sshd", "-D", "-e"] if name == "sshd" else [name, "-D"]
+        port = PORTS.get(name) or (layouts.BASTION_PORT if host.name == "bastion" else 22)
+        command = [name, "-D"]
+        if name == "sshd":
+            command = ["/usr/sbin/sshd", "-D", "-e"]
+        elif name in factors.WAYS:
+            command = [f"/run/{name}", "-D", "-e", "-f", f"/etc/ssh/{name}_config"]
         return Daemon(host, name, command, log, lambda: host.listens(port))
+
+    def want_more_than_a_key(self, name: str, host: Host | None = None) -> int:
+        """Start one of `factors.WAYS` on login or the bastion; returns its port. The host goes on to accept keys."""
+        daemon = self.daemon(name, host)
+        daemon.host.run(f"ln -sf /usr/sbin/sshd /run/{name}")  # PAM goes by the name of the program
+        daemon.start()
+        return factors.WAYS[name].port
 
     def _up(self) -> None:
         self.state.mkdir(parents=True, exist_ok=True)
@@ -164,11 +199,20 @@ class Cluster(Faults):
         files.make_homes(self.state)
         munge_key = secrets.token_bytes(1024)
         self._start("switch", Layout("switch", str(self.state)))
-        self._start("laptop", self._layout_of_laptop())
-        for name in ("login", *self.node_names):
-            self._start(name, self._layout_of_member(name, munge_key))
+        self._start("laptop", layouts.laptop(self.state))
+        for name in ("login", "login2", *self.node_names):
+            layout = layouts.member(
+                self.state,
+                name,
+                munge_key=munge_key,
+                nodes=len(self.node_names),
+                accounting=self.accounting,
+                sshd=name not in self.node_names or self.sshd_on_nodes,
+            )
+            self._start(name, layout)
+        self._start("bastion", layouts.bastion(self.state))
         self.furnish_laptop()
-        network.connect(self.hosts["switch"], self.laptop, self.login, self.nodes)
+        network.connect(self.hosts, self.nodes)
         self._start_daemons()
 
     def _start(self, name: str, layout: Layout) -> None:
@@ -181,32 +225,10 @@ class Cluster(Faults):
         scratch.write_text(json.dumps(record, indent=2))
         scratch.rename(self.state / "cluster.json")
 
-    def _layout_of_laptop(self) -> Layout:
-        addresses = {"laptop": network.LAPTOP_ADDRESS, self.login_address: network.LOGIN_OUTSIDE_ADDRESS}
-        etc = files.make_etc(self.state, "laptop", [files.LAPTOP_USER], addresses)
-        files.write(etc / "profile.d/springline.sh", f'PATH="$PATH:{VENV_PYTHON.parent}"\n')
-        binds = {"/etc": str(etc), "/var/log": str(files.make_log(self.state, "laptop"))}
-        binds[files.LAPTOP_USER.home] = str(self.laptop_home())
-        return Layout("laptop", str(self.state), COMMON, _visible(), binds)
-
-    def _layout_of_member(self, name: str, munge_key: bytes) -> Layout:
-        addresses = network.inside_addresses(len(self.node_names))
-        etc = files.make_etc(self.state, name, files.CLUSTER_USERS, addresses)
-        files.make_slurm(etc, munge_key=munge_key, nodes=len(self.node_names), accounting=self.accounting)
-        if name == "login" or self.sshd_on_nodes:
-            files.make_sshd(etc)
-        binds = {"/etc": str(etc), "/var/log": str(files.make_log(self.state, name))}
-        binds.update({user.home: str(self.cluster_home(user.name)) for user in files.CLUSTER_USERS})
-        own = [*COMMON, *_directories_of_slurm()]
-        if name == "login" and self.accounting:
-            account = pwd.getpwnam("mysql")
-            own.extend(accounts.directories(account.pw_uid, account.pw_gid))
-        return Layout(name, str(self.state), own, _visible(), binds)
-
     def _start_daemons(self) -> None:
-        members = [self.login, *self.nodes]
-        first = [self.daemon("munge", host) for host in members]
-        first += [self.daemon("sshd", host) for host in (members if self.sshd_on_nodes else [self.login])]
+        members = [*self.logins, *self.nodes]
+        gates = [*(members if self.sshd_on_nodes else self.logins), self.hosts["bastion"]]
+        first = [*(self.daemon("munge", host) for host in members), *(self.daemon("sshd", host) for host in gates)]
         for daemon in first:
             daemon.start(wait=False)
         for daemon in first:
@@ -220,22 +242,6 @@ class Cluster(Faults):
         for slurmd in slurmds:
             slurmd.wait()
         self.wait_for_nodes()
-
-
-def _visible() -> list[str]:
-    """What every user of every host must be able to read where the outside has it."""
-    return [str(path) for path in (CHECKOUT, test_data()) if path.is_dir()]
-
-
-def _directories_of_slurm() -> list[Directory]:
-    slurm, munge = pwd.getpwnam("slurm"), pwd.getpwnam("munge")
-    return [
-        Directory("/run/slurm", 0o755, slurm.pw_uid, slurm.pw_gid),
-        Directory("/var/spool/slurmctld", 0o755, slurm.pw_uid, slurm.pw_gid),
-        Directory("/var/spool/slurmd"),
-        Directory("/run/munge", 0o755, munge.pw_uid, munge.pw_gid),
-        Directory("/var/lib/munge", 0o711, munge.pw_uid, munge.pw_gid),
-    ]
 
 
 def remove(state: Path) -> None:

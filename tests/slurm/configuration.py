@@ -66,7 +66,6 @@ StorageLoc=slurm_acct_db
 """
 
 _SSHD = """\
-Port 22
 HostKey /etc/ssh/ssh_host_ed25519_key
 PidFile none
 UsePAM no
@@ -90,6 +89,8 @@ class User:
 
     name: str
     uid: int
+    shell: str = "/bin/bash"
+    rc: str = ""  # what stands above everything else in .bashrc
 
     @property
     def home(self) -> str:
@@ -118,20 +119,24 @@ def slurmdbd_conf() -> str:
     return _SLURMDBD
 
 
-def sshd_config(openssh_version: tuple[int, ...]) -> str:
-    """Return sshd_config; newer servers would lock an address out after a few refused logins."""
-    return _SSHD + ("PerSourcePenalties no\n" if openssh_version >= (9, 8) else "")
+def sshd_config(openssh_version: tuple[int, ...], *, port: int = 22, further: str = "") -> str:
+    """Return sshd_config; newer servers would lock an address out after a few refused logins.
+
+    `further` comes first: of two lines for one setting sshd takes the first, except below a Match.
+    """
+    lenient = "PerSourcePenalties no\n" if openssh_version >= (9, 8) else ""
+    return f"Port {port}\n{further}{_SSHD}{lenient}Match User nora\n    Banner /etc/ssh/banner\n"
 
 
-def hosts_file(addresses: Mapping[str, str]) -> str:
-    """Return /etc/hosts for names and addresses."""
-    return "".join(f"{address}\t{name}\n" for name, address in {"localhost": "127.0.0.1", **addresses}.items())
+def hosts_file(addresses: Iterable[tuple[str, str]]) -> str:
+    """Return /etc/hosts for names and addresses; a name may stand there twice."""
+    return "".join(f"{address}\t{name}\n" for name, address in (("localhost", "127.0.0.1"), *addresses))
 
 
 def passwd(outer: str, users: Iterable[User]) -> str:
     """Return /etc/passwd: the outside's system accounts, no people of the outside, these users."""
     system = [line for line in outer.splitlines() if _is_system(line)]
-    people = [f"{user.name}:x:{user.uid}:{user.uid}::{user.home}:/bin/bash" for user in users]
+    people = [f"{user.name}:x:{user.uid}:{user.uid}::{user.home}:{user.shell}" for user in users]
     return "\n".join([*system, *people]) + "\n"
 
 
@@ -141,9 +146,10 @@ def group(outer: str, users: Iterable[User]) -> str:
     return "\n".join([*system, *(f"{user.name}:x:{user.uid}:" for user in users)]) + "\n"
 
 
-def shadow(passwd_text: str) -> str:
-    """Return /etc/shadow: no password at all ("*"; "!" would lock the account, keys included)."""
-    return "".join(f"{line.split(':')[0]}:*:19000:0:99999:7:::\n" for line in passwd_text.splitlines())
+def shadow(passwd_text: str, passwords: Mapping[str, str]) -> str:
+    """Return /etc/shadow: these hashes, else no password at all ("*"; "!" would lock the account, keys included)."""
+    names = [line.split(":")[0] for line in passwd_text.splitlines()]
+    return "".join(f"{name}:{passwords.get(name, '*')}:19000:0:99999:7:::\n" for name in names)
 
 
 def _is_system(line: str) -> bool:

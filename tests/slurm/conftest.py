@@ -37,7 +37,7 @@ def _cluster(*, accounting: bool) -> Iterator[Cluster]:
     reason = reason_to_skip(accounting=accounting)
     if reason is not None:
         pytest.skip(reason)
-    cluster = Cluster.up(accounting=accounting)
+    cluster = Cluster.up(accounting=accounting, sshd_on_nodes=not accounting)
     _running.append(cluster)
     try:
         yield cluster
@@ -48,13 +48,13 @@ def _cluster(*, accounting: bool) -> Iterator[Cluster]:
 
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Cluster]:
-    """A cluster of two nodes without accounting, for the whole session."""
+    """A cluster of two nodes with sshd, without accounting, for the whole session."""
     yield from _cluster(accounting=False)
 
 
 @pytest.fixture(scope="session")
 def accounting_cluster() -> Iterator[Cluster]:
-    """A cluster of two nodes with slurmdbd and mariadb, for the whole session."""
+    """A cluster of two nodes without sshd, with slurmdbd and mariadb, for the whole session."""
     yield from _cluster(accounting=True)
 
 

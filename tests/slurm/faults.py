@@ -27,13 +27,18 @@ class Faults(ABC):
 
     @property
     def laptop(self) -> Host:
-        """The laptop: outside the cluster, it reaches ssh on login and nothing else."""
+        """The laptop: outside the cluster, it reaches ssh on the login hosts and the bastion, and nothing else."""
         return self.hosts["laptop"]
 
     @property
     def login(self) -> Host:
         """The login node, with slurmctld."""
         return self.hosts["login"]
+
+    @property
+    def logins(self) -> list[Host]:
+        """The login hosts: `login`, and `login2` with Slurm's commands and the same homes."""
+        return [self.login, self.hosts["login2"]]
 
     @property
     def nodes(self) -> list[Host]:
@@ -61,7 +66,7 @@ class Faults(ABC):
             "link": self.restore_link,
             "packets": self.undrop_link,
             "host key": self.restore_host_key,
-            **{f"munge {host.name}": partial(self.start_munge, host) for host in (self.login, *self.nodes)},
+            **{f"munge {host.name}": partial(self.start_munge, host) for host in (*self.logins, *self.nodes)},
             "hang": self.resume_slurmctld,
             "slurmctld": self.start_slurmctld,
             **{f"slurmd {node.name}": partial(self.start_slurmd, node) for node in self.nodes},
@@ -120,14 +125,14 @@ class Faults(ABC):
         network.mend(self.laptop)
 
     def drop_link(self) -> None:
-        """Lose every packet between laptop and login: connections hang, nobody is told."""
+        """Lose every packet between laptop and cluster: connections hang, nobody is told."""
         self._broken.add("packets")
-        network.drop(self.laptop, self.login)
+        network.drop([self.laptop, *self.logins, self.hosts["bastion"]])
 
     def undrop_link(self) -> None:
         """Let packets through again."""
         self._broken.discard("packets")
-        network.undrop(self.laptop, self.login)
+        network.undrop([self.laptop, *self.logins, self.hosts["bastion"]])
 
     def change_host_key(self) -> None:
         """Give login another host key, as after a new installation or with somebody in between."""

@@ -10,16 +10,22 @@ import pwd
 import re
 import shutil
 import subprocess
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
+from functools import cache
 from pathlib import Path
 
-from tests.slurm import configuration
+from tests.slurm import configuration, factors
 from tests.slurm.configuration import FIRST_USER_ID, User
 
 LAPTOP_USER = User("scientist", FIRST_USER_ID)
+COLLEAGUE = User("colleague", FIRST_USER_ID + 10)  # another account on the laptop, with a key of its own for alice
+LAPTOP_USERS = (LAPTOP_USER, COLLEAGUE)
 ALICE, MALLORY = User("alice", FIRST_USER_ID + 1), User("mallory", FIRST_USER_ID + 2)
-CLUSTER_USERS = (ALICE, MALLORY)
-KEYS = {"id_ed25519": ALICE, "id_mallory": MALLORY}
+TESS, FINN = User("tess", FIRST_USER_ID + 3, "/bin/tcsh"), User("finn", FIRST_USER_ID + 4, "/usr/bin/fish")
+NORA = User("nora", FIRST_USER_ID + 5, rc="echo 'Welcome! Your quota is 97% full.'; echo 'module: gcc/13' >&2\n")
+SVEN = User("sven", FIRST_USER_ID + 6, rc="sleep 3\n")
+CLUSTER_USERS = (ALICE, MALLORY, TESS, FINN, NORA, SVEN)
+BANNER = "NOTICE: authorised use only.\n"  # shown to nora before she is in
 HOST_KEY = "ssh_host_ed25519_key"
 
 
@@ -68,12 +74,15 @@ def make_key(path: Path, comment: str, *, owner: int = 0) -> str:
 
 
 def make_homes(state: Path) -> None:
-    """Make the users' homes, and the laptop user's keys for both users of the cluster."""
-    laptop_home = make_home(state / "home/laptop", LAPTOP_USER)
-    for name, user in KEYS.items():
-        home = make_home(state / "home/cluster", user)
-        key = make_key(laptop_home / ".ssh" / name, f"{LAPTOP_USER.name}@laptop", owner=LAPTOP_USER.uid)
-        write(home / ".ssh/authorized_keys", key, mode=0o600, owner=user.uid)
+    """Make the users' homes, and the keys: the laptop user has them for everybody, the colleague for alice."""
+    laptop, colleague = (make_home(state / "home/laptop", user) for user in LAPTOP_USERS)
+    ours = make_key(laptop / ".ssh/id_ed25519", "scientist@laptop", owner=LAPTOP_USER.uid)
+    mallory_s = make_key(laptop / ".ssh/id_mallory", "scientist@laptop", owner=LAPTOP_USER.uid)
+    theirs = make_key(colleague / ".ssh/id_ed25519", "colleague@laptop", owner=COLLEAGUE.uid)
+    keys = {**dict.fromkeys(CLUSTER_USERS, ours), ALICE: ours + theirs, MALLORY: mallory_s}
+    for user in CLUSTER_USERS:
+        write(make_home(state / "home/cluster", user) / ".ssh/authorized_keys", keys[user], mode=0o600, owner=user.uid)
+    write(make_home(state / "home/bastion", ALICE) / ".ssh/authorized_keys", ours, mode=0o600, owner=ALICE.uid)
 
 
 def make_home(parent: Path, user: User) -> Path:
@@ -82,11 +91,13 @@ def make_home(parent: Path, user: User) -> Path:
     for skeleton in Path("/etc/skel").iterdir():
         if skeleton.is_file():
             write(home / skeleton.name, skeleton.read_bytes(), owner=user.uid)
+    if user.rc:
+        write(home / ".bashrc", user.rc + (home / ".bashrc").read_text(), owner=user.uid)
     directory(home / ".ssh", 0o700, user.uid)
     return home
 
 
-def make_etc(state: Path, host: str, users: Iterable[User], addresses: Mapping[str, str]) -> Path:
+def make_etc(state: Path, host: str, users: Iterable[User], addresses: Iterable[tuple[str, str]]) -> Path:
     """Make a host's /etc: the outside's, with the cluster's names and people and no secrets."""
     etc = state / "etc" / host
     etc.parent.mkdir(parents=True, exist_ok=True)
@@ -96,7 +107,7 @@ def make_etc(state: Path, host: str, users: Iterable[User], addresses: Mapping[s
     passwd = configuration.passwd(outer_passwd, users)
     write(etc / "passwd", passwd)
     write(etc / "group", configuration.group(outer_group, users))
-    write(etc / "shadow", configuration.shadow(passwd), mode=0o600)
+    write(etc / "shadow", configuration.shadow(passwd, {ALICE.name: factors.PASSWORD_HASH}), mode=0o600)
     write(etc / "hostname", f"{host}\n")
     write(etc / "hosts", configuration.hosts_file(addresses))
     write(etc / "resolv.conf", "")
@@ -108,10 +119,31 @@ def make_etc(state: Path, host: str, users: Iterable[User], addresses: Mapping[s
     return etc
 
 
-def make_sshd(etc: Path) -> str:
-    """Give a host an ssh server's configuration and key; returns the public key."""
-    write(etc / "ssh/sshd_config", configuration.sshd_config(version_of(["ssh", "-V"])))
-    return make_key(etc / "ssh" / HOST_KEY, etc.name)
+def make_sshd(etc: Path, *, port: int = 22, further: str = "", key: Path | None = None) -> None:
+    """Give a host an ssh server's configuration, and a host key: its own, or that of another host."""
+    write(etc / "ssh/sshd_config", configuration.sshd_config(openssh(), port=port, further=further))
+    write(etc / "ssh/banner", BANNER)
+    if key is None:
+        make_key(etc / "ssh" / HOST_KEY, etc.name)
+        return
+    for file in (key, key.with_suffix(".pub")):
+        shutil.copy(file, etc / "ssh" / file.name)
+
+
+def make_factors(etc: Path) -> None:
+    """Give a host the servers that want more than a key, or something else: configuration, PAM stacks, secrets."""
+    for way in factors.WAYS.values():
+        named = f"PAMServiceName {way.name}\n" if openssh() >= (9, 8) else ""
+        text = configuration.sshd_config(openssh(), port=way.port, further=named + way.sshd)
+        write(etc / f"ssh/{way.name}_config", text)
+        write(etc / f"pam.d/{way.name}", way.pam)
+    write(etc / "otp" / ALICE.name, factors.SECRET_FILE, mode=0o400)
+
+
+@cache
+def openssh() -> tuple[int, ...]:
+    """The version of this machine's OpenSSH."""
+    return version_of(["ssh", "-V"])
 
 
 def make_slurm(etc: Path, *, munge_key: bytes, nodes: int, accounting: bool) -> None:

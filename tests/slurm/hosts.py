@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO, Any
@@ -211,6 +212,17 @@ class Host:
         if check and process.returncode:
             raise HostCommandError(process.returncode, f"{shown} (as {user} on {self.name})", *texts)
         return subprocess.CompletedProcess(shown, process.returncode, *texts)
+
+    def processes(self, *users: str) -> list[int]:
+        """The pids, as seen from outside, of these users' processes on this host."""
+        owners = {self.account(user).pw_uid for user in users}
+        here = Path(f"/proc/{self.record.pid}/ns/pid").stat().st_ino
+        found = []
+        for process in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):  # ended meanwhile
+                if process.stat().st_uid in owners and (process / "ns/pid").stat().st_ino == here:
+                    found.append(int(process.name))
+        return found
 
     def listens(self, port: int) -> bool:
         """Whether a TCP socket listens on a port of this host, on any address."""

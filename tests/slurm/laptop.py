@@ -17,12 +17,13 @@ class Springline:
     """Callable: `springline("up", "testbed", "--detach")` runs it on the laptop.
 
     The laptop's user starts with the platform `testbed` and login's host key known. `fresh` empties the
-    homes of alice and of the laptop's user, and ends alice's jobs, first.
+    homes of the users on both sides, and ends their jobs, first. `user` may be the laptop's colleague.
     """
 
-    def __init__(self, cluster: Cluster, *, fresh: bool = True) -> None:
+    def __init__(self, cluster: Cluster, *, fresh: bool = True, user: str = Cluster.laptop_user) -> None:
         self.cluster = cluster
-        self.home = cluster.laptop_home()  # as the outside sees it
+        self.user = user
+        self.home = cluster.laptop_home(user)  # as the outside sees it
         self._processes: list[HostProcess] = []
         if fresh:
             clean(cluster)
@@ -37,8 +38,7 @@ class Springline:
     ) -> subprocess.CompletedProcess[str]:
         """Run to the end; after `timeout` seconds kill it and raise subprocess.TimeoutExpired."""
         command = [str(SPRINGLINE), *arguments]
-        user = self.cluster.laptop_user
-        return self.cluster.laptop.run(command, user=user, input=input, env=env, timeout=timeout, check=check)
+        return self.cluster.laptop.run(command, user=self.user, input=input, env=env, timeout=timeout, check=check)
 
     def popen(
         self,
@@ -50,9 +50,13 @@ class Springline:
     ) -> HostProcess:
         """Start it and return; whatever still runs when the test ends is killed."""
         command = [str(SPRINGLINE), *arguments]
-        user = self.cluster.laptop_user
         process = self.cluster.laptop.popen(
-            command, user=user, env={"PYTHONUNBUFFERED": "1", **(env or {})}, stdin=stdin, stdout=stdout, stderr=stderr
+            command,
+            user=self.user,
+            env={"PYTHONUNBUFFERED": "1", **(env or {})},
+            stdin=stdin,
+            stdout=stdout,
+            stderr=stderr,
         )
         self._processes.append(process)
         return process
@@ -90,22 +94,27 @@ def reaches(host: Host, target: str, port: int) -> bool:
 def end_everything(cluster: Cluster) -> None:
     """End all jobs and every process of an ordinary user."""
     cluster.heal()
-    for user in cluster.users:
-        cluster.cancel_jobs(user)
-    cluster.laptop.run(["pkill", "-KILL", "-u", cluster.laptop_user], check=False)
+    cluster.cancel_jobs(",".join(cluster.users))
+    everybody = ",".join(user.name for user in files.LAPTOP_USERS)
+    cluster.laptop.run(["pkill", "-KILL", "-u", everybody], check=False)
 
 
 def clean(cluster: Cluster) -> None:
     """End everything of the users, and make their homes as new."""
     end_everything(cluster)
-    alice = cluster.cluster_home()
-    authorized = (alice / ".ssh/authorized_keys").read_bytes()
-    _empty(alice, keep=())
-    files.make_home(alice.parent, files.ALICE)
-    files.write(alice / ".ssh/authorized_keys", authorized, mode=0o600, owner=files.ALICE.uid)
-    laptop = cluster.laptop_home()
-    _empty(laptop, keep=(".ssh",))
-    files.make_home(laptop.parent, files.LAPTOP_USER)
+    for user in files.CLUSTER_USERS:
+        home = cluster.cluster_home(user.name)
+        authorized = (home / ".ssh/authorized_keys").read_bytes()
+        _empty(home, keep=())
+        files.make_home(home.parent, user)
+        files.write(home / ".ssh/authorized_keys", authorized, mode=0o600, owner=user.uid)
+    for user in files.LAPTOP_USERS:
+        home = cluster.laptop_home(user.name)
+        _empty(home, keep=(".ssh",))
+        for file in (home / ".ssh").iterdir():
+            if not file.name.startswith("id_"):
+                file.unlink() if not file.is_dir() else shutil.rmtree(file)
+        files.make_home(home.parent, user)
     cluster.furnish_laptop()
 
 

@@ -29,6 +29,14 @@ def start_time(pid: int) -> int | None:
     return None if fields[0] == "Z" else int(fields[19])
 
 
+def parent(pid: int) -> int | None:
+    """The parent of a process; None if the process is gone."""
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+
+
 @dataclass(frozen=True)
 class Record:
     """One process, for good: `pid` and `started` (clock ticks after boot)."""

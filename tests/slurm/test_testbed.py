@@ -124,7 +124,7 @@ def test_users_are_separate(cluster: Cluster) -> None:
 def test_laptop_has_platform_and_known_host(cluster: Cluster) -> None:
     """The laptop's user finds the platform section in place."""
     text = cluster.laptop.run("cat ~/.config/springline/platforms.ini", user="scientist").stdout
-    assert text == cluster.platform_section()
+    assert text == cluster.platforms()
     assert on_laptop(cluster, "true").returncode == 0
 
 
@@ -187,7 +187,7 @@ def test_side_by_side_and_down_without_a_trace(cluster: Cluster, fresh: Cluster)
     during = outside()
     assert fresh.login.run("srun hostname", user="alice").stdout == "node1\n"
     inside = {inode for host in fresh.hosts.values() for inode in networks(str(host.record.pid))}
-    assert len(inside) == 4
+    assert len(inside) == 6
     records = [host.record for host in fresh.hosts.values()]
     fresh.down()
     fresh.down()
@@ -259,7 +259,7 @@ def test_checkout_below_a_closed_directory(closed: str, tmp_path: Path) -> None:
     (checkout / "link").symlink_to("inner/file")
     (checkout if closed == "checkout" else checkout.parent).chmod(0o700)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("tests.slurm.cluster._visible", lambda: [str(checkout)])
+        patch.setattr("tests.slurm.layouts.visible", lambda: [str(checkout)])
         cluster = Cluster.up(nodes=1)
     try:
         assert cluster.login.run(["cat", str(checkout / "link")], user="alice").stdout == "seen\n"
