@@ -94,7 +94,7 @@ class Console:
 
     def asker(self) -> Asker:
         """How a transport may ask. --yes accepts an unknown host key, never a changed one: that is not asked."""
-        return Asker(secret=self._secret, confirm=self._confirm, tell=self.say)
+        return Asker(secret=self._secret, visible=self._visible, confirm=self._confirm, tell=self.say)
 
     def choose_after_interrupt(self, session: str) -> str:
         """Ask what Ctrl-C meant: detach, stop or keep. Without a terminal, and on a second Ctrl-C: detach."""
@@ -117,11 +117,17 @@ class Console:
         return self._yes or (self.interactive and click.confirm(question, default=False, err=True))
 
     def _secret(self, prompt: str) -> str | None:
+        return self._answer(prompt, hidden=True)
+
+    def _visible(self, prompt: str) -> str | None:
+        return self._answer(prompt, hidden=False)
+
+    def _answer(self, prompt: str, *, hidden: bool) -> str | None:
         if not self.interactive:
             return None
         with self._writing:
             self._clear()
-            answer: str = click.prompt(prompt.rstrip(": "), hide_input=True, err=True, default="", show_default=False)
+            answer: str = click.prompt(prompt.rstrip(": "), hide_input=hidden, err=True, default="", show_default=False)
         return answer or None
 
     def _confirm(self, question: str) -> bool:
