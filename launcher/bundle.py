@@ -10,6 +10,7 @@ _MAIN = f"import sys\n\nfrom {PACKAGE}.main import main\n\nsys.exit(main())\n"
 
 def node_program() -> dict[str, str]:
     """Relative path → source: run as `python DIRECTORY/node run DIRECTORY`, imported as `springline_node`."""
-    sources = sorted((Path(__file__).parent / "node").glob("*.py"))
+    directory = Path(__file__).parent / "node"
+    sources = sorted([*directory.glob("*.py"), *directory.glob("*.js")])
     files = {f"node/{PACKAGE}/{source.name}": source.read_text(encoding="utf-8") for source in sources}
     return {"node/__main__.py": _MAIN, **files}

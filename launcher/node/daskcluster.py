@@ -190,6 +190,15 @@ class RunningCluster:
         """The dashboard's path behind Jupyter."""
         return daskconfig.DASHBOARD_LINK.format(port=self._cluster.scheduler.http_server.port)
 
+    def idle_seconds(self) -> float:
+        """Return for how long no task has run or waited; workers alone are no work."""
+        scheduler = self._cluster.scheduler
+        try:
+            scheduler.check_idle()
+        except RuntimeError:  # its workers came or went while it looked
+            return 0.0
+        return time.time() - scheduler.idle_since if scheduler.idle_since else 0.0
+
     def _capped(self, n: int | None) -> int | None:
         most = self._request.workers.most()
         return n if most is None else most if n is None else min(n, most)

@@ -14,7 +14,8 @@ from importlib.util import find_spec
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from . import addresses, daskcluster, daskconfig, doors, jupyter, processes
+from . import addresses, daskcluster, daskconfig, doors, jupyter, notice, processes
+from .countdown import Countdown
 from .request import Request, RequestError, SessionDir
 from .state import StateFile, end_of, first_fields
 
@@ -40,7 +41,7 @@ class Session:
         self._address = addresses.node_address(environ, host) if doors.reach(request) else addresses.LOOPBACK
         self._doors: dict[str, str | int] = {}
         self._state = StateFile(directory.state, first_fields(request, environ, host, self._address))
-        self._ends = end_of(request, environ, time.time())
+        self._countdown = Countdown(end_of(request, environ, time.time()))
         self._warned = False
         self._waiting = {"jupyter", "dask", "panel"}
         self._ready = False
@@ -68,6 +69,7 @@ class Session:
         self._jupyter = server = jupyter.start(self._directory, self._address, self._environ)
         server.channel.listen(self._tell)
         self._report("jupyter-ended", server.process.wait)
+        notice.write(self._directory)
         self._report("dask", self._start_dask)
         self._state.update(versions=versions())
 
@@ -94,7 +96,13 @@ class Session:
     def _watch(self) -> Ending:
         """Follow the events until one of them is the end."""
         while True:
-            name, value = self.events.get()
+            warning = self._countdown.warning()
+            if warning:
+                self._state.update(warning=warning)
+            try:
+                name, value = self.events.get(timeout=self._countdown.wait())
+            except Empty:
+                continue
             ending = self._handle(name, value)
             if ending is not None:
                 return ending
@@ -108,6 +116,8 @@ class Session:
             return self._signal(value)
         if name == "jupyter-ended":
             return self._jupyter_ended(value)
+        if name == "quiet":
+            return self._quiet(value)
         if name == "door":
             self._door_opened(*value)
         elif name == "no door":
@@ -157,13 +167,24 @@ class Session:
 
     def _signal(self, number: int) -> Ending | None:
         log.info("%s", signal.Signals(number).name)
+        left = self._countdown.left()
         if number == signal.SIGUSR1:
             self._warned = True
-            self._state.update(warning="The session's time is almost up.")
+            self._state.update(warning=self._countdown.words())
             return None
-        if self._warned or (self._ends is not None and time.time() >= self._ends - NEAR_END):
+        if self._warned if left is None else left <= NEAR_END:
             return ("time_limit", "The session reached its time limit.", 128 + number)
         return ("terminated", "The session was ended from outside.", 128 + number)
+
+    def _quiet(self, seconds: float) -> Ending | None:
+        """End a session that nobody has needed for long enough."""
+        limit = self._request.idle_stop_seconds
+        if self._dask is not None:
+            seconds = min(seconds, self._dask.idle_seconds())
+        if not limit or seconds < limit:
+            return None
+        period = f"{round(limit / 60)} min" if limit >= 60 else f"{limit} s"
+        return ("idle", f"No kernel or Dask task ran and nobody was connected for {period} (idle_stop).", 0)
 
     def _jupyter_ended(self, code: int) -> Ending:
         """Tell why Jupyter ended: SLURM signals it and this program at the same moment."""
@@ -196,9 +217,19 @@ class Session:
         deadline = time.monotonic() + GRACE + 0.5
         for thread in releases:
             thread.join(max(0.0, deadline - time.monotonic()))
+        if code == 0 and "SLURM_RESTART_COUNT" not in self._environ:
+            self._forget_secrets()
         self._state.update(exit_code=code)
         processes.kill(processes.below(os.getpid()))
         return code
+
+    def _forget_secrets(self) -> None:
+        """Remove what opened the session; after any other end SLURM may run the job again, and it is needed then."""
+        for path in (self._directory.token, self._directory.key):
+            try:
+                path.unlink()
+            except OSError as error:
+                log.warning("%s", error)
 
 
 def versions() -> dict[str, str | None]:
