@@ -20,8 +20,13 @@ FAULTS = (
     *("stop-slurmctld", "start-slurmctld", "hang-slurmctld", "resume-slurmctld"),
     *("kill-slurmd", "start-slurmd", "stop-munge", "start-munge"),
     *("cut-link", "restore-link", "drop-link", "undrop-link", "change-host-key", "restore-host-key"),
+    *("kill-connections", "crash-login", "boot-login", "freeze-laptop", "thaw-laptop", "crash-node", "boot-node"),
+    *("lose-answer", "restore-answer", "fill-nodes", "empty-nodes", "requeue"),
 )
-ON_A_HOST = {"kill-slurmd": "node1", "start-slurmd": "node1", "stop-munge": "login", "start-munge": "login"}
+ON_A_HOST = {
+    **dict.fromkeys(("kill-slurmd", "start-slurmd", "crash-node", "boot-node"), "node1"),
+    **dict.fromkeys(("stop-munge", "start-munge"), "login"),
+}
 NEXT = """\
 # {state}: up in {seconds:.1f} s{accounting}
 # The section above is already in the laptop's ~/.config/springline/platforms.ini. Next:
@@ -58,9 +63,13 @@ def up(options: argparse.Namespace) -> int:
     start = time.monotonic()
     cluster = Cluster.load(options.state)
     if cluster is None or not cluster.alive():
-        cluster = Cluster.up(accounting=options.accounting, nodes=options.nodes, state=options.state)
+        kind = {"accounting": options.accounting, "nodes": options.nodes, "sshd_on_nodes": options.sshd}
+        cluster = Cluster.up(**kind, state=options.state)
         cluster.detach()
-    elif (cluster.accounting, len(cluster.nodes)) != (options.accounting, options.nodes):
+    elif (cluster.accounting, len(cluster.nodes), cluster.sshd_on_nodes) != (
+        *(options.accounting, options.nodes),
+        options.sshd,
+    ):
         raise TestbedError("a cluster of another kind is up: python -m tests.slurm down")
     show(cluster, time.monotonic() - start)
     return 0
@@ -107,7 +116,9 @@ def fault(options: argparse.Namespace) -> int:
     cluster = running(options)
     action: Callable[..., None] = getattr(cluster, options.name.replace("-", "_"))
     if options.name in ON_A_HOST:
-        action(cluster.hosts[options.host or ON_A_HOST[options.name]])
+        action(cluster.hosts[options.what or ON_A_HOST[options.name]])
+    elif options.what:
+        action(options.what)
     else:
         action()
     return 0
@@ -133,6 +144,7 @@ def parser() -> argparse.ArgumentParser:
     raising = command(up)
     raising.add_argument("--accounting", action="store_true", help="with slurmdbd and mariadb")
     raising.add_argument("--nodes", type=int, default=2)
+    raising.add_argument("--no-sshd-on-nodes", dest="sshd", action="store_false")
     opening = command(shell)
     opening.usage = f"{top.prog} shell HOST [--user USER] [-- COMMAND ...]"
     opening.add_argument("host")
@@ -140,7 +152,7 @@ def parser() -> argparse.ArgumentParser:
     opening.add_argument("--term", default="xterm", help=argparse.SUPPRESS)
     breaking = command(fault)
     breaking.add_argument("name", choices=FAULTS)
-    breaking.add_argument("host", nargs="?", help="for slurmd and munge")
+    breaking.add_argument("what", nargs="?", help="a host for slurmd, munge and nodes; a job for requeue")
     for action in (down, status, heal):
         command(action)
     return top

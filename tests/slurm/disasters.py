@@ -67,11 +67,14 @@ class Disasters(Faults):
         self.boot_login()
 
     def crash_login(self) -> None:
-        """Let login vanish without a word: its packets, its users' processes, sshd, slurmctld, munge, its /tmp."""
+        """Let login vanish without a word: its packets, its users' processes, sshd, slurmctld, munge, its /tmp.
+
+        Only the controller may write its state down first, as in a reboot; `stop_slurmctld("KILL")` lets it forget.
+        """
         self._broken.add("login host")
         network.silence(self.login)
-        for daemon in self._servers(self.login):
-            daemon.stop()
+        for daemon in reversed(self._servers(self.login)):
+            daemon.stop("TERM" if daemon.name == "slurmctld" else "KILL")
         for word in ([f"-u{','.join(user.name for user in files.CLUSTER_USERS)}"], ["sshd"]):
             self.login.run(["pkill", "-KILL", *word], check=False)
         self.login.run(f"ss -K sport = :22 >/dev/null; {_FORGET}", check=False)  # the next packet is answered: unknown

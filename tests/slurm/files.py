@@ -130,11 +130,11 @@ def make_sshd(etc: Path, *, port: int = 22, further: str = "", key: Path | None 
         shutil.copy(file, etc / "ssh" / file.name)
 
 
-def make_factors(etc: Path) -> None:
+def make_factors(etc: Path, further: str = "") -> None:
     """Give a host the servers that want more than a key, or something else: configuration, PAM stacks, secrets."""
     for way in factors.WAYS.values():
         named = f"PAMServiceName {way.name}\n" if openssh() >= (9, 8) else ""
-        text = configuration.sshd_config(openssh(), port=way.port, further=named + way.sshd)
+        text = configuration.sshd_config(openssh(), port=way.port, further=named + way.sshd + further)
         write(etc / f"ssh/{way.name}_config", text)
         write(etc / f"pam.d/{way.name}", way.pam)
     write(etc / "otp" / ALICE.name, factors.SECRET_FILE, mode=0o400)

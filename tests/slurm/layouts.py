@@ -64,7 +64,7 @@ def bastion(state: Path) -> Layout:
     addresses = {**network.inside_addresses(0), INNER: network.LOGIN_ADDRESS}
     etc = files.make_etc(state, "bastion", [files.ALICE], addresses.items())
     files.make_sshd(etc, port=BASTION_PORT, further=_BASTION)
-    files.make_factors(etc)
+    files.make_factors(etc, _BASTION)
     return _layout(state, "bastion", etc, {files.ALICE.home: str(state / "home/bastion/alice")})
 
 
