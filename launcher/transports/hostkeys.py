@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import shlex
+from contextlib import suppress
 from pathlib import Path
 
 import paramiko
 from paramiko.hostkeys import HostKeyEntry, InvalidHostKey
 
 from launcher.errors import ConfigurationError, HostKeyError
-from launcher.transports.base import Asker
+from launcher.transports.base import Asker, Node
 
 SYSTEM_FILE = Path("/etc/ssh/ssh_known_hosts")
 
@@ -32,6 +34,31 @@ def check_host_keys(client: paramiko.SSHClient, ask: Asker) -> None:
     client.set_missing_host_key_policy(AskAndSave(ask))
 
 
+def trust_only(client: paramiko.SSHClient, node: Node) -> None:
+    """Let a client accept the keys that a node is known by, and no others. Kinds it cannot read count for nothing."""
+    for line in node.host_keys:
+        with suppress(InvalidHostKey, paramiko.SSHException):
+            entry = HostKeyEntry.from_line(f"{node.host} {line}")
+            if entry is not None and entry.key is not None:
+                client.get_host_keys().add(node.host, entry.key.get_name(), entry.key)
+    client.set_missing_host_key_policy(Refuse())
+
+
+def changed_key(error: paramiko.BadHostKeyException, name: str) -> HostKeyError:
+    """What to say about a host, by its name in known_hosts, that shows another key than before."""
+    return HostKeyError(
+        f"the host key of {error.hostname} has CHANGED; somebody may be listening in, so nothing was sent\n"
+        f"  known:   {error.expected_key.get_name()} {error.expected_key.fingerprint}\n"
+        f"  offered: {error.key.get_name()} {error.key.fingerprint}",
+        f"ask the cluster's support whether the key was replaced; if so: ssh-keygen -R {shlex.quote(name)}",
+    )
+
+
+def name_of(host: str, port: int) -> str:
+    """As a host stands in known_hosts."""
+    return host if port == 22 else f"[{host}]:{port}"
+
+
 def _lines(file: Path) -> list[str]:
     try:
         return file.read_text(encoding="utf-8", errors="replace").splitlines()
@@ -39,6 +66,17 @@ def _lines(file: Path) -> list[str]:
         return []
     except OSError as error:
         raise ConfigurationError(f"cannot read {file}: {error.strerror}", "check that the file is yours") from error
+
+
+class Refuse(paramiko.MissingHostKeyPolicy):
+    """Nobody is asked."""
+
+    def missing_host_key(self, client: paramiko.SSHClient, hostname: str, key: paramiko.PKey) -> None:
+        """Refuse."""
+        raise HostKeyError(
+            f"the host key of {hostname} is not known, so it cannot be told from another ({key.get_name()})",
+            "another way to the session is used where there is one",
+        )
 
 
 class AskAndSave(paramiko.MissingHostKeyPolicy):
