@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from launcher.commands import SESSION_COMMANDS
 from launcher.options import CONTEXT, Springline, common, config_option, connection_options, wishes_of
 
 if TYPE_CHECKING:
@@ -85,129 +86,8 @@ def up(
     return flows.up(cluster, plan, wishes, console, Store())
 
 
-@main.command()
-@click.argument("session", required=False)
-@connection_options
-@common
-def attach(session: str | None, console: Console, local_port: int | None, **options: Any) -> None:  # noqa: ANN401
-    """Come back to SESSION: wait for it, tunnel and open the browser."""
-    from launcher import flows, wiring
-    from launcher.store import Store
-
-    store = Store()
-    cluster, found = wiring.reach(session, console.asker(), store)
-    flows.attach(cluster, found, wishes_of(options, local_port), console, store)
-
-
-@main.command()
-@click.argument("session", required=False)
-@common
-def status(session: str | None, console: Console) -> None:
-    """Say how SESSION is: its state, node, time left. Exits with the code of what ended it."""
-    from launcher import report, sessions, wiring
-    from launcher.console import report_error
-    from launcher.store import Store
-
-    store = Store()
-    cluster, found = wiring.reach(session, console.asker(), store)
-    current = sessions.status(cluster, found)
-    sessions.remember_end(store, current)
-    url = wiring.local_url(found) if current.phase == "ready" else None
-    said = report.document(current, url)
-    console.result(said, report.sheet(said))
-    if sessions.ended_badly(current):
-        error = sessions.end_error(cluster, current)
-        report_error(error, json_output=False)  # stdout has its one object already
-        sys.exit(error.exit_code)
-
-
-@main.command()
-@click.option("--all", "everything", is_flag=True, help="Show those that are over, too.")
-@common
-def ls(console: Console, everything: bool) -> None:
-    """List your sessions."""
-    from launcher import report, sessions, wiring
-    from launcher.store import Store
-
-    store = Store()
-    documents = []
-    for current in wiring.statuses([s for s in store.all() if everything or not s.ended], console.asker()):
-        session = current.session
-        sessions.remember_end(store, current)
-        documents.append(report.document(current, wiring.local_url(session) if current.phase == "ready" else None))
-    text = report.listing(documents) if documents else "no sessions; start one: springline up"
-    console.result({"schema_version": 1, "sessions": documents}, text)
-
-
-@main.command()
-@click.argument("session", required=False)
-@click.option("--page", default="lab", help="What to open, e.g. lab/tree/map.ipynb.")
-@click.option("--show-token", is_flag=True, help="Print the address with its token.")
-@common
-def url(session: str | None, console: Console, page: str, show_token: bool) -> None:
-    """Print the address of SESSION on this computer."""
-    from launcher import wiring
-    from launcher.access import Secrets
-    from launcher.errors import TunnelError
-    from launcher.store import Store
-
-    found = Store().find(session)
-    address = wiring.local_url(found, page)
-    if address is None:
-        raise TunnelError(
-            f"no tunnel to session {found.name} is open on this computer", f"open it: springline attach {found.name}"
-        )
-    if show_token:
-        address += f"?token={Secrets.of(wiring.cluster_of(found, console.asker()), found).token}"
-    console.result({"schema_version": 1, "session": found.name, "url": address}, address)
-
-
-@main.command()
-@click.argument("session", required=False)
-@click.option("-n", "--lines", default=40, type=click.IntRange(1, 100_000), help="Lines of each log.")
-@common
-def logs(session: str | None, console: Console, lines: int) -> None:
-    """Print the last lines of SESSION's logs: the job's and JupyterLab's."""
-    from launcher import wiring
-    from launcher.store import Store
-
-    cluster, found = wiring.reach(session, console.asker(), Store())
-    texts = {name: cluster.read(found.directory, name, lines) for name in ("job.log", "jupyter.log")}
-    shown = [f"==> {name} <==\n{text.rstrip()}\n" for name, text in texts.items() if text.strip()]
-    console.result({"schema_version": 1, "session": found.name, "logs": texts}, "\n".join(shown) or "no logs yet")
-
-
-@main.command()
-@click.argument("session", required=False)
-@common
-def stop(session: str | None, console: Console) -> None:
-    """End SESSION: its job and its workers."""
-    from launcher import sessions, wiring
-    from launcher.report import document
-    from launcher.store import Store
-
-    store = Store()
-    cluster, found = wiring.reach(session, console.asker(), store)
-    with console.stage(f"stop {found.name}"):
-        current = sessions.stop(cluster, found, lambda _: None)
-    sessions.remember_stop(store, current)
-    console.result(document(current), f"session {found.name} is over")
-
-
-@main.command()
-@click.argument("session")
-@click.argument("workers")
-@common
-def scale(session: str, workers: str, console: Console) -> None:
-    """Give SESSION's Dask cluster WORKERS worker jobs: a number, or MIN:MAX to follow the load."""
-    from launcher import flows, scaling, wiring
-    from launcher.store import Store
-
-    request = scaling.parse(workers)
-    cluster, found = wiring.reach(session, console.asker(), Store())
-    with flows.open_session(cluster, found) as (_, opened):
-        answer = scaling.scale(opened, request)
-    console.result({"schema_version": 1, "session": found.name, **answer}, f"asked for {workers} worker jobs")
+for command in SESSION_COMMANDS:
+    main.add_command(command)
 
 
 @main.group(context_settings=CONTEXT)

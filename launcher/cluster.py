@@ -6,12 +6,14 @@ Silence is never read as an end: whatever could not be asked is Unknown.
 from __future__ import annotations
 
 import json
+import secrets
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from shlex import quote
 from typing import Any
 
-from launcher import scripts
+from launcher import inventory, scripts
 from launcher.errors import (
     AuthenticationError,
     ConfigurationError,
@@ -20,10 +22,13 @@ from launcher.errors import (
     SubmissionRefused,
     SubmissionUnknown,
 )
-from launcher.model import JobStatus, NodeState, Platform, Unknown
-from launcher.schedulers.base import Answer, Doubt, Refused, Scheduler, Submitted
+from launcher.model import JobRef, JobStatus, NodeState, Platform, Session, settled
+from launcher.preparation import preparation_error
+from launcher.schedulers.base import Answer, Doubt, Queued, Refused, Scheduler, Submitted
 from launcher.scripts import RemotePath
 from launcher.transports.base import Transport
+
+LOOK_SECONDS = 90.0  # SLURM's own commands give up on a silent controller well before
 
 
 @dataclass(frozen=True)
@@ -36,8 +41,13 @@ class Look:
     state_words: str = ""
 
 
-class DirectoryExists(Exception):
-    """The session's directory is there already."""
+@dataclass(frozen=True)
+class Placed:
+    """A submission that was taken."""
+
+    job_id: str
+    directory: str  # absolute
+    login: str = ""  # address of the very host it was submitted from
 
 
 class Cluster:
@@ -65,20 +75,20 @@ class Cluster:
             f"on {self.transport.label}: check, write the session's files, submit": self._submit_script(name, shown),
             "job.sh, run by the scheduler": files["job.sh"],
             "while waiting": scripts.watch_script(
-                directory, self.scheduler.status_command("0-0", directory.text), known_state="", known_job=""
+                directory,
+                self.scheduler.status_command([JobRef("0-0", "…", directory.text)]),
+                known_state="",
+                known_job="",
             ),
         }
 
-    def submit(self, name: str, job_name: str, files: Mapping[str, str]) -> tuple[str, str]:
-        """Make the session's directory, write the files and submit its job.sh once.
-
-        Returns the job's id and the directory's absolute path.
-        """
+    def submit(self, name: str, job_name: str, files: Mapping[str, str]) -> Placed:
+        """Make the session's directory, write the files and submit its job.sh once."""
         directory = scripts.session_directory(self.platform, name)
         try:
             answer = self.transport.run(self._submit_script(name, files))
         except ConnectError as error:
-            return self._adopt(job_name, directory.text, error.message), self._absolute(directory)
+            return Placed(self._adopt(job_name, directory.text, error.message), self._absolute(directory))
         return self._read_submission(answer, job_name)
 
     def find(self, name: str, job_name: str) -> tuple[str | None, str]:
@@ -92,35 +102,74 @@ class Cluster:
                 f"look on the cluster: squeue --me --name {job_name}",
             ) from error
 
-    def look(self, job_id: str, directory: str) -> Look:
-        """Ask the scheduler and read the state file, now."""
-        return self.watch(job_id, directory, Look(Unknown("not asked yet"), None), limit=0)
+    def sessions(self, config: str = "") -> list[inventory.Found]:
+        """What lies in the run directory: every session of the account, started from whichever computer."""
+        mark = f"springline-{secrets.token_hex(8)}"
+        script = inventory.list_script(scripts.sessions_directory(self.platform), mark)
+        answer = self.transport.run(script, timeout=LOOK_SECONDS)
+        return [self._identified(one) for one in inventory.parse_list(answer.text, mark, self.platform.name, config)]
+
+    def _identified(self, found: inventory.Found) -> inventory.Found:
+        """With the job's id, as the scheduler gave it to whoever submitted."""
+        outcome = self.scheduler.parse_submission(Answer(found.submission))
+        if found.session is None or not isinstance(outcome, Submitted):
+            return found
+        return replace(found, session=replace(found.session, job_id=outcome.job_id))
+
+    def queue(self) -> list[Queued]:
+        """Jobs of springline's in the queue. Raises ConnectError when nobody could say."""
+        try:
+            return self.scheduler.parse_queue(self.transport.run(self.scheduler.queue_command("springline-")))
+        except ValueError as error:
+            raise ConnectError(f"{self.platform.name}: the scheduler does not answer: {error}", "try again") from error
+
+    def look(self, sessions: Sequence[Session]) -> list[Look]:
+        """Ask the scheduler about sessions and read their state files, now: one remote command for all of them."""
+        ask = self.scheduler.status_command([session.job for session in sessions])
+        script = scripts.look_script([RemotePath(session.directory) for session in sessions], ask)
+        answer = self.transport.run(script, timeout=LOOK_SECONDS)
+        return self._looks(sessions, answer)
 
     def watch(
-        self, job_id: str, directory: str, known: Look, *, pace: float = 2, slowest: float = 30, limit: float = 60
+        self,
+        session: Session,
+        known: Look,
+        *,
+        pace: float = 2,
+        slowest: float = 30,
+        limit: float = 60,
+        first: float = 0,
     ) -> Look:
         """Return at the next change, or after `limit` seconds: one remote command, its questions ever slower."""
         script = scripts.watch_script(
-            RemotePath(directory),
-            self.scheduler.status_command(job_id, directory),
+            RemotePath(session.directory),
+            self.scheduler.status_command([session.job]),
             known_state=known.state_words,
             known_job=known.job_words,
             pace=pace,
             slowest=slowest,
             limit=limit,
+            first=first,
         )
-        answer = self.transport.run(script, timeout=limit + 60)
-        state_words, _, job_words = answer.text.partition("\n")
-        job_words = job_words.rstrip("\n")
-        job = self.scheduler.parse_status(Answer(job_words, answer.errors, answer.exit_code), job_id)
-        return Look(job, _node_state(state_words), job_words, state_words)
+        return self._looks([session], self.transport.run(script, timeout=limit + 60))[0]
 
-    def cancel(self, job_id: str, worker_name: str) -> None:
-        """Ask the scheduler to end the job and its workers."""
-        answer = self.transport.run(self.scheduler.cancel_command(job_id, worker_name))
+    def _looks(self, sessions: Sequence[Session], answer: Answer) -> list[Look]:
+        """Take the answer apart: a line of state for each session, then the scheduler's words."""
+        lines = answer.text.rstrip("\n").split("\n") + [""] * len(sessions)
+        states, job_words = lines[: len(sessions)], "\n".join(lines[len(sessions) :]).rstrip("\n")
+        said = self.scheduler.parse_status(replace(answer, text=job_words), [session.job for session in sessions])
+        looks = []
+        for session, words in zip(sessions, states, strict=True):
+            node = _node_state(words)
+            looks.append(Look(settled(said[session.job], node), node, job_words, words))
+        return looks
+
+    def cancel(self, session: Session) -> None:
+        """Ask the scheduler to end a session's job and its workers."""
+        answer = self.transport.run(self.scheduler.cancel_command(session.job, session.worker_name))
         if answer.exit_code:
             raise SubmissionUnknown(
-                f"the scheduler did not take the cancellation of job {job_id}: {answer.errors.strip()}",
+                f"the scheduler did not take the cancellation of job {session.job_id}: {answer.errors.strip()}",
                 "try `springline stop` again; the job may still run",
             )
 
@@ -143,12 +192,13 @@ class Cluster:
         """Remove the directory of a session that was never submitted, secrets and all."""
         self.transport.run(f"rm -rf {RemotePath(directory).quoted()}")
 
-    def set_aside(self, name: str) -> None:
-        """Rename the directory of an ended session, to make room for a new one of its name."""
-        path = scripts.session_directory(self.platform, name).quoted()
-        answer = self.transport.run(f'[ ! -e {path} ] || mv {path} {path}."$(date +%Y%m%dT%H%M%S)"')
+    def set_aside(self, session: Session) -> None:
+        """Rename the directory of an ended session, and no other's, to make room for a new one of its name."""
+        path = scripts.session_directory(self.platform, session.name).quoted()
+        script = f"grep -qsF {quote(session.job_name)} {path}/session.json || exit 0\n"
+        answer = self.transport.run(script + f'mv {path} {path}."$(date +%Y%m%dT%H%M%S)"')
         if answer.exit_code:
-            raise ConfigurationError(f"cannot rename {name} on {self.transport.label}: {answer.errors.strip()}")
+            raise ConfigurationError(f"cannot rename {session.name} on {self.transport.label}: {answer.errors.strip()}")
 
     def _submit_script(self, name: str, files: Mapping[str, str]) -> str:
         return scripts.submit_script(
@@ -165,20 +215,21 @@ class Cluster:
         except ConnectError:  # the job was found: better a path to be expanded than no record of it
             return directory.text
 
-    def _read_submission(self, answer: Answer, job_name: str) -> tuple[str, str]:
+    def _read_submission(self, answer: Answer, job_name: str) -> Placed:
         steps = {line.split(" ", 1)[0]: line.partition(" ")[2] for line in answer.text.splitlines() if line[:1] == "@"}
         if "@submit" not in steps:
-            raise self._preparation_error(steps, answer)
+            raise preparation_error(self.platform, self.scheduler, self.transport.label, steps, answer)
         said = answer.text.partition("@submit\n")[2]
         outcome = self.scheduler.parse_submission(Answer(said, answer.errors, answer.exit_code))
+        login = "" if self.transport.is_here else steps.get("@login", "")
         match outcome:
             case Submitted(job_id):
-                return job_id, steps["@created"]
+                return Placed(job_id, steps["@created"], login)
             case Refused(reason, hint):
                 self.discard(steps["@created"])
                 raise SubmissionRefused(f"{self.platform.name}: the scheduler refused the job: {reason}", hint)
             case Doubt(reason):
-                return self._adopt(job_name, steps["@created"], reason), steps["@created"]
+                return Placed(self._adopt(job_name, steps["@created"], reason), steps["@created"], login)
 
     def _found(self, job_name: str, directory: str) -> str | None:
         """Ask for the job of a name. Raises ValueError when the scheduler does not know."""
@@ -201,34 +252,6 @@ class Cluster:
         raise SubmissionUnknown(
             f"{self.platform.name}: the answer to the submission was lost ({doubt}) and no job '{job_name}' is listed",
             f"before you try again, look on the cluster: squeue --me --name {job_name}",
-        )
-
-    def _preparation_error(self, steps: Mapping[str, str], answer: Answer) -> Exception:
-        where, section = self.transport.label, f"[{self.platform.name}]"
-        said = answer.errors.strip().splitlines()[-1:] or ["there is no such program"]
-        if "@missing" in steps:
-            return ConfigurationError(
-                f"{where}: there is no '{steps['@missing']}' on the path",
-                f"is this the login host of a {self.scheduler.name} cluster? Check `host` and `scheduler` of {section}",
-            )
-        if "@exists" in steps:
-            return DirectoryExists()
-        if "@directory" in steps:
-            return ConfigurationError(
-                f"{where}: cannot write in {self.platform.run_dir}: {said[0]}",
-                f"free some space, or set `run_dir` of {section} to a directory of yours that all nodes share",
-            )
-        if "@modules" in steps:
-            python, _, missing = steps["@modules"].partition(" ")
-            names = " ".join(missing.split()).replace("_", "-")
-            return ConfigurationError(
-                f"{where}: {python} has no {', '.join(missing.split())}",
-                f"install there: {python} -m pip install {names}; or set `python` of {section} to one that has them",
-            )
-        program = "apptainer" if self.platform.image else f"Python as '{self.platform.python}'"
-        return ConfigurationError(
-            f"{where}: cannot run {program}: {said[0]}",
-            f"set `python` of {section} to a Python with jupyterlab and dask, or load what it takes in `prologue`",
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -45,7 +46,8 @@ def sentence(current: SessionStatus) -> str:
     node, job = current.node, current.job
     match current.phase:
         case SessionPhase.PENDING:
-            return f"waiting in the queue ({job.reason})" if isinstance(job, Known) else "waiting in the queue"
+            words = "put back in the queue, it starts again by itself" if current.requeued else "waiting in the queue"
+            return f"{words} ({job.reason})" if isinstance(job, Known) else words
         case SessionPhase.STARTING:
             return "the job runs, JupyterLab is starting"
         case SessionPhase.READY:
@@ -54,10 +56,19 @@ def sentence(current: SessionStatus) -> str:
         case SessionPhase.ENDING:
             return "ending"
         case SessionPhase.UNKNOWN:
-            return f"nobody could say: {job.error}" if isinstance(job, Unknown) else "nobody could say"
+            return _unknown_words(current)
         case _:
             said = (node.message if node else None) or (job.proof if isinstance(job, Gone) else "")
             return f"over: {said}" if said else "over"
+
+
+def _unknown_words(current: SessionStatus) -> str:
+    job, name = current.job, current.session.name
+    if not isinstance(job, Unknown):
+        return "nobody could say"
+    if job.unlisted:
+        return f"{job.error}: nothing proves how it ended; `springline stop {name}` closes it"
+    return f"nobody could say: {job.error}"
 
 
 def dask_trouble(node: NodeState | None) -> list[str]:
@@ -85,9 +96,11 @@ def sheet(said: dict[str, Any]) -> str:
     return table([row for row in rows if row[0] != "schema_version:"])
 
 
-def listing(documents: list[dict[str, Any]]) -> str:
-    """Sessions as a table, a line each."""
-    columns = ("session", "platform", "state", "job_id", "node", "message")
+SESSION_COLUMNS = ("session", "platform", "state", "job_id", "node", "message")
+
+
+def listing(documents: list[dict[str, Any]], columns: Sequence[str] = SESSION_COLUMNS) -> str:
+    """Documents as a table, a line each."""
     rows = [[str(said[column] or "-").partition("\n")[0] for column in columns] for said in documents]
     return table([[column.upper() for column in columns], *rows])
 

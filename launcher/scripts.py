@@ -14,10 +14,12 @@ from launcher.model import Platform
 # Modules the session cannot do without, asked for before anything is submitted.
 NEEDED_MODULES = ("jupyterlab", "dask_labextension", "distributed", "dask_jobqueue")
 
+KEPT_DAYS = 14  # for what is left of a session that ended
+
 # The beginning of a path that the shell over there fills in.
 _EXPANDED = re.compile(r"(~|\$[A-Za-z_]\w*)(/.*)?", re.DOTALL | re.ASCII)
 
-_LOOK = """\
+_FIND_MODULES = """\
 import importlib.util, sys
 missing = [name for name in sys.argv[1:] if importlib.util.find_spec(name) is None]
 if missing: sys.exit(print("@modules", sys.executable, *missing) or 3)"""
@@ -26,6 +28,7 @@ if missing: sys.exit(print("@modules", sys.executable, *missing) or 3)"""
 _BATCH = """\
 #!/bin/bash -l
 {directives}
+rm -f {directory}/state.json  # of an earlier run, when the job was requeued
 umask 077
 {prologue}
 exec {python} {directory}/node run {directory}
@@ -39,22 +42,51 @@ command -v {required} >/dev/null 2>&1 || {{ echo '@missing {required}'; exit 3; 
 {find_python}
 echo '@directory'
 mkdir -p {parent} || exit 3
-[ ! -e {directory} ] || {{ echo '@exists'; exit 3; }}
-mkdir {directory} && cd {directory} && mkdir -p node/springline_node || exit 3
+mkdir {directory} || {{ [ ! -e {directory} ] || echo '@exists'; exit 3; }}
+cd {directory} && mkdir -p node/springline_node || exit 3
 echo "@created $(pwd -P)"
+set -- ${{SSH_CONNECTION:-}}; echo "@login ${{3:-}}"; echo "${{3:-}}" >login || exit 3
 {files}
 echo '@submit'
 {submit} >submission 2>submission.errors; code=$?
 cat submission; cat submission.errors >&2
+{tidy}
 exit $code
 """
+
+# Beside everything else. Only directories with names that springline gives, and of them only those that were set aside
+# or whose session said that it had ended.
+_TIDY = """\
+(
+  cd {parent} || exit
+  called() {{ printf '%s\\n' "$name" | grep -Eq "$1"; }}
+  ended() {{
+    [ -n "$(find "$name/state.json" -type f -mtime +{days})" ] || return 1
+    grep -Eq '"phase": *"ending"' "$name/state.json" && grep -Eq '"exit_code": *-?[0-9]' "$name/state.json"
+  }}
+  find . ! -name . -prune -type d -mtime +{days} | while IFS= read -r path; do
+    name=${{path#./}}
+    if called '^[a-z0-9][a-z0-9-]*[.][0-9]{{8}}T[0-9]{{6}}$' || {{ called '^[a-z0-9][a-z0-9-]*$' && ended; }}; then
+      rm -rf "./$name"
+    fi
+  done
+) </dev/null >/dev/null 2>&1 &"""
+
+# One line for each session, empty where there is no state yet; then what the scheduler says of all of them.
+_LOOK = """\
+for directory in {directories}; do
+  state=
+  [ -r "$directory/state.json" ] && IFS= read -r state <"$directory/state.json"
+  printf '%s\\n' "$state"
+done
+{ask}"""
 
 # Two lines: the node program's state and the scheduler's word. Between two questions `read` and `[` fork nothing. A
 # question may take long (a busy slurmctld), so its seconds count; all times are in tenths of a second.
 _WATCH = """\
 known_state={known_state}
 known_job={known_job}
-waited=0 pace={pace} next=0
+waited=0 pace={pace} next={first}
 while :; do
   state=
   [ -r {directory}/state.json ] && IFS= read -r state <{directory}/state.json
@@ -90,9 +122,14 @@ class RemotePath:
         return RemotePath(f"{self.text}/{name}")
 
 
+def sessions_directory(platform: Platform) -> RemotePath:
+    """Where all sessions of a platform lie."""
+    return RemotePath(platform.run_dir.rstrip("/")) / "sessions"
+
+
 def session_directory(platform: Platform, name: str) -> RemotePath:
     """Where everything of a session lies on its platform."""
-    return RemotePath(platform.run_dir.rstrip("/")) / "sessions" / name
+    return sessions_directory(platform) / name
 
 
 def python_command(platform: Platform) -> str:
@@ -130,7 +167,13 @@ def submit_script(
         directory=directory.quoted(),
         files="\n".join(write_file(path, text) for path, text in files.items()),
         submit=submit,
+        tidy=tidy_script(parent),
     )
+
+
+def tidy_script(sessions: RemotePath) -> str:
+    """Remove, in the background, directories of sessions that ended long ago."""
+    return _TIDY.format(parent=sessions.quoted(), days=KEPT_DAYS)
 
 
 def watch_script(
@@ -142,10 +185,12 @@ def watch_script(
     pace: float = 2,
     slowest: float = 30,
     limit: float = 60,
+    first: float = 0,
 ) -> str:
     """Return when the session's state file or the scheduler's answer differs from what is known, or after `limit` s.
 
-    `pace` and `slowest` are the first and the longest pause between two questions to the scheduler, in seconds.
+    `pace` and `slowest` are the first and the longest pause between two questions to the scheduler, and `first` is the
+    one before the first of them, all in seconds.
     """
     return _WATCH.format(
         known_state=quote(known_state),
@@ -155,7 +200,13 @@ def watch_script(
         pace=int(pace * 10),
         slowest=int(slowest * 10),
         limit=int(limit * 10),
+        first=int(first * 10),
     )
+
+
+def look_script(directories: Iterable[RemotePath], ask: str) -> str:
+    """Print each session's state file as a line, then the scheduler's answer about all of them."""
+    return _LOOK.format(directories=" ".join(directory.quoted() for directory in directories), ask=ask)
 
 
 def write_file(path: str, text: str) -> str:
@@ -183,7 +234,7 @@ def _check_python(platform: Platform) -> str:
     """Look for Python's modules without importing them, or for apptainer; the prologue runs first, as in the job."""
     python = python_command(platform)
     program = "apptainer" if platform.image else python
-    look = "true" if platform.image else f"exec {python} -c {quote(_LOOK)} {' '.join(NEEDED_MODULES)}"
+    look = "true" if platform.image else f"exec {python} -c {quote(_FIND_MODULES)} {' '.join(NEEDED_MODULES)}"
     prologue = "\n".join((*platform.prologue, f"command -v {program} >/dev/null || exit 127"))
     end = _end_mark(prologue)
     # The braces make the shell read everything first, so that no command of the prologue reads the rest as its input.

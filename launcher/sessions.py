@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from launcher.cluster import Cluster, DirectoryExists
+from launcher.cluster import Cluster, Placed
+from launcher.ends import STOPPED, end_error, ended_badly, pending_words
 from launcher.errors import (
     AuthenticationError,
     ConnectError,
     HostKeyError,
-    JobCancelled,
     JobFailed,
-    JobOutOfMemory,
-    JobTimeLimit,
     NotFoundError,
     SpringlineError,
     StartTimeout,
@@ -24,13 +22,14 @@ from launcher.errors import (
 )
 from launcher.model import Gone, JobState, Known, NodeState, Session, SessionPhase, SessionStatus, Unknown
 from launcher.planning import Plan
+from launcher.preparation import DirectoryExists
 from launcher.store import Store
 from launcher.units import format_duration
 from launcher.watcher import Notice, Watcher
 
 START_SECONDS = 300.0
 STOP_SECONDS = 60.0
-STOPPED = "stopped"  # in a record: ended by `springline stop`
+__all__ = ["end_error", "ended_badly", "pending_words"]  # and all that is public below
 OVER = (SessionPhase.ENDED, SessionPhase.FAILED)
 
 
@@ -39,14 +38,21 @@ def start(cluster: Cluster, plan: Plan, store: Store) -> Session:
     _check_name_is_free(cluster, plan.session, store)
     store.save(plan.session)
     try:
-        job_id, directory = _submit(cluster, plan)
+        placed = _submit(cluster, plan)
     except SpringlineError as error:
         if error.exit_code != 21:  # after a doubt the record stays: the job may exist
-            store.forget(plan.session.name)
+            _forget(store, plan.session)
         raise
-    session = replace(plan.session, job_id=job_id, directory=directory)
+    session = replace(plan.session, job_id=placed.job_id, directory=placed.directory, login=placed.login)
     store.save(session)
     return session
+
+
+def _forget(store: Store, session: Session) -> None:
+    """Remove the record, unless somebody else wrote one of that name meanwhile."""
+    kept = store.get(session.name)
+    if kept is not None and kept.job_name == session.job_name:
+        store.forget(session.name)
 
 
 def recovered(cluster: Cluster, session: Session, store: Store) -> Session:
@@ -74,15 +80,25 @@ def find(cluster: Cluster, session: Session, store: Store) -> Session | None:
 
 def status(cluster: Cluster, session: Session) -> SessionStatus:
     """One look, with the reason in place of an answer where the cluster cannot be asked."""
-    if not session.job_id:
-        return SessionStatus(session, Unknown("the answer to its submission was lost"))
+    return statuses(cluster, [session])[0]
+
+
+def statuses(cluster: Cluster, sessions: Sequence[Session]) -> list[SessionStatus]:
+    """One look at all sessions of a cluster, in one remote command."""
+    asked = [session for session in sessions if session.job_id]
     try:
-        look = cluster.look(session.job_id, session.directory)
+        looks = dict(zip(asked, cluster.look(asked), strict=True)) if asked else {}
     except (AuthenticationError, HostKeyError):
         raise
     except ConnectError as error:
-        return SessionStatus(session, Unknown(error.message))
-    return SessionStatus(session, look.job, look.node)
+        return [SessionStatus(session, Unknown(error.message)) for session in sessions]
+    lost = Unknown("the answer to its submission was lost")
+    return [
+        SessionStatus(session, looks[session].job, looks[session].node)
+        if session in looks
+        else SessionStatus(session, lost)
+        for session in sessions
+    ]
 
 
 def wait_until_ready(
@@ -107,6 +123,8 @@ def wait_until_ready(
             current = watcher.next(max(1.0, START_SECONDS - (clock() - running_since)))
         if current.phase is SessionPhase.READY and current.node:
             return current.node
+        if current.phase is SessionPhase.PENDING:  # again, perhaps: the job may be requeued
+            running_since = None
         if current.phase in OVER:
             raise end_error(cluster, current)
         if isinstance(current.job, Known) and cluster.scheduler.never_starts(current.job.reason):
@@ -122,7 +140,7 @@ def wait_until_ready(
 def hold(
     cluster: Cluster, session: Session, notice: Notice, *, sleep: Callable[[float], None] = time.sleep
 ) -> SessionStatus:
-    """Watch a ready session until it is over."""
+    """Watch a ready session until there is proof that it is over; a requeued one gets ready again."""
     watcher = Watcher(cluster, session, notice, sleep, pace=15.0)
     while (current := watcher.next()).phase not in OVER:
         pass
@@ -138,13 +156,42 @@ def stop(
     sleep: Callable[[float], None] = time.sleep,
 ) -> SessionStatus:
     """End the job and its workers, and see it end."""
-    cluster.cancel(session.job_id, session.worker_name)
+    cluster.cancel(session)
+    return see_end(cluster, session, notice, clock=clock, sleep=sleep)
+
+
+def see_end(
+    cluster: Cluster,
+    session: Session,
+    notice: Notice,
+    *,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> SessionStatus:
+    """Wait for the end of a session that was told to end, for a minute at most."""
     watcher = Watcher(cluster, session, notice, sleep, pace=1.0)
     give_up = clock() + STOP_SECONDS
     while (current := watcher.next(5)).phase not in OVER:
+        if isinstance(current.job, Unknown) and current.job.unlisted and _nowhere(cluster, session):
+            return _closed(current)
         if clock() > give_up:
             raise _not_ended(current)
     return current
+
+
+def _nowhere(cluster: Cluster, session: Session) -> bool:
+    """True if the queue has no job of the session's unique name, whatever its id."""
+    try:
+        return cluster.find(session.name, session.job_name)[0] is None
+    except SpringlineError:
+        return False
+
+
+def _closed(current: SessionStatus) -> SessionStatus:
+    """A session whose job is in no record any more: there was nothing to stop."""
+    job_id, name = current.session.job_id, current.session.job_name
+    proof = f"the scheduler has neither job {job_id} nor one called {name}; it counts as stopped"
+    return replace(current, job=Gone(JobState.CANCELLED, proof))
 
 
 def _not_ended(current: SessionStatus) -> SpringlineError:
@@ -158,7 +205,7 @@ def _not_ended(current: SessionStatus) -> SpringlineError:
 
 def _withdrawn(cluster: Cluster, current: SessionStatus) -> SubmissionRefused:
     """Cancel a job that can never start: left alone it would wait for ever."""
-    cluster.cancel(current.session.job_id, current.session.worker_name)
+    cluster.cancel(current.session)
     return SubmissionRefused(
         f"{cluster.platform.name}: job {current.session.job_id} could never start and was withdrawn: "
         + pending_words(cluster, current),
@@ -186,57 +233,13 @@ def remember_stop(store: Store, current: SessionStatus) -> None:
     store.save(replace(current.session, ended=STOPPED))
 
 
-def ended_badly(current: SessionStatus) -> bool:
-    """True unless the session lives, JupyterLab was shut down, or this laptop stopped it."""
-    shut_down = current.node is not None and current.node.reason == "shut_down"
-    cancelled = isinstance(current.job, Gone) and current.job.state is JobState.CANCELLED and not shut_down
-    return current.session.ended != STOPPED and (current.phase is SessionPhase.FAILED or cancelled)
-
-
 def remember_end(store: Store, current: SessionStatus) -> None:
     """Write down that a session is over, once there is proof."""
     if current.phase in OVER and not current.session.ended:
         store.save(replace(current.session, ended=current.phase.value))
 
 
-def pending_words(cluster: Cluster, current: SessionStatus) -> str:
-    """Why the job waits, in words, and when it may start."""
-    if not isinstance(current.job, Known):
-        return "nobody could say why"
-    words = cluster.scheduler.explain_pending(current.job.reason)
-    start = current.job.expected_start
-    return f"{words} (the scheduler expects to start it at {start})" if start else words
-
-
-def end_error(cluster: Cluster, current: SessionStatus) -> JobFailed:
-    """What ended the session, as an error with the last words of its log."""
-    job, node, name = current.job, current.node, current.session.name
-    state = job.state if isinstance(job, Gone) else JobState.FAILED
-    kinds: dict[JobState, tuple[type[JobFailed], str]] = {
-        JobState.OUT_OF_MEMORY: (JobOutOfMemory, "ask for more --memory"),
-        JobState.TIME_LIMIT: (JobTimeLimit, "ask for more --walltime"),
-        JobState.CANCELLED: (JobCancelled, "somebody, or the cluster, cancelled it; start again: springline up"),
-        JobState.PREEMPTED: (JobCancelled, "a job of higher priority took its place; start again, or elsewhere"),
-        JobState.NODE_FAILED: (JobFailed, "the node broke; start again: springline up"),
-    }
-    kind, hint = kinds.get(state, (JobFailed, f"`springline logs {name}` shows more"))
-    if node and node.reason == "time_limit":
-        kind, hint = kinds[JobState.TIME_LIMIT]
-    proof = job.proof if isinstance(job, Gone) else ""
-    said = (node.message if node else None) or _last_line(cluster, current.session) or "it left no message"
-    return kind(f"session {name} ended ({proof}): {said}", hint)
-
-
-def _last_line(cluster: Cluster, session: Session) -> str:
-    try:
-        lines = cluster.read(session.directory, "job.log", 5).strip().splitlines()
-    except ConnectError:
-        return ""
-    telling = [line for line in lines if " INFO " not in line]
-    return telling[-1] if telling else ""
-
-
-def _submit(cluster: Cluster, plan: Plan) -> tuple[str, str]:
+def _submit(cluster: Cluster, plan: Plan) -> Placed:
     try:
         return cluster.submit(plan.session.name, plan.session.job_name, plan.files)
     except DirectoryExists:
@@ -257,4 +260,4 @@ def _check_name_is_free(cluster: Cluster, session: Session, store: Store) -> Non
             f"use it: springline attach {old.name}; end it: springline stop {old.name}; or give another --name",
         )
     if old.platform == session.platform:
-        cluster.set_aside(session.name)
+        cluster.set_aside(old)

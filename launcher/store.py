@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import tempfile
@@ -10,6 +11,8 @@ from pathlib import Path
 
 from launcher.errors import ConfigurationError, NotFoundError, UsageError
 from launcher.model import Session
+
+KEPT_SECONDS = 14 * 86400.0
 
 
 def state_home() -> Path:
@@ -54,6 +57,14 @@ class Store:
     def forget(self, name: str) -> None:
         """Remove a record."""
         self._file(name).unlink(missing_ok=True)
+
+    def purge(self, now: float) -> None:
+        """Drop records of sessions that ended long ago; a record's last change is the end. `now` is a POSIX time."""
+        for session in self.all():
+            file = self._file(session.name)
+            with contextlib.suppress(FileNotFoundError):  # another command was here at the same time
+                if session.ended and now - file.stat().st_mtime > KEPT_SECONDS:
+                    file.unlink()
 
     def all(self) -> list[Session]:
         """All sessions, oldest first. An unreadable record is passed over: it is only a cache."""

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from launcher.cluster import Cluster, Look
 from launcher.errors import AuthenticationError, ConnectError, HostKeyError
-from launcher.model import Session, SessionStatus, Unknown
+from launcher.model import JobState, JobStatus, Known, Session, SessionStatus, Unknown
 
 COMMAND_SECONDS = 60.0  # a watching command ends by itself after this, so none outlives a vanished laptop for long
 SLOWEST_SECONDS = 30.0  # the longest pause between two questions to the scheduler
+NOTHING = Look(Unknown("not asked yet"), None)
 Notice = Callable[[SessionStatus], None]
 
 
@@ -23,36 +25,66 @@ class Watcher:
         self._session = session
         self._notice = notice
         self._sleep = sleep
-        self._pace = pace
-        self._pause = 1.0
-        self._look = Look(Unknown("not asked yet"), None)
+        self._first_pace = self._pace = pace
+        self._first = 0.0  # seconds until the next question: none, unless the scheduler has just answered
+        self._silent = 0.0  # seconds waited since the connection was lost
+        self._look = NOTHING
+        self._outdated: str | None = None  # what an earlier run of the job left in the state file
 
     def next(self, limit: float = COMMAND_SECONDS) -> SessionStatus:
         """The status at the next change, or after `limit` seconds, whichever is first."""
+        limit = max(0.0, min(limit, COMMAND_SECONDS))
         try:
             look = self._cluster.watch(
-                self._session.job_id,
-                self._session.directory,
+                self._session,
                 self._look,
                 pace=self._pace,
                 slowest=SLOWEST_SECONDS,
-                limit=max(0.0, min(limit, COMMAND_SECONDS)),
+                limit=limit,
+                first=min(self._first, limit),
             )
         except (AuthenticationError, HostKeyError):
             raise
         except ConnectError as error:
             return self._silence(error)
-        changed, self._look, self._pause = look != self._look, look, 1.0
-        if not changed:
-            self._pace = min(self._pace * 2, SLOWEST_SECONDS)
-        current = SessionStatus(self._session, look.job, look.node)
-        if changed:
+        known, self._look = self._look, look
+        self._set_pace(known, look)
+        current = SessionStatus(self._session, look.job, look.node if self._is_of_this_run(look) else None)
+        if look != known:
             self._notice(current)
         return current
+
+    def _set_pace(self, known: Look, look: Look) -> None:
+        """Ask ever more slowly; a new estimate of the start is no reason to hurry, a new state is."""
+        moved = (_settled(known.job), known.state_words) != (_settled(look.job), look.state_words)
+        self._pace = self._first_pace if moved else min(self._pace * 2, SLOWEST_SECONDS)
+        self._first, self._silent = self._pace, 0.0
+
+    def _is_of_this_run(self, look: Look) -> bool:
+        """False for the state file that a requeued job has from the run before, until the new run writes its own."""
+        if isinstance(look.job, Known) and look.job.state is JobState.PENDING:
+            self._outdated = look.state_words
+            return True
+        running = isinstance(look.job, Known)
+        return not (running and look.state_words == self._outdated)
 
     def _silence(self, error: ConnectError) -> SessionStatus:
         current = SessionStatus(self._session, Unknown(error.message), self._look.node)
         self._notice(current)
-        self._sleep(self._pause)
-        self._pause = min(self._pause * 2, SLOWEST_SECONDS)
+        pause = pause_after(self._silent)
+        self._sleep(pause)
+        self._silent += pause
+        self._first, self._pace = 0.0, self._first_pace
         return current
+
+
+def pause_after(silent: float) -> float:
+    """Seconds to the next attempt, `silent` seconds into a silence: a network that returns is met soon."""
+    for until, pause in ((0.5, 0.5), (1.5, 1.0), (3.5, 2.0), (600.0, 3.0), (1800.0, 8.0)):
+        if silent < until:
+            return pause
+    return 15.0
+
+
+def _settled(job: JobStatus) -> JobStatus:
+    return replace(job, expected_start="") if isinstance(job, Known) else job

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Sequence
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
-from launcher import platforms
+from launcher import platforms, sessions
 from launcher.cluster import Cluster
-from launcher.errors import ConfigurationError, SpringlineError
+from launcher.errors import ConfigurationError, NotFoundError, SpringlineError
 from launcher.model import Platform, Session, SessionStatus, Unknown
+from launcher.parallel import side_by_side
 from launcher.schedulers import scheduler_for
-from launcher.sessions import recovered, status
 from launcher.store import Store
 from launcher.transports import transport_for
 from launcher.transports.base import Asker
@@ -20,35 +21,88 @@ from launcher.transports.local import run_here
 from launcher.tunnel import LOOPBACK, is_listening
 
 
-def cluster(platform: Platform, ask: Asker) -> Cluster:
-    """A platform's transport and scheduler; nothing connects yet."""
-    return Cluster(platform, transport_for(platform, ask), scheduler_for(platform.scheduler))
+def cluster(platform: Platform, ask: Asker, login: str = "") -> Cluster:
+    """A platform's transport, to the very `login` host if one is given, and scheduler; nothing connects yet."""
+    return Cluster(platform, transport_for(platform, ask, login=login), scheduler_for(platform.scheduler))
 
 
 def cluster_of(session: Session, ask: Asker) -> Cluster:
     """The cluster a session was started on."""
     config = Path(session.config) if session.config else None
-    return cluster(platforms.load(config).get(session.platform), ask)
+    return cluster(platforms.load(config).get(session.platform), ask, session.login)
 
 
 def reach(name: str | None, ask: Asker, store: Store) -> tuple[Cluster, Session]:
     """A session of this laptop by its name, and its cluster; one in doubt is looked for first."""
     session = store.find(name)
     found = cluster_of(session, ask)
-    return found, recovered(found, session, store)
+    return found, sessions.recovered(found, session, store)
 
 
-def statuses(sessions: Iterable[Session], ask: Asker) -> Iterator[SessionStatus]:
-    """How each session is, over one connection for each platform; what is wrong with one says so in its own row."""
-    clusters: dict[tuple[str, str], Cluster] = {}
-    for session in sessions:
-        key = session.platform, session.config
+def statuses(known: Sequence[Session], ask: Asker) -> list[SessionStatus]:
+    """How sessions are, in their order: each platform is asked once, all of them at the same time.
+
+    What is wrong with one platform says so in the rows of its sessions.
+    """
+    groups = _by_place(known)
+
+    def work(group: list[Session]) -> Callable[[Asker], list[SessionStatus]]:
+        return lambda asker: sessions.statuses(cluster_of(group[0], asker), group)
+
+    outcomes = side_by_side([work(group) for group in groups], ask)
+    found: dict[Session, SessionStatus] = {}
+    for group, outcome in zip(groups, outcomes, strict=True):
+        if isinstance(outcome, SpringlineError):
+            outcome = [SessionStatus(session, Unknown(outcome.message)) for session in group]
+        found.update(zip(group, outcome, strict=True))
+    return [found[session] for session in known]
+
+
+def stop_all(live: Sequence[Session], ask: Asker, store: Store) -> tuple[list[SessionStatus], list[SpringlineError]]:
+    """Tell all sessions to end, then see each end, platforms side by side; what went wrong with some comes beside."""
+    ended: list[SessionStatus] = []
+    errors: list[SpringlineError] = []
+    works = [partial(_stop_group, group, store) for group in _by_place(live)]
+    for outcome in side_by_side(works, ask):
+        if isinstance(outcome, SpringlineError):
+            errors.append(outcome)
+        else:
+            ended += outcome[0]
+            errors += outcome[1]
+    return ended, errors
+
+
+def _stop_group(
+    group: Sequence[Session], store: Store, ask: Asker
+) -> tuple[list[SessionStatus], list[SpringlineError]]:
+    place = cluster_of(group[0], ask)
+    place.transport.open()  # where nobody answers, that is said once and not for each session
+    ended, errors = [], []
+    told = []
+    for session in group:
         try:
-            if key not in clusters:
-                clusters[key] = cluster_of(session, ask)
-            yield status(clusters[key], session)
+            found = sessions.recovered(place, session, store)
+            place.cancel(found)
+            told.append(found)
+        except NotFoundError:  # it was never submitted
+            continue
         except SpringlineError as error:
-            yield SessionStatus(session, Unknown(error.message))
+            errors.append(error)
+    for session in told:
+        try:
+            ended.append(sessions.see_end(place, session, lambda _: None))
+        except SpringlineError as error:
+            errors.append(error)
+        else:
+            sessions.remember_stop(store, ended[-1])
+    return ended, errors
+
+
+def _by_place(known: Sequence[Session]) -> list[list[Session]]:
+    groups: dict[tuple[str, str, str], list[Session]] = {}
+    for session in known:
+        groups.setdefault((session.platform, session.config, session.login), []).append(session)
+    return list(groups.values())
 
 
 def local_url(session: Session, page: str = "lab") -> str | None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from launcher.model import JobStatus, Resources
+from launcher.model import JobRef, JobStatus, Resources
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,16 @@ class Doubt:
 Submission = Submitted | Refused | Doubt
 
 
+@dataclass(frozen=True)
+class Queued:
+    """A job of ours in the queue, waiting or running."""
+
+    id: str
+    name: str
+    state: str  # the scheduler's own word
+    node: str = ""
+
+
 class Scheduler(Protocol):
     """A scheduler as a language. All commands are text for /bin/sh; nothing here runs them."""
 
@@ -57,11 +68,11 @@ class Scheduler(Protocol):
     def parse_submission(self, answer: Answer) -> Submission:
         """What the scheduler said to a submission."""
 
-    def status_command(self, job_id: str, directory: str) -> str:
-        """Ask about one job; the answer goes to `parse_status`."""
+    def status_command(self, jobs: Sequence[JobRef]) -> str:
+        """Ask about jobs, all in one question where possible; the answer goes to `parse_status`."""
 
-    def parse_status(self, answer: Answer, job_id: str) -> JobStatus:
-        """What is known of the job."""
+    def parse_status(self, answer: Answer, jobs: Sequence[JobRef]) -> Mapping[JobRef, JobStatus]:
+        """What is known of each of the jobs."""
 
     def find_command(self, job_name: str, directory: str) -> str:
         """Look a job up by its unique name, or by what its submission left in its directory."""
@@ -69,8 +80,14 @@ class Scheduler(Protocol):
     def parse_find(self, answer: Answer) -> str | None:
         """The id found, or None for a clean empty answer. Raises ValueError when nobody could say."""
 
-    def cancel_command(self, job_id: str, worker_name: str) -> str:
-        """End the job, and worker jobs of that name with it."""
+    def queue_command(self, prefix: str) -> str:
+        """List our jobs in the queue whose names begin so; the answer goes to `parse_queue`."""
+
+    def parse_queue(self, answer: Answer) -> list[Queued]:
+        """The jobs listed. Raises ValueError when nobody could say."""
+
+    def cancel_command(self, job: JobRef, worker_name: str) -> str:
+        """End the job, and worker jobs of that name with it. It succeeds, too, where there is no such job."""
 
     def explain_pending(self, reason: str) -> str:
         """The scheduler's reason for waiting, in words."""

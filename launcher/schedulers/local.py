@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 from shlex import quote
 
-from launcher.model import Gone, JobState, JobStatus, Known, Resources, Unknown
-from launcher.schedulers.base import Answer, Refused, Submission, Submitted
+from launcher.model import Gone, JobRef, JobState, JobStatus, Known, Resources, Unknown
+from launcher.schedulers.base import Answer, Queued, Refused, Submission, Submitted
 
 # The supervisor outlives the shell that starts it, passes TERM on, and leaves the exit code as its end marker.
 _SUPERVISE = """\
@@ -52,20 +53,18 @@ class LocalScheduler:
         job_id = answer.text.strip()
         return Submitted(job_id) if answer.exit_code == 0 and job_id else Refused(answer.errors.strip() or "no answer")
 
-    def status_command(self, job_id: str, directory: str) -> str:
-        """Look for the end marker, else for the process."""
-        pid, start = _parts(job_id)
-        return (
-            f"pid={pid}\n"
-            f"if [ -s {quote(directory)}/exit_code ]; then echo ended $(cat {quote(directory)}/exit_code)\n"
-            f'elif [ "$({_START_TIME})" = {quote(start)} ]; then echo running\n'
-            f"elif [ -s {quote(directory)}/exit_code ]; then echo ended $(cat {quote(directory)}/exit_code)\n"
-            "else echo lost; fi"
-        )
+    def status_command(self, jobs: Sequence[JobRef]) -> str:
+        """Look for each end marker, else for the process."""
+        return "\n".join(_ask(job) for job in jobs)
 
-    def parse_status(self, answer: Answer, job_id: str) -> JobStatus:
+    def parse_status(self, answer: Answer, jobs: Sequence[JobRef]) -> Mapping[JobRef, JobStatus]:
+        """Take each job's own line."""
+        lines = {line.partition(" ")[0]: line.partition(" ")[2] for line in answer.text.splitlines()}
+        return {job: self._status(lines.get(job.id, ""), answer) for job in jobs}
+
+    def _status(self, line: str, answer: Answer) -> JobStatus:
         """Running, ended with a code, or lost: a process that is gone without a mark was killed."""
-        words = answer.text.split()
+        words = line.split()
         if words[:1] == ["running"]:
             return Known(JobState.RUNNING)
         if words[:1] == ["lost"]:
@@ -84,9 +83,17 @@ class LocalScheduler:
         """The id, or None if it never came to that."""
         return answer.text.strip() or None
 
-    def cancel_command(self, job_id: str, worker_name: str) -> str:
+    def queue_command(self, prefix: str) -> str:
+        """There is no queue."""
+        return "true"
+
+    def parse_queue(self, answer: Answer) -> list[Queued]:
+        """Nothing is ever in it."""
+        return []
+
+    def cancel_command(self, job: JobRef, worker_name: str) -> str:
         """Send TERM to the supervisor, if it is still the same process."""
-        pid, start = _parts(job_id)
+        pid, start = _parts(job.id)
         return f'pid={pid}\nif [ "$({_START_TIME})" = {quote(start)} ]; then kill -TERM $pid; fi'
 
     def explain_pending(self, reason: str) -> str:
@@ -98,6 +105,19 @@ class LocalScheduler:
         return False
 
 
+def _ask(job: JobRef) -> str:
+    """Print `ID running`, `ID ended CODE` or `ID lost`."""
+    pid, start = _parts(job.id)
+    mark = f"{quote(job.directory)}/exit_code"
+    ended = f"if [ -s {mark} ]; then echo {quote(job.id)} ended $(cat {mark})"
+    return (
+        f"pid={pid}\n{ended}\n"
+        f'elif [ "$({_START_TIME})" = {quote(start)} ]; then echo {quote(job.id)} running\n'
+        f"el{ended}\n"
+        f"else echo {quote(job.id)} lost; fi"
+    )
+
+
 def _parts(job_id: str) -> tuple[int, str]:
     pid, _, start = job_id.partition("-")
-    return int(pid), start
+    return int(pid) if pid.isdecimal() else 0, start

@@ -1,0 +1,97 @@
+"""How sessions end and what they wait for, in words, with what to do about it and the exit code."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+
+from launcher.cluster import Cluster
+from launcher.errors import ConnectError, JobCancelled, JobFailed, JobOutOfMemory, JobTimeLimit
+from launcher.model import ENDED_WELL, Gone, JobState, Known, Session, SessionStatus
+
+STOPPED = "stopped"  # in a record: ended by `springline stop`
+READ_LINES, TOLD_LINES = 40, 5  # of the job's log
+
+_KINDS: dict[JobState, tuple[type[JobFailed], str]] = {
+    JobState.OUT_OF_MEMORY: (JobOutOfMemory, "ask for more --memory"),
+    JobState.TIME_LIMIT: (JobTimeLimit, "ask for more --walltime; what was saved in files is still there"),
+    JobState.CANCELLED: (JobCancelled, "somebody, or the cluster, cancelled it; start again: springline up {platform}"),
+    JobState.PREEMPTED: (
+        JobCancelled,
+        "a job of higher priority took its place; start again, or take another --partition or --qos",
+    ),
+    JobState.NODE_FAILED: (JobFailed, "the node broke, not your work; start again: springline up {platform}"),
+    JobState.NOT_LAUNCHED: (
+        JobFailed,
+        "the node could not enter {directory} or write there: is it removed, full, or not shared with all nodes? "
+        "Set `run_dir` of [{platform}] to a directory of yours that they share",
+    ),
+}
+
+# What slurmstepd writes when it, or the kernel, ends a job for its memory.
+_MEMORY = re.compile(r"exceeded (?:job|step)?\s*memory limit|oom[-_ ]?kill|out[- ]of[- ]memory", re.IGNORECASE)
+
+
+def verdict(current: SessionStatus) -> JobState | None:
+    """How the job ended, by the scheduler's word and the session's own together; None while there is no proof."""
+    if not isinstance(current.job, Gone):
+        return None
+    state, reason = current.job.state, current.node.reason if current.node else None
+    if reason in ENDED_WELL:
+        return JobState.COMPLETED
+    if state in (JobState.COMPLETED, JobState.FAILED):
+        return {"time_limit": JobState.TIME_LIMIT, "terminated": JobState.CANCELLED}.get(reason or "", state)
+    return state
+
+
+def ended_badly(current: SessionStatus) -> bool:
+    """True unless the session lives, JupyterLab was shut down, nobody used it any more, or this laptop stopped it."""
+    return current.session.ended != STOPPED and verdict(current) not in (None, JobState.COMPLETED)
+
+
+def end_error(cluster: Cluster, current: SessionStatus) -> JobFailed:
+    """What ended the session, as an error with the last words of its log."""
+    session, node = current.session, current.node
+    lines = _last_lines(cluster, session)
+    state = verdict(current) or JobState.FAILED
+    if state is JobState.FAILED and any(_MEMORY.search(line) for line in lines):
+        state = JobState.OUT_OF_MEMORY
+    kind, hint = _KINDS.get(state, (JobFailed, "`springline logs {session}` shows more"))
+    hint = hint.format(platform=session.platform, directory=session.directory, session=session.name)
+    proof = f" ({current.job.proof})" if isinstance(current.job, Gone) else ""
+    said = (node.message if node else None) or ("" if lines else "it left no message")
+    told = [line for line in lines if line not in said][-TOLD_LINES:]
+    message = f"session {session.name} ended{proof}" + (f": {said}" if said else "")
+    return kind("\n".join([message, *(f"  | {line}" for line in told)]), hint)
+
+
+def _last_lines(cluster: Cluster, session: Session) -> list[str]:
+    """The lines of the job's log that tell something; none if it cannot be read."""
+    try:
+        text = cluster.read(session.directory, "job.log", READ_LINES)
+    except ConnectError:
+        return []
+    return [line.strip() for line in text.splitlines() if line.strip() and " INFO " not in line]
+
+
+def pending_words(cluster: Cluster, current: SessionStatus, now: datetime | None = None) -> str:
+    """Why the job waits, in words, and when it may start."""
+    if not isinstance(current.job, Known):
+        return "nobody could say why"
+    words = cluster.scheduler.explain_pending(current.job.reason)
+    if current.requeued:
+        words = f"it was put back in the queue and starts again by itself; {words}"
+    start = _local_time(current.job.expected_start, now or datetime.now(UTC))
+    return f"{words}; expected about {start}, the scheduler estimates" if start else words
+
+
+def _local_time(text: str, now: datetime) -> str:
+    """A UTC moment to come as this computer's clock will show it; empty if there is none."""
+    try:
+        moment = datetime.fromisoformat(text).replace(tzinfo=UTC)
+    except ValueError:
+        return ""
+    if moment <= now:
+        return ""
+    there, here = moment.astimezone(now.astimezone().tzinfo), now.astimezone()
+    return f"{there:%H:%M}" if there.date() == here.date() else f"{there:%H:%M on %d %B}"

@@ -1,0 +1,45 @@
+"""What can be wrong on a platform before anything is submitted, as errors that say what to change. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from launcher.errors import ConfigurationError
+from launcher.model import Platform
+from launcher.schedulers.base import Answer, Scheduler
+
+
+class DirectoryExists(Exception):
+    """The session's directory is there already."""
+
+
+def preparation_error(
+    platform: Platform, scheduler: Scheduler, where: str, steps: Mapping[str, str], answer: Answer
+) -> Exception:
+    """What went wrong before the submission; `steps` are those it announced."""
+    section = f"[{platform.name}]"
+    said = answer.errors.strip().splitlines()[-1:] or ["there is no such program"]
+    if "@missing" in steps:
+        return ConfigurationError(
+            f"{where}: there is no '{steps['@missing']}' on the path",
+            f"is this the login host of a {scheduler.name} cluster? Check `host` and `scheduler` of {section}",
+        )
+    if "@exists" in steps:
+        return DirectoryExists()
+    if "@directory" in steps:
+        return ConfigurationError(
+            f"{where}: cannot write in {platform.run_dir}: {said[0]}",
+            f"free some space, or set `run_dir` of {section} to a directory of yours that all nodes share",
+        )
+    if "@modules" in steps:
+        python, _, missing = steps["@modules"].partition(" ")
+        names = " ".join(missing.split()).replace("_", "-")
+        return ConfigurationError(
+            f"{where}: {python} has no {', '.join(missing.split())}",
+            f"install there: {python} -m pip install {names}; or set `python` of {section} to one that has them",
+        )
+    program = "apptainer" if platform.image else f"Python as '{platform.python}'"
+    return ConfigurationError(
+        f"{where}: cannot run {program}: {said[0]}",
+        f"set `python` of {section} to a Python with jupyterlab and dask, or load what it takes in `prologue`",
+    )
