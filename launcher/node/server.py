@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import sys
 from importlib import import_module
@@ -78,12 +79,16 @@ def serve(directory: SessionDir, address: str) -> None:
         os.umask(int(umask, 8))
     sys.argv[1:] = []
     _start_sooner()
-    listen = listener(directory, request, address, Path(os.environ["JUPYTER_RUNTIME_DIR"]))
+    runtime = Path(os.environ["JUPYTER_RUNTIME_DIR"])
+    listen = listener(directory, request, address, runtime)
     arguments = options(directory, request, listen, _token(directory), root=os.geteuid() == 0)
     app = import_module("jupyterlab.labapp").LabApp.initialize_server(argv=arguments)
     inside.append(import_module(f"{__package__}.inside").Inside(app, directory, request, address, channel))
     inside[0].begin()
-    app.start()
+    try:
+        app.start()
+    finally:
+        shutil.rmtree(runtime, ignore_errors=True)  # on the node's own disk, where nobody else would tidy up
 
 
 def _token(directory: SessionDir) -> str:

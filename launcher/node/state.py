@@ -78,7 +78,7 @@ def first_fields(
     started = clock()
     ends = end_of(request, environ, started)
     return {
-        "phase": "starting",
+        "phase": "starting",  # starting → ready → ending
         "session": request.session,
         "job_id": environ.get("SLURM_JOB_ID"),
         "pid": os.getpid(),
@@ -86,16 +86,16 @@ def first_fields(
         "address": address,
         "user": login_name(),
         "host_keys": host_keys(),
-        "access": "",
-        "doors": {},
-        "jupyter": None,
-        "dask": None,
-        "dask_error": None,
+        "access": "",  # the least safe of the doors
+        "doors": {},  # those that are open: name → path of the socket, or port
+        "jupyter": None,  # {"base_url": "/"} once it answers
+        "dask": None,  # {"scheduler": address, "dashboard": path behind Jupyter} once it runs
+        "dask_error": None,  # a sentence
         "versions": {},
         "started": iso(started),
         "ends": None if ends is None else iso(ends),
-        "warning": None,
-        "reason": None,
-        "message": None,
-        "exit_code": None,
+        "warning": None,  # how little time is left, in words
+        "reason": None,  # failed, terminated, time_limit, shut_down, idle
+        "message": None,  # a sentence
+        "exit_code": None,  # set last of all: everything is released
     }

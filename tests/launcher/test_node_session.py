@@ -362,15 +362,16 @@ def test_shut_down_in_jupyter_ends_the_session(tmp_path: Path) -> None:
 
 
 def test_killed_node_program_takes_jupyter_along(tmp_path: Path) -> None:
-    """Even SIGKILL leaves no Jupyter and no worker behind."""
+    """Even SIGKILL leaves no Jupyter and no worker behind, and nothing of Jupyter's on the node."""
     with node_session.session(tmp_path / "s") as running:
-        running.until(lambda state: state.get("phase") == "ready")
+        socket = Path(running.until(lambda state: state.get("phase") == "ready")["doors"]["socket"])
         running.process.kill()
         running.process.wait(5)
         deadline = time.monotonic() + 10
         while running.processes():
             assert time.monotonic() < deadline, running.processes()
             time.sleep(0.1)
+        assert not socket.parent.exists()
 
 
 def test_busy_port_fails_with_a_sentence(tmp_path: Path, free: int) -> None:
