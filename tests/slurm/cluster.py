@@ -113,9 +113,12 @@ class Cluster(Disasters):
         )
 
     def platforms(self, laptop_user: str = laptop_user) -> str:
-        """A laptop user's platforms.ini: `testbed`, and `testbed-rr`, whose host name stands for both login hosts."""
+        """A laptop user's platforms.ini: `testbed-rr`, whose host name stands for both login hosts, and `testbed`.
+
+        `testbed` is last, so that a test may change it by what it appends.
+        """
         section = self.platform_section(laptop_user=laptop_user)
-        return f"{section}\n[testbed-rr]\nplatform = testbed\nhost = {layouts.LOGINS}\n"
+        return f"[testbed-rr]\nplatform = testbed\nhost = {layouts.LOGINS}\n\n{section}"
 
     def known_hosts(self) -> str:
         """The known_hosts of the laptop: the login hosts under all names but login2's address, and the bastion."""

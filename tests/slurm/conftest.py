@@ -10,6 +10,7 @@ import pytest
 from tests.slurm.cluster import Cluster
 from tests.slurm.laptop import Springline
 from tests.slurm.requirements import reason_to_skip
+from tests.slurm.story import Book
 
 HERE = Path(__file__).parent
 _running: list[Cluster] = []
@@ -56,6 +57,14 @@ def cluster() -> Iterator[Cluster]:
 def accounting_cluster() -> Iterator[Cluster]:
     """A cluster of two nodes without sshd, with slurmdbd and mariadb, for the whole session."""
     yield from _cluster(accounting=True)
+
+
+@pytest.fixture(scope="session")
+def book() -> Iterator[Book]:
+    """What the reliability tests have seen; written as a table if this run has every row."""
+    told = Book()
+    yield told
+    told.write()
 
 
 def _springline(cluster: Cluster) -> Iterator[Springline]:

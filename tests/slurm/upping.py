@@ -7,10 +7,14 @@ import subprocess
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
 from typing import Any
 
 from tests.slurm.hosts import HostProcess
 from tests.slurm.laptop import Springline
+
+_numbers = count()
 
 
 @dataclass
@@ -20,17 +24,33 @@ class Up:
     springline: Springline
     process: HostProcess
     line: dict[str, Any]
+    errors: Path  # where its standard error goes
 
-    def ask(self, path: str, token: str = "") -> subprocess.CompletedProcess[str]:
+    def ask(self, path: str, token: str = "", *, seconds: float = 60) -> subprocess.CompletedProcess[str]:
         """Ask JupyterLab from the laptop, through the tunnel."""
-        url = self.line["url"].removesuffix("/lab") + path
         header = ["-H", f"Authorization: token {token}"] if token else []
-        return self.on_laptop(["curl", "-s", "-w", "\n%{http_code}", *header, url])
+        return self.on_laptop(["curl", "-s", "-m", str(seconds), "-w", "\n%{http_code}", *header, self.base + path])
 
     def on_laptop(self, command: list[str], input: str | None = None) -> subprocess.CompletedProcess[str]:
         """Run something beside springline on the laptop."""
         cluster = self.springline.cluster
-        return cluster.laptop.run(command, user=cluster.laptop_user, input=input, check=False, timeout=120)
+        return cluster.laptop.run(command, user=self.springline.user, input=input, check=False, timeout=120)
+
+    def said(self) -> str:
+        """What it wrote on standard error so far."""
+        return self.errors.read_text(encoding="utf-8", errors="replace")
+
+    def seconds_until_answered(self, token: str, since: float, *, limit: float = 30) -> float:
+        """Seconds from a moment of the monotonic clock until a new request through the local port is answered 200."""
+        while not self.ask("/api/status", token, seconds=2).stdout.endswith("200"):
+            assert time.monotonic() - since < limit, f"no answer for {limit:g} s:\n{self.said()}"
+            time.sleep(0.05)
+        return time.monotonic() - since
+
+    @property
+    def base(self) -> str:
+        """JupyterLab's address on the laptop."""
+        return str(self.line["url"]).removesuffix("/lab")
 
     @property
     def token(self) -> str:
@@ -53,10 +73,14 @@ def live(springline: Springline) -> int:
     return sum(job["state"] in ("PENDING", "RUNNING", "COMPLETING") for job in springline.cluster.jobs())
 
 
-def start(springline: Springline, *arguments: str) -> Up:
-    """Start `springline up` and wait for its line."""
-    process = springline.popen("up", "testbed", "--json", *arguments)
+def start(springline: Springline, *arguments: str, command: str = "up", what: str = "testbed") -> Up:
+    """Start `springline up` (or attach) and wait for its line."""
+    errors = springline.cluster.state / "said" / f"{next(_numbers)}.txt"
+    errors.parent.mkdir(exist_ok=True)
+    with errors.open("w") as stream:
+        process = springline.popen(command, what, "--json", *arguments, stderr=stream)
     assert process.stdout is not None
     text = process.stdout.readline()
-    assert text, process.stderr.read() if process.stderr else ""
-    return Up(springline, process, json.loads(text))
+    assert text, errors.read_text()
+    process.stderr = errors.open()  # read it at the end, or `said()` at any time
+    return Up(springline, process, json.loads(text), errors)
