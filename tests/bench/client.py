@@ -104,6 +104,14 @@ def download(port: int, token: str, path: str, seconds: float) -> dict[str, Any]
     return {"bytes": got, "seconds": time.monotonic() - began}
 
 
+def load(port: int, token: str, path: str, seconds: float) -> dict[str, Any]:
+    """Download again and again."""
+    deadline, got = time.monotonic() + seconds, 0
+    while time.monotonic() < deadline:
+        got += download(port, token, path, deadline - time.monotonic())["bytes"]
+    return {"bytes": got}
+
+
 def ask(port: int, token: str, count: int, seconds: float, *, kept: bool) -> dict[str, Any]:
     """The milliseconds of each of `count` small requests, on one kept connection or on a new one each."""
     times: list[float] = []
@@ -125,7 +133,7 @@ def ask(port: int, token: str, count: int, seconds: float, *, kept: bool) -> dic
 def main() -> None:
     """Do the work the command line asks for."""
     wanted = json.loads(sys.argv[1])
-    works: dict[str, Callable[..., dict[str, Any]]] = {"first": first, "download": download, "ask": ask}
+    works: dict[str, Callable[..., dict[str, Any]]] = {"first": first, "download": download, "load": load, "ask": ask}
     work = works[wanted.pop("work")]
     print("ready", flush=True)
     print(json.dumps(work(**wanted)), flush=True)

@@ -14,8 +14,7 @@ from statistics import median
 
 from tests.bench import floor, peers
 from tests.bench.report import goal, machine, table
-from tests.bench.rig import OUR_TOKEN, PLAIN_TOKEN, Account, Counts, Rig, answer, free_port, rig
-from tests.slurm.hosts import HostProcess
+from tests.bench.rig import OUR_TOKEN, PLAIN_TOKEN, Account, Counts, Rig, answer, free_port, last_words, rig
 
 RUNS = 4
 GOAL = 1.1
@@ -64,7 +63,7 @@ def run(found: Rig, contestant: Contestant) -> None:
     process = found.start(list(contestant.command(local)))
     moment = answer(client)["moment"]
     if moment is None:
-        contestant.trouble = f"no answer within {LONGEST:.0f} s: {_last_words(process)}"
+        contestant.trouble = f"no answer within {LONGEST:.0f} s: {last_words(process)}"
         return
     contestant.seconds.append(moment - began)
     if contestant.says:
@@ -72,12 +71,6 @@ def run(found: Rig, contestant: Contestant) -> None:
         json.loads(process.stdout.readline())
         contestant.said.append(time.monotonic() - began)
     contestant.counts.append(found.counts().since(before))
-
-
-def _last_words(process: HostProcess) -> str:
-    process.kill()
-    output, errors = process.communicate()
-    return next((line for line in reversed(f"{output}\n{errors}".split("\n")) if line.strip()), "it said nothing")
 
 
 def measured(runs: int) -> list[Contestant]:

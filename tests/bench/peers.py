@@ -31,11 +31,25 @@ def install(name: str) -> str | None:
 
 
 def jupyter_forward(local: int) -> list[str]:
-    """jupyter-forward with `sbatch` as its launch command."""
+    """jupyter-forward with `sbatch` as its launch command.
+
+    It ends unless it is given a conda environment that `source activate NAME` finds; a venv's `activate` will do.
+    """
     launch = " ".join(["sbatch", "--output=/dev/null", *RESOURCES])
     key = f"{files.LAPTOP_USER.home}/.ssh/id_ed25519"
     program = str(HOME / "jupyter-forward/bin/jupyter-forward")
-    return [program, "--port", str(local), "--identity", key, "--launch-command", launch, "alice@login"]
+    return [
+        program,
+        "--port",
+        str(local),
+        "--identity",
+        key,
+        "--conda-env",
+        "bench",
+        "--launch-command",
+        launch,
+        "alice@login",
+    ]
 
 
 def milatools(local: int) -> list[str]:

@@ -140,6 +140,11 @@ class Rig:
         accepted, started = logs.count("Accepted publickey for alice"), logs.count("Starting session:")
         return Counts(accepted, started, int(slurm[1]) if slurm else 0)
 
+    def forget(self, pattern: str) -> None:
+        """Remove the files of a pattern in alice's home, so that the next one there is a new one."""
+        for file in self.cluster.cluster_home().glob(pattern):
+            file.unlink()
+
     def tidy(self) -> None:
         """End what was started, all jobs, and the traces by which one Jupyter could be taken for another."""
         for process in self._processes:
@@ -160,6 +165,13 @@ def answer(client: subprocess.Popen[str]) -> dict[str, Any]:
     if client.returncode:
         raise RuntimeError(f"the client failed: {client.args!r}")
     return dict(json.loads(output))
+
+
+def last_words(process: HostProcess) -> str:
+    """End a process; returns the last line it wrote."""
+    process.kill()
+    output, errors = process.communicate()
+    return next((line for line in reversed(f"{output}\n{errors}".split("\n")) if line.strip()), "it said nothing")
 
 
 def free_port() -> int:
