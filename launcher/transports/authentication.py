@@ -93,7 +93,12 @@ class Login:
 
     def authenticate(self, transport: Link) -> None:
         """Log in, step by step. Raises AuthenticationError, or what the network raises."""
-        self._identities = keys.find(self._keyring.files, others=self._keyring.others)
+        with keys.held_by_agent() as held:
+            self._identities = keys.find(self._keyring.files, held, others=self._keyring.others)
+            self._log_in(transport)
+        transport.watch()
+
+    def _log_in(self, transport: Link) -> None:
         names = ", ".join(dict.fromkeys(one.name for one in self._identities)) or "any key of the agent or ~/.ssh/id_*"
         auth = UserAuth(transport, self._user)
         try:
@@ -107,7 +112,6 @@ class Login:
                 f"{self._host} hung up after too many attempts to log in as '{self._user}' with {names}",
                 "set `keypath` to the one key that is registered there, so that no other is tried",
             ) from error
-        transport.watch()
 
     def _step(self, auth: UserAuth, link: Link, methods: tuple[str, ...], names: str) -> Outcome:
         """Take one step that the server accepts, by the first of its methods that works."""

@@ -36,6 +36,16 @@ OPTIONS = {
     "RequestTTY": "no",
     "ControlPersist": "no",
 }
+# ssh must not outlive us, even if we are killed: then the pipe on our side of its guard's standard input closes.
+_GUARD = """\
+exec 3<&0
+"$@" </dev/null 3<&- & ssh=$!
+{ read -r _ <&3; kill $ssh; } >/dev/null 2>&1 & guard=$!
+exec 3<&-
+wait $ssh; code=$?
+kill $guard
+exit $code
+"""
 _number = itertools.count()
 
 
@@ -98,13 +108,7 @@ class Control:
         """Hang up, if the connection is ours."""
         if self._process is None:
             return
-        with contextlib.suppress(ProcessLookupError):
-            self._process.terminate()
-        try:
-            self._process.wait(3)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        _end(self._process)
         if self._path is not None:
             public = _public(self.destination)
             if public.is_symlink() and public.readlink() == self._path:
@@ -145,16 +149,36 @@ def directory() -> Path:
     return home
 
 
+def own_file(kind: str) -> Path:
+    """A name for a file of this process in the private directory; those of dead processes are swept out."""
+    home = directory()
+    for file in home.iterdir():
+        pid = file.name.split("-")[1:2]
+        stale = not _lives(int(pid[0])) if pid and pid[0].isdecimal() else file.is_symlink() and not file.exists()
+        if stale:
+            file.unlink(missing_ok=True)
+    return home / f"{kind}-{os.getpid()}-{next(_number)}"
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # somebody else's by now
+        return False
+    return True
+
+
 def _open(destination: Destination, ask: Asker, seconds: int) -> Control:
-    public = _public(destination)
-    path = public.with_name(f"{public.name}-{os.getpid()}-{next(_number)}")
+    public, path = _public(destination), own_file("control")
     values = {**OPTIONS, "ConnectTimeout": str(seconds), "BatchMode": "yes" if destination.batch else "no"}
     command = destination.command("-N", "-M", "-S", str(path), *dashed(values))
     with Questions(path.parent, ask) as questions:
         process = subprocess.Popen(
-            command,
+            ["sh", "-c", _GUARD, "sh", *command],
             env={**os.environ, **questions.environment},
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
@@ -172,7 +196,7 @@ def _open(destination: Destination, ask: Asker, seconds: int) -> Control:
         if process.poll() is not None:
             listener.join(1)
             raise explain(said, destination, questions.refused)
-    link = path.with_suffix(".link")
+    link = own_file("link")
     link.symlink_to(path)
     link.replace(public)
     return Control(destination, path, process)
@@ -189,9 +213,15 @@ def _wait_until_there(process: subprocess.Popen[str], path: Path, questions: Que
 
 
 def _end(process: subprocess.Popen[str]) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    """End ssh and its guard; on TERM ssh says goodbye to the host."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, number)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(2)
+            break
+    if process.stdin is not None:
+        process.stdin.close()
 
 
 def _listen(process: subprocess.Popen[str], said: list[str]) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import paramiko
 from paramiko.hostkeys import HostKeyEntry, InvalidHostKey
@@ -12,6 +14,7 @@ from paramiko.hostkeys import HostKeyEntry, InvalidHostKey
 from launcher.errors import ConfigurationError, HostKeyError
 from launcher.transports.base import Asker, Node
 
+REVOKED = "@revoked "
 SYSTEM_FILE = Path("/etc/ssh/ssh_known_hosts")
 
 
@@ -22,25 +25,21 @@ def known_hosts() -> Path:
 
 def check_host_keys(client: paramiko.SSHClient, ask: Asker) -> None:
     """Let a client accept the keys OpenSSH knows, and ask about others. Lines it cannot read count for nothing."""
-    for file in (SYSTEM_FILE, known_hosts()):
-        for line in _lines(file):
-            try:
-                entry = HostKeyEntry.from_line(line)
-            except (InvalidHostKey, paramiko.SSHException):  # as OpenSSH does, pass over what is no entry
-                continue
-            if entry is not None and entry.key is not None:
-                for name in entry.hostnames:
-                    client.get_host_keys().add(name, entry.key.get_name(), entry.key)
-    client.set_missing_host_key_policy(AskAndSave(ask))
+    lines = [line.strip() for file in (SYSTEM_FILE, known_hosts()) for line in _lines(file)]
+    revoked = {
+        entry.key for entry in _entries(line.removeprefix(REVOKED) for line in lines if line.startswith(REVOKED))
+    }
+    for entry in _entries(line for line in lines if not line.startswith("@")):
+        if entry.key not in revoked:
+            for name in entry.hostnames:
+                client.get_host_keys().add(name, entry.key.get_name(), entry.key)
+    client.set_missing_host_key_policy(AskAndSave(ask, revoked))
 
 
 def trust_only(client: paramiko.SSHClient, node: Node) -> None:
     """Let a client accept the keys that a node is known by, and no others. Kinds it cannot read count for nothing."""
-    for line in node.host_keys:
-        with suppress(InvalidHostKey, paramiko.SSHException):
-            entry = HostKeyEntry.from_line(f"{node.host} {line}")
-            if entry is not None and entry.key is not None:
-                client.get_host_keys().add(node.host, entry.key.get_name(), entry.key)
+    for entry in _entries(f"{node.host} {line}" for line in node.host_keys):
+        client.get_host_keys().add(node.host, entry.key.get_name(), entry.key)
     client.set_missing_host_key_policy(Refuse())
 
 
@@ -57,6 +56,14 @@ def changed_key(error: paramiko.BadHostKeyException, name: str) -> HostKeyError:
 def name_of(host: str, port: int) -> str:
     """As a host stands in known_hosts."""
     return host if port == 22 else f"[{host}]:{port}"
+
+
+def _entries(lines: Iterable[str]) -> Iterator[Any]:
+    for line in lines:
+        with suppress(InvalidHostKey, paramiko.SSHException):  # as OpenSSH does, pass over what is no entry
+            entry = HostKeyEntry.from_line(line)
+            if entry is not None and entry.key is not None:
+                yield entry
 
 
 def _lines(file: Path) -> list[str]:
@@ -82,12 +89,18 @@ class Refuse(paramiko.MissingHostKeyPolicy):
 class AskAndSave(paramiko.MissingHostKeyPolicy):
     """Show the fingerprint of an unknown host and go on only after a yes."""
 
-    def __init__(self, ask: Asker) -> None:
+    def __init__(self, ask: Asker, revoked: set[paramiko.PKey]) -> None:
         self._ask = ask
+        self._revoked = revoked
 
     def missing_host_key(self, client: paramiko.SSHClient, hostname: str, key: paramiko.PKey) -> None:
         """Ask, then append to known_hosts as OpenSSH would."""
         shown = f"{key.get_name()} {key.fingerprint}"
+        if key in self._revoked:
+            raise HostKeyError(
+                f"the host key of {hostname} is REVOKED in known_hosts, so nothing was sent: {shown}",
+                "ask the cluster's support for the new key",
+            )
         if not self._ask.confirm(
             f"The host {hostname} is not known yet. Its key is\n  {shown}\nGo on and remember it?"
         ):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 import os
 import shutil
 import subprocess
@@ -22,7 +21,6 @@ from launcher.transports.local import SocketStream, connected
 
 LOGIN_SECONDS = 3  # for the very login host of an earlier command, before its name is tried
 NOBODY = Asker()
-_number = itertools.count()
 
 
 def available() -> bool:
@@ -46,6 +44,7 @@ class OpenSshTransport:
         transport = cls.__new__(cls)
         transport._setup([], NOBODY)
         transport._node, transport._through = node, through
+        transport._known_hosts = control.own_file("known")
         transport.label = f"{node.user}@{node.host}"
         return transport
 
@@ -55,6 +54,7 @@ class OpenSshTransport:
         self._control: Control | None = None
         self._node: Node | None = None
         self._through: OpenSshTransport | None = None
+        self._known_hosts = Path(os.devnull)
         self._forwards: dict[Endpoint, Path] = {}
         self._opened_before = False
         self._lock = threading.RLock()
@@ -104,6 +104,8 @@ class OpenSshTransport:
         """Hang up."""
         with self._lock:
             self._hang_up()
+            if self._node is not None:
+                self._known_hosts.unlink(missing_ok=True)
 
     def _live(self) -> tuple[tuple[str, ...], Destination]:
         with self._lock:
@@ -125,8 +127,7 @@ class OpenSshTransport:
     def _forward(self, endpoint: Endpoint) -> None:
         self._live()
         assert self._control is not None
-        here = control.directory() / f"forward-{os.getpid()}-{next(_number)}"
-        here.unlink(missing_ok=True)
+        here = control.own_file("forward")
         self._control.tell("forward", "-L", f"{here}:{endpoint}")
         self._forwards[endpoint] = here
 
@@ -142,8 +143,7 @@ class OpenSshTransport:
     def _node_destination(self) -> Destination:
         assert self._node is not None
         node, options = self._node, {}
-        known = control.directory() / f"known-{os.getpid()}-{next(_number)}"
-        known.write_text("".join(f"springline-node {key}\n" for key in node.host_keys), encoding="utf-8")
+        self._known_hosts.write_text("".join(f"springline-node {key}\n" for key in node.host_keys), encoding="utf-8")
         if self._through is not None:
             words, login = self._through._live()
             # ssh replaces %h and %p; any other % is meant as it stands.
@@ -151,7 +151,7 @@ class OpenSshTransport:
             options["ProxyCommand"] = f"{before}'[%h]:%p'{after}"
         options |= {
             "HostKeyAlias": "springline-node",
-            "UserKnownHostsFile": str(known),
+            "UserKnownHostsFile": str(self._known_hosts),
             "GlobalKnownHostsFile": "/dev/null",
             "UpdateHostKeys": "no",
             "CheckHostIP": "no",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,9 +49,23 @@ class Identity:
         return kind + is_certificate
 
 
-def find(files: Iterable[Path], *, others: bool) -> list[Identity]:
+@contextmanager
+def held_by_agent() -> Iterator[dict[bytes, paramiko.AgentKey]]:
+    """What the user's agent can sign with, by the public half; nothing where there is no agent."""
+    try:
+        agent = paramiko.Agent()
+    except (paramiko.SSHException, OSError):
+        yield {}
+        return
+    try:
+        yield {key.blob: key for key in agent.get_keys()}
+    finally:
+        agent.close()
+
+
+def find(files: Iterable[Path], held: dict[bytes, paramiko.AgentKey], *, others: bool) -> list[Identity]:
     """The identities of these files, the agent's where it holds them; with `others`, then everything else it holds."""
-    held = _agent_keys()
+    held = dict(held)
     found: list[Identity] = []
     for file in files:
         for public in (*_certificates(file), public_half(file)):
@@ -110,12 +124,6 @@ def signer(key: paramiko.PKey, algorithm: str) -> Callable[[bytes], bytes]:
         return signed if isinstance(signed, bytes) else signed.asbytes()
 
     return sign
-
-
-def _agent_keys() -> dict[bytes, paramiko.AgentKey]:
-    with suppress(paramiko.SSHException, OSError):
-        return {key.blob: key for key in paramiko.Agent().get_keys()}
-    return {}
 
 
 def _certificates(file: Path) -> list[bytes]:
