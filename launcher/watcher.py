@@ -11,6 +11,7 @@ from launcher.model import JobState, JobStatus, Known, Session, SessionStatus, U
 
 COMMAND_SECONDS = 60.0  # a watching command ends by itself after this, so none outlives a vanished laptop for long
 SLOWEST_SECONDS = 30.0  # the longest pause between two questions to the scheduler
+BOOT_SECONDS = 600.0  # for a host that let us in before and now refuses
 NOTHING = Look(Unknown("not asked yet"), None)
 Notice = Callable[[SessionStatus], None]
 
@@ -43,8 +44,13 @@ class Watcher:
                 limit=limit,
                 first=min(self._first, limit),
             )
-        except (AuthenticationError, HostKeyError):
+        except HostKeyError:
             raise
+        except AuthenticationError as error:
+            # A login host that is just booting lets nobody in; one that never did is another matter.
+            if self._look == NOTHING or self._silent > BOOT_SECONDS:
+                raise
+            return self._silence(error)
         except ConnectError as error:
             return self._silence(error)
         known, self._look = self._look, look
@@ -75,6 +81,7 @@ class Watcher:
         self._sleep(pause)
         self._silent += pause
         self._first, self._pace = 0.0, self._first_pace
+        self._look = replace(self._look, job=current.job, job_words="", state_words="")  # so any answer is news
         return current
 
 
