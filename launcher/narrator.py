@@ -8,7 +8,7 @@ from collections.abc import Callable
 from launcher import sessions
 from launcher.cluster import Cluster
 from launcher.console import Console
-from launcher.model import Known, SessionPhase, SessionStatus
+from launcher.model import Known, SessionPhase, SessionStatus, Unknown
 from launcher.report import sentence, time_left
 from launcher.units import format_duration
 
@@ -60,7 +60,8 @@ class Narrator:
     def _silence(self, current: SessionStatus) -> None:
         if self._lost is None:
             self._lost = self._clock()
-            self._console.say(f"  {sentence(current)}; nothing is given up, trying again")
+            why = current.job.error if isinstance(current.job, Unknown) else sentence(current)
+            self._console.say(f"  {why}; trying again, nothing is given up")
 
     def _change(self, current: SessionStatus) -> None:
         if current.phase is SessionPhase.PENDING:
