@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from launcher.errors import ConnectError
 from launcher.schedulers.base import Answer
-from launcher.transports.base import Stream
+from launcher.transports.base import Endpoint, Node, Stream, Transport
 
 Reply = Answer | Exception | Callable[[], Answer]
 
@@ -17,6 +17,9 @@ Reply = Answer | Exception | Callable[[], Answer]
 _KINDS = {
     "submit": "@submit",
     "watch": "while :; do",
+    "list": "for directory in */",
+    "look": "for directory in",
+    "queue": "grep -F",
     "find": "squeue -h -t all -u",
     "cancel": "scancel",
     "where": "pwd -P",
@@ -24,6 +27,7 @@ _KINDS = {
     "aside": "mv ",
     "tail": "tail -n",
 }
+JOB_NAME = "springline-s1-a1b2c3"
 CREATED = "/home/alice/.springline/sessions/s1"
 ACCEPTED = Answer(f"@python\n@directory\n@created {CREATED}\n@submit\n7\n")
 
@@ -61,6 +65,7 @@ class Host:
     events: list[Event] = field(default_factory=list)
     replies: dict[str, list[Reply]] = field(default_factory=dict)
     ran: list[str] = field(default_factory=list)
+    scripts: list[str] = field(default_factory=list)
     label: str = "alice@login"
     is_here: bool = False
     _told: Event | None = None
@@ -72,17 +77,24 @@ class Host:
         """Answer a script by its kind."""
         kind = next(kind for kind, mark in _KINDS.items() if mark in script)
         self.ran.append(kind)
+        self.scripts.append(script)
         if kind == "watch":
             return self._watch(int(re.findall(r"-lt (\d+) \]", script)[-1]) / 10)
+        if kind == "look" and "look" not in self.replies:
+            return self._watch(0)
         replies = self.replies.get(kind, [Answer("")])
         reply = replies.pop(0) if len(replies) > 1 else replies[0]
         if isinstance(reply, Exception):
             raise reply
         return reply if isinstance(reply, Answer) else reply()
 
-    def connect(self, host: str, port: int, *, timeout: float = 20) -> Stream:
+    def connect(self, endpoint: Endpoint, *, timeout: float = 20) -> Stream:
         """Nothing listens over there."""
-        raise ConnectError(f"{host}:{port} refuses")
+        raise ConnectError(f"{endpoint} refuses")
+
+    def beyond(self, node: Node) -> Transport:
+        """No node can be entered."""
+        raise ConnectError(f"{node.host} refuses")
 
     def close(self) -> None:
         """Nothing to hang up."""
@@ -105,11 +117,11 @@ class Host:
         return Answer(f"{current.state}\n{current.job}\n")
 
 
-def squeue(state: str, reason: str = "None", node: str = "") -> str:
+def squeue(state: str, reason: str = "None", node: str = "", start: str = "N/A") -> str:
     """The status command's answer while squeue lists job 7."""
-    return f"squeue 0\n7|{state}|{reason}|{node}|N/A"
+    return f"squeue 0\n7|{JOB_NAME}|{state}|{reason}|{node}|{start}"
 
 
 def node_state(phase: str, **more: str | int | None) -> str:
     """A line of state.json as the node program writes it."""
-    return json.dumps({"schema_version": 1, "phase": phase, "host": "node1", "jupyter": {"port": 4321}, **more})
+    return json.dumps({"schema_version": 1, "phase": phase, "host": "node1", "jupyter": {"base_url": "/"}, **more})

@@ -14,7 +14,7 @@ from typing import TypeVar
 
 import pytest
 
-from launcher.model import Gone, JobState, JobStatus, Known
+from launcher.model import Gone, JobRef, JobState, JobStatus, Known
 from launcher.schedulers.base import Submitted
 from launcher.schedulers.local import LocalScheduler
 from launcher.transports.local import LocalTransport
@@ -42,11 +42,17 @@ class Jobs:
 
     def status(self, job_id: str) -> JobStatus:
         """Ask once."""
-        return LOCAL.parse_status(LocalTransport().run(LOCAL.status_command(job_id, str(self.directory))), job_id)
+        return self.statuses(job_id)[0]
+
+    def statuses(self, *job_ids: str) -> list[JobStatus]:
+        """Ask for several at once."""
+        refs = [JobRef(job_id, "springline-x", str(self.directory)) for job_id in job_ids]
+        found = LOCAL.parse_status(LocalTransport().run(LOCAL.status_command(refs)), refs)
+        return [found[ref] for ref in refs]
 
     def cancel(self, job_id: str) -> None:
         """Cancel a job."""
-        LocalTransport().run(LOCAL.cancel_command(job_id, "springline-x-worker"))
+        LocalTransport().run(LOCAL.cancel_command(JobRef(job_id, "springline-x"), "springline-x-worker"))
 
     def end(self, job_id: str) -> Gone:
         """Wait until it is gone."""
@@ -137,6 +143,16 @@ def test_reused_pid_is_another_process(jobs: Jobs) -> None:
     assert jobs.status(job_id) == RUNNING
     (jobs.directory / "go").touch()
     assert jobs.end(job_id) == Gone(JobState.COMPLETED, "exit code 0")
+
+
+def test_several_at_once(jobs: Jobs) -> None:
+    """One question answers for a job that runs and for one that never was."""
+    job_id = jobs.submit("until [ -e go ]; do sleep 0.05; done\n")
+    running, lost = jobs.statuses(job_id, f"{job_id.partition('-')[0]}-12345")
+    assert running == RUNNING
+    assert isinstance(lost, Gone)
+    (jobs.directory / "go").touch()
+    jobs.end(job_id)
 
 
 def test_cancelling_what_is_over_is_harmless(jobs: Jobs) -> None:

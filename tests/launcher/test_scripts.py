@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import stat
 import string
 import sys
 import tempfile
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -19,7 +21,7 @@ from hypothesis import strategies as st
 
 from launcher.model import Platform
 from launcher.schedulers.base import Answer
-from launcher.scripts import RemotePath, batch_script, submit_script, watch_script, write_file
+from launcher.scripts import RemotePath, batch_script, look_script, submit_script, tidy_script, watch_script, write_file
 from launcher.transports.local import LocalTransport
 
 NASTY = "a b'c\"d$(touch x)`touch y`\\n\t*?[z]~$HOME;&|<>(){}#!ü—\n end"
@@ -92,9 +94,12 @@ def test_batch_script_finds_python_and_directory(folder: str, session: str) -> N
         python.chmod(0o755)
         directory = f"{base}/{session}"
         script = batch_script(replace(PLATFORM, python=str(python)), [], RemotePath(directory))
+        Path(directory).mkdir(exist_ok=True)
+        Path(directory, "state.json").touch()
         *words, umask = sh(script).text.split("\0")
         assert words == [str(python), f"{directory}/node", "run", directory]
         assert umask.strip() == "0077"
+        assert not Path(directory, "state.json").exists()
 
 
 def test_batch_script_as_a_whole() -> None:
@@ -104,6 +109,7 @@ def test_batch_script_as_a_whole() -> None:
         "#!/bin/bash -l\n"
         "#SBATCH --nodes=1\n"
         "#SBATCH --time=01:00:00\n"
+        'rm -f "$HOME"/.springline/s/state.json  # of an earlier run, when the job was requeued\n'
         "umask 077\n"
         "module load 2024\n"
         "export A=1\n"
@@ -133,12 +139,14 @@ def submission(base: Path, platform: Platform = PLATFORM, *, required: str = "sh
     )
 
 
-def test_submission_writes_private_files_and_submits_inside(tmp_path: Path) -> None:
+def test_submission_writes_private_files_and_submits_inside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The files are there, for nobody else, before the scheduler's command runs; its exit code comes back."""
+    monkeypatch.setenv("SSH_CONNECTION", "10.0.0.1 51000 10.0.0.9 22")
     answer = submission(tmp_path)
     directory = tmp_path / "sessions" / "s1"
     assert (answer.exit_code, answer.errors) == (4, "trouble\n")
-    assert answer.text.splitlines()[-3:] == [f"@created {directory}", "@submit", "secret"]
+    assert answer.text.splitlines()[-4:] == [f"@created {directory}", "@login 10.0.0.9", "@submit", "secret"]
+    assert (directory / "login").read_text() == "10.0.0.9\n"
     assert (directory / "node/springline_node/main.py").read_text() == "print('hello')\n"
     modes = {stat.S_IMODE(path.stat().st_mode) for path in directory.rglob("*")}
     assert modes == {0o600, 0o700}
@@ -152,6 +160,75 @@ def test_submission_leaves_an_existing_session_alone(tmp_path: Path) -> None:
     assert "@exists" in answer.text.splitlines()
     assert "@submit" not in answer.text
     assert (tmp_path / "sessions" / "s1" / "token").read_text() == "first"
+
+
+def test_two_submissions_at_the_same_instant(tmp_path: Path) -> None:
+    """Of several submissions of one name at once exactly one goes through, and the others say that it exists."""
+    with ThreadPoolExecutor(6) as pool:
+        answers = list(pool.map(lambda _: submission(tmp_path), range(6)))
+    assert sorted(answer.exit_code for answer in answers) == [3, 3, 3, 3, 3, 4]
+    for answer in answers:
+        assert ("@submit" in answer.text) != (answer.text.splitlines()[-1] == "@exists")
+
+
+OLD = time.time() - 15 * 86400
+ENDED = '{"seq": 4, "phase": "ending", "reason": "idle", "exit_code": 0}\n'
+
+
+@pytest.mark.parametrize(
+    ("name", "state", "age", "kept"),
+    [
+        ("s1", ENDED, OLD, False),
+        ("s1", ENDED.replace("0}", "-15}"), OLD, False),
+        ("s1.20261101T101010", "", OLD, False),
+        ("s1", ENDED, OLD + 2 * 86400, True),
+        ("s1.20261101T101010", "", OLD + 2 * 86400, True),
+        ("s1", ENDED.replace("0}", "null}"), OLD, True),
+        ("s1", ENDED.replace("ending", "ready"), OLD, True),
+        ("s1", "", OLD, True),
+        ("s1.mine", ENDED, OLD, True),
+        ("s1.20261101T101010.bak", ENDED, OLD, True),
+        ("My Data", ENDED, OLD, True),
+        ("it's $(touch x)\n", ENDED, OLD, True),
+        ("-rf", ENDED, OLD, True),
+        (".hidden", ENDED, OLD, True),
+    ],
+)
+def test_tidying(tmp_path: Path, name: str, state: str, age: float, kept: bool) -> None:
+    """Only directories that springline made, of sessions that said they ended, and set aside ones, go after 14 days."""
+    directory = tmp_path / "sessions" / name
+    directory.mkdir(parents=True)
+    (directory / "precious").touch()
+    (directory / "state.json").write_text(state)
+    for path in (directory / "state.json", directory, tmp_path / "sessions"):
+        os.utime(path, (age, age))
+    sh(tidy_script(RemotePath(f"{tmp_path}/sessions")) + "\nwait")
+    assert directory.exists() is kept
+    assert [path.name for path in tmp_path.iterdir()] == ["sessions"]
+
+
+def test_tidying_follows_no_link(tmp_path: Path) -> None:
+    """A link among the sessions, old or new, leads nobody to remove what it points at."""
+    (tmp_path / "sessions").mkdir()
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "state.json").write_text(ENDED)
+    (tmp_path / "sessions" / "s1").symlink_to(tmp_path / "data")
+    for path in (tmp_path / "data" / "state.json", tmp_path / "data"):
+        os.utime(path, (OLD, OLD))
+    os.utime(tmp_path / "sessions" / "s1", (OLD, OLD), follow_symlinks=False)
+    sh(tidy_script(RemotePath(f"{tmp_path}/sessions")) + "\nwait")
+    assert (tmp_path / "data" / "state.json").exists()
+    assert (tmp_path / "sessions" / "s1").is_symlink()
+
+
+def test_look_at_several(tmp_path: Path) -> None:
+    """Each session's state is one line, empty where there is none, and the scheduler's answer follows."""
+    directories = [tmp_path / name for name in ("a b", "none", "$(c)")]
+    for directory in (directories[0], directories[2]):
+        directory.mkdir()
+        (directory / "state.json").write_text(f'{{"in": "{directory.name}"}}\n')
+    script = look_script([RemotePath(str(directory)) for directory in directories], "echo the; echo queue")
+    assert sh(script).text == '{"in": "a b"}\n\n{"in": "$(c)"}\nthe\nqueue\n'
 
 
 def test_submission_without_the_scheduler(tmp_path: Path) -> None:

@@ -6,15 +6,14 @@ from dataclasses import replace
 
 import pytest
 
-from launcher.model import Gone, JobState, JobStatus, Known, Resources, Unknown
-from launcher.schedulers.base import Answer, Doubt, Refused, Submission, Submitted
+from launcher.model import Gone, JobRef, JobState, JobStatus, Known, Resources, Unknown
+from launcher.schedulers.base import Answer, Doubt, Queued, Refused, Submission, Submitted
 from launcher.schedulers.slurm import SlurmScheduler
 from tests import recorded
 
 SLURM = SlurmScheduler()
 RECORDED = {**recorded.load("slurm-22.05.8.json"), **recorded.load("reported.json")}
 GIB = 2**30
-STARTED = "2026-11-22T00:37:04"
 LIMIT = "Job violates accounting/QOS policy (job submit limit, user's size and/or time limits)"
 
 
@@ -65,8 +64,8 @@ def test_directives_of_a_bare_section() -> None:
 def test_commands_as_a_whole() -> None:
     """The commands to submit, find and cancel are exactly these; all names are quoted."""
     assert SLURM.submit_command("job.sh", ".") == "sbatch --parsable job.sh"
-    assert SLURM.cancel_command("12", "springline-a-worker") == (
-        'scancel 12 && scancel -u "$(id -un)" -n springline-a-worker'
+    assert SLURM.cancel_command(JobRef("12", "springline-a-0a1b2c"), "springline-a-worker") == (
+        'scancel -u "$(id -un)" -n springline-a-0a1b2c && scancel -u "$(id -un)" -n springline-a-worker'
     )
     assert SLURM.find_command("it's $me", ".") == (
         "answer=$(squeue -h -t all -u \"$(id -un)\" -n 'it'\"'\"'s $me' -o '%i' 2>&1); code=$?\n"
@@ -139,18 +138,21 @@ def test_odd_submission_answers(answer: Answer, submission: Submission) -> None:
 
 
 STATES: list[tuple[str, str, JobStatus]] = [
-    ("status-accepted", "5", Known(JobState.RUNNING, "None", "node1", STARTED)),
+    ("status-accepted", "5", Known(JobState.RUNNING, "None", "node1")),
     ("status-down", "6", Known(JobState.PENDING, "PartitionDown")),
     ("status-held", "7", Known(JobState.PENDING, "JobHeldUser")),
     ("status-ok", "8", Gone(JobState.COMPLETED, "squeue: COMPLETED")),
     ("status-fails", "9", Gone(JobState.FAILED, "squeue: FAILED, NonZeroExitCode")),
-    ("status-cancelled", "10", Gone(JobState.CANCELLED, "squeue: CANCELLED")),
+    ("status-cancelled", "10", Gone(JobState.CANCELLED, "sacct: CANCELLED by 20002")),
     ("status-limit", "4", Gone(JobState.TIME_LIMIT, "squeue: TIMEOUT, TimeLimit")),
     ("status-node-lost", "12", Gone(JobState.NODE_FAILED, "squeue: NODE_FAIL, NodeDown")),
     ("sacct-accepted", "5", Known(JobState.RUNNING)),
     ("sacct-down", "6", Known(JobState.PENDING)),
     ("sacct-ok", "8", Gone(JobState.COMPLETED, "sacct: COMPLETED")),
-    ("sacct-fails", "9", Gone(JobState.FAILED, "sacct: FAILED")),
+    ("sacct-fails", "9", Gone(JobState.FAILED, "sacct: FAILED, exit code 3")),
+    ("status-not-launched", "13", Gone(JobState.NOT_LAUNCHED, "squeue: FAILED, JobLaunchFailure")),
+    ("sacct-not-launched", "13", Gone(JobState.NOT_LAUNCHED, "sacct: FAILED, JobLaunchFailure")),
+    ("scontrol-not-launched", "13", Gone(JobState.NOT_LAUNCHED, "scontrol: FAILED, JobLaunchFailure")),
     ("sacct-cancelled", "10", Gone(JobState.CANCELLED, "sacct: CANCELLED by 20002")),
     ("sacct-limit", "4", Gone(JobState.TIME_LIMIT, "sacct: TIMEOUT")),
     ("sacct-node-lost", "12", Gone(JobState.NODE_FAILED, "sacct: NODE_FAIL")),
@@ -166,23 +168,97 @@ STATES: list[tuple[str, str, JobStatus]] = [
 @pytest.mark.parametrize(("name", "job_id", "status"), STATES, ids=[name for name, _, _ in STATES])
 def test_states(name: str, job_id: str, status: JobStatus) -> None:
     """Each real answer means one state, whichever of the three commands gave it; a terminal one names its proof."""
-    assert SLURM.parse_status(RECORDED[name], job_id) == status
+    assert status_of(RECORDED[name], job_id, f"springline-{name.partition('-')[2]}") == status
+
+
+def status_of(answer: Answer, job_id: str = "1", name: str = "springline-x") -> JobStatus:
+    """What an answer says of one job."""
+    job = JobRef(job_id, name)
+    return SLURM.parse_status(answer, [job])[job]
+
+
+def test_several_jobs_at_once() -> None:
+    """One answer tells of each job: one that runs, waits, was cancelled, is done, and one that never was."""
+    names = {"accepted": "5", "down": "6", "cancelled": "10", "ok": "8"}
+    jobs = [JobRef(number, f"springline-{name}") for name, number in names.items()]
+    never, used_again = JobRef("999999", "springline-never-existed"), JobRef("5", "springline-earlier")
+    found = SLURM.parse_status(RECORDED["status-several"], [*jobs, used_again, never])
+    assert [found[job] for job in jobs] == [
+        Known(JobState.RUNNING, "None", "node1"),
+        Known(JobState.PENDING, "PartitionDown"),
+        Gone(JobState.CANCELLED, "sacct: CANCELLED by 20002"),
+        Gone(JobState.COMPLETED, "squeue: COMPLETED"),
+    ]
+    assert found[used_again] == Unknown("SLURM no longer lists job 5", unlisted=True)
+    assert found[never] == Unknown("SLURM no longer lists job 999999", unlisted=True)
+
+
+@pytest.mark.parametrize("name", ["status-never-existed", "status-never-existed-no-accounting"])
+def test_job_that_nobody_has(name: str) -> None:
+    """Clean answers of all who could know say that no record is left; that alone is no end."""
+    found = status_of(RECORDED[name], "999999", f"springline-{name.partition('-')[2]}")
+    assert found == Unknown("SLURM no longer lists job 999999", unlisted=True)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "squeue 1\nUnable to contact slurm controller\nsacct 0\n\n",
+        "squeue 0\n\nsacct 0\n\n",
+        "squeue 0\n\nsacct 1\nsacct: error: slurmdbd: Connection refused\nscontrol-1 1\nInvalid job id specified\n",
+        "squeue 0\n\nsacct 0\n\nscontrol-1 1\nUnable to contact slurm controller\n",
+        "squeue 0\n\nsacct 0\n\nscontrol-1 0\n\n",
+        "squeue 0\n\nsacct 0\n\nscontrol-11 1\nInvalid job id specified\n",
+        "squeue 0\n1|springline-x|NEW_STATE_OF_SLURM_27|None|node1|N/A\n",
+    ],
+)
+def test_silence_is_not_a_no(answer: str) -> None:
+    """As long as one of the three did not answer, or not about this job, nobody said that there is no such job."""
+    found = status_of(Answer(answer))
+    assert isinstance(found, Unknown)
+    assert not found.unlisted
+
+
+@pytest.mark.parametrize("word", ["RUNNING", "PENDING"])
+def test_accounting_that_lags_is_not_believed(word: str) -> None:
+    """A job that only accounting takes for alive, while the controller has none, is in no record that counts."""
+    text = f"squeue 0\n\nsacct 0\n1|springline-x|{word}|0:0\nscontrol-1 1\nInvalid job id specified\n"
+    assert status_of(Answer(text)) == Unknown("SLURM no longer lists job 1", unlisted=True)
+
+
+def test_queue() -> None:
+    """All of springline's jobs in the queue, with their nodes."""
+    queued = {job.name: job for job in SLURM.parse_queue(RECORDED["queue"])}
+    assert queued["springline-accepted"] == Queued("5", "springline-accepted", "RUNNING", "node1")
+    assert queued["springline-down"].state == "PENDING"
+    assert "springline-ok" not in queued
+
+
+@pytest.mark.parametrize("name", ["queue-controller-hangs", "queue-controller-down", "queue-munge-dead"])
+def test_queue_while_nobody_can_answer(name: str) -> None:
+    """An unanswered question about the queue is not an empty queue."""
+    with pytest.raises(ValueError):
+        SLURM.parse_queue(RECORDED[name])
+
+
+def test_cancelling_what_is_not_there() -> None:
+    """SLURM takes the cancellation of a name that no job has."""
+    assert RECORDED["cancel-never-existed"] == Answer("", "", 0)
 
 
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("status-never-existed", "Invalid job id specified"),
-        ("status-never-existed-no-accounting", "Slurm accounting storage is disabled"),
         ("status-controller-hangs", "Socket timed out"),
         ("status-controller-down", "Unable to contact slurm controller"),
         ("status-munge-dead", "Protocol authentication error"),
     ],
 )
 def test_trouble_is_never_an_end(name: str, said: str) -> None:
-    """Whatever goes wrong with the asking, and an id nobody lists, is unknown, in the command's own words."""
-    status = SLURM.parse_status(RECORDED[name], "1")
+    """Whatever goes wrong with the asking is unknown, in the command's own words."""
+    status = status_of(RECORDED[name])
     assert isinstance(status, Unknown)
+    assert not status.unlisted
     assert said in status.error
 
 
@@ -194,29 +270,32 @@ def test_trouble_is_never_an_end(name: str, said: str) -> None:
         Answer("squeue 0\n\n"),
         Answer("squeue 0\n\nsacct 0\n\nscontrol 0\n\n"),
         Answer("squeue 0\nNo jobs today\n"),
-        Answer("squeue 0\n1|NEW_STATE_OF_SLURM_27|None|node1|N/A\n"),
-        Answer("squeue 0\n11|COMPLETED|None|node1|N/A\n21|FAILED|None||N/A\n"),
-        Answer("squeue 1\n1|COMPLETED|None|node1|N/A\n"),
-        Answer("squeue 0\n\nsacct 0\n1.batch|COMPLETED|0:0\n"),
+        Answer("squeue 0\n1|springline-x|NEW_STATE_OF_SLURM_27|None|node1|N/A\n"),
+        Answer("squeue 0\n11|springline-x|COMPLETED|None|node1|N/A\n1|springline-y|FAILED|None||N/A\n"),
+        Answer("squeue 0\n1|springline-xy|COMPLETED|None|node1|N/A\n"),
+        Answer("squeue 1\n1|springline-x|COMPLETED|None|node1|N/A\n"),
+        Answer("squeue 0\n\nsacct 0\n1.batch|springline-x|COMPLETED|0:0\n"),
         Answer("COMPLETED"),
     ],
 )
 def test_answers_that_prove_nothing(answer: Answer) -> None:
     """Empty, noisy, failing, unheard-of or somebody else's answers are unknown, never gone."""
-    assert isinstance(SLURM.parse_status(answer, "1"), Unknown)
+    assert isinstance(status_of(answer), Unknown)
 
 
 def test_every_cut_of_an_answer_is_known_or_unknown() -> None:
     """An answer cut off at any place never turns a running job into one that is gone."""
     whole = RECORDED["status-accepted"]
     for length in range(len(whole.text)):
-        assert not isinstance(SLURM.parse_status(replace(whole, text=whole.text[:length]), "5"), Gone)
+        found = status_of(replace(whole, text=whole.text[:length]), "5", "springline-accepted")
+        assert not isinstance(found, Gone)
+        assert not (isinstance(found, Unknown) and found.unlisted)
 
 
 def test_noise_around_a_listed_job() -> None:
     """A banner line of the cluster's squeue wrapper does not hide the job."""
-    answer = Answer("squeue 0\n*** maintenance on Monday ***\n1|PENDING|Priority||2026-11-23T08:00:00\n")
-    assert SLURM.parse_status(answer, "1") == Known(JobState.PENDING, "Priority", "", "2026-11-23T08:00:00")
+    answer = Answer("squeue 0\n*** maintenance on Monday ***\n1|springline-x|PENDING|Priority||2026-11-23T08:00:00\n")
+    assert status_of(answer) == Known(JobState.PENDING, "Priority", "", "2026-11-23T08:00:00")
 
 
 @pytest.mark.parametrize(("name", "found"), [("find-one", "5"), ("find-none", None)])

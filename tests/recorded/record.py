@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import time
 
+from launcher.model import JobRef
 from launcher.schedulers.slurm import SlurmScheduler
 from tests.recorded import HERE
 from tests.slurm.cluster import Cluster
 
 SLURM = SlurmScheduler()
-STATES = ("accepted", "down", "ok", "fails", "cancelled", "limit", "node-lost", "held")
+STATES = ("accepted", "down", "ok", "fails", "cancelled", "limit", "node-lost", "held", "not-launched")
 REFUSED = {
     "bad-partition": "-p nothere",
     "bad-option": "--nonsense",
@@ -40,11 +41,14 @@ class Recorder:
 
     def ask(self, name: str, job: str) -> None:
         """Ask for a job as the launcher does, then accounting and the controller each alone."""
-        self.run(f"status-{name}", SLURM.status_command(job, "."))
-        for command in (f"sacct -n -P -X -j {job} -o JobID,State,ExitCode", f"scontrol -o show job {job}"):
-            source = command.split()[0]
+        self.run(f"status-{name}", SLURM.status_command([JobRef(job, f"springline-{name}")]))
+        commands = {
+            "sacct": f"sacct -n -P -X -j {job} --name springline-{name} -o JobID,JobName,State,ExitCode",
+            f"scontrol-{job}": f"scontrol -o show job {job}",
+        }
+        for source, command in commands.items():
             said = f'answer=$({command} 2>&1); code=$?; printf \'{source} %d\\n%s\\n\' "$code" "$answer"'
-            self.run(f"{source}-{name}", said)
+            self.run(f"{source.partition('-')[0]}-{name}", said)
 
 
 def record(recorder: Recorder) -> None:
@@ -61,8 +65,9 @@ def record(recorder: Recorder) -> None:
         "ok": recorder.submit("ok", wrap="true"),
         "fails": recorder.submit("fails", wrap="exit 3"),
         "cancelled": recorder.submit("cancelled"),
-        "preempted": recorder.submit("-p preempt-cancel -w node1 -c 4"),
+        "preempted": recorder.submit("preempted", "-p preempt-cancel"),
         "node-lost": recorder.submit("node-lost", "--no-requeue -w node2"),
+        "not-launched": recorder.submit("not-launched", "-w node1 -D /nowhere"),
     }
     time.sleep(4)
     run("scancel", f"scancel {jobs['cancelled']}")
@@ -70,8 +75,12 @@ def record(recorder: Recorder) -> None:
     time.sleep(150)
     for name in STATES:
         recorder.ask(name, jobs[name])
+    several = [JobRef(jobs[name], f"springline-{name}") for name in ("accepted", "down", "cancelled", "ok")]
+    used_again = JobRef(jobs["accepted"], "springline-earlier")
+    run("status-several", SLURM.status_command([*several, used_again, JobRef("999999", "springline-never-existed")]))
+    run("queue", SLURM.queue_command("springline-"))
+    run("cancel-never-existed", SLURM.cancel_command(JobRef("999999", "springline-nobody"), "springline-nobody-worker"))
     recorder.ask("never-existed", "999999")
-    run("scancel-never-existed", "scancel 999999")
     run("find-one", SLURM.find_command("springline-accepted", "."))
     run("find-none", SLURM.find_command("springline-nobody", "."))
 
@@ -87,7 +96,8 @@ def record_troubles(recorder: Recorder) -> None:
     for name, (break_it, mend_it) in troubles.items():
         break_it()
         recorder.submit(name)
-        recorder.run(f"status-{name}", SLURM.status_command("1", "."))
+        recorder.run(f"status-{name}", SLURM.status_command([JobRef("1", "springline-x")]))
+        recorder.run(f"queue-{name}", SLURM.queue_command("springline-"))
         recorder.run(f"find-{name}", SLURM.find_command("springline-accepted", "."))
         mend_it()
 
@@ -103,7 +113,7 @@ def main() -> None:
                 record(recorder)
                 version = recorder.run("version", "squeue --version").split()[1]
             else:
-                recorder.run("status-never-existed-no-accounting", SLURM.status_command("999999", "."))
+                recorder.ask("never-existed-no-accounting", "999999")
                 record_troubles(recorder)
         finally:
             cluster.down()
