@@ -53,9 +53,7 @@ def end_error(cluster: Cluster, current: SessionStatus) -> JobFailed:
     """What ended the session, as an error with the last words of its log."""
     session, node = current.session, current.node
     lines = _last_lines(cluster, session)
-    state = verdict(current) or JobState.FAILED
-    if state is JobState.FAILED and any(_MEMORY.search(line) for line in lines):
-        state = JobState.OUT_OF_MEMORY
+    state = _explained(verdict(current) or JobState.FAILED, current, lines)
     kind, hint = _KINDS.get(state, (JobFailed, "`springline logs {session}` shows more"))
     hint = hint.format(platform=session.platform, directory=session.directory, session=session.name)
     proof = f" ({current.job.proof})" if isinstance(current.job, Gone) else ""
@@ -63,6 +61,15 @@ def end_error(cluster: Cluster, current: SessionStatus) -> JobFailed:
     told = [line for line in lines if line not in said][-TOLD_LINES:]
     message = f"session {session.name} ended{proof}" + (f": {said}" if said else "")
     return kind("\n".join([message, *(f"  | {line}" for line in told)]), hint)
+
+
+def _explained(state: JobState, current: SessionStatus, lines: list[str]) -> JobState:
+    """What a failure was, by what it left behind. SLURM calls a job it killed for its memory a launch failure, too."""
+    if state not in (JobState.FAILED, JobState.NOT_LAUNCHED):
+        return state
+    if any(_MEMORY.search(line) for line in lines):
+        return JobState.OUT_OF_MEMORY
+    return JobState.FAILED if lines or current.node else state
 
 
 def _last_lines(cluster: Cluster, session: Session) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -93,6 +94,14 @@ def test_memory_is_found_in_the_log(line: str) -> None:
     error = ends.end_error(cluster(f"begun\n{line}\n"), ended(JobState.FAILED))
     assert error.exit_code == 41
     assert line in error.message
+
+
+def test_launch_failure_that_is_none() -> None:
+    """SLURM says `JobLaunchFailure` of a job it killed for its memory, too: what it left behind tells them apart."""
+    line = "slurmstepd-node1: error: Exceeded job memory limit"
+    ready = replace(ended(JobState.NOT_LAUNCHED), node=NodeState("ready"))
+    assert ends.end_error(cluster(line), ready).exit_code == 41
+    assert CREATED not in ends.end_error(cluster(), ready).hint
 
 
 def test_five_telling_lines() -> None:
