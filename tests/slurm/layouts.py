@@ -18,7 +18,9 @@ COMMON = (
     *(Directory(path, 0o1777) for path in ("/tmp", "/var/tmp", "/dev/shm")),
 )
 # A bastion passes connections on and has no shell for anybody.
-_BASTION = "PermitTTY no\nForceCommand echo no shell here\nPermitOpen login:22 login2:22 inner-login:22\n"
+_INSIDE = ("login", "login2", INNER, network.LOGIN_ADDRESS, network.LOGIN2_ADDRESS)
+_OPEN = " ".join(f"{host}:22" for host in _INSIDE)
+_BASTION = f"PermitTTY no\nForceCommand echo no shell here\nPermitOpen {_OPEN}\n"
 _PROFILE = f'PATH="$PATH:{VENV_PYTHON.parent}"\n'
 
 

@@ -47,6 +47,11 @@ class Terminal:
         self._read_up_to += found.end()
         return found.group()
 
+    def finish(self) -> int:
+        """Read to the end; returns the exit code."""
+        self.until(r"\Z(?!)")
+        return self.returncode
+
     def type(self, line: str) -> None:
         """Type a line."""
         os.write(self._master, line.encode() + b"\n")
