@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import subprocess
 from contextlib import suppress
+from io import StringIO
 from pathlib import Path
 
 import fabric
@@ -74,6 +76,10 @@ class FabricTransport(ChannelTransport):
         except BaseException:
             self._hang_up()
             raise
+        if self._hops is not hops:  # closed meanwhile, by another thread
+            for hop in hops:
+                hop.client.close()
+            raise ConnectError(f"{self.label}: the connection was closed")
         if straight:
             with suppress(OSError):
                 self.login = str(link.getpeername()[0])
@@ -83,7 +89,8 @@ class FabricTransport(ChannelTransport):
         """The hops of ~/.ssh/config in the order in which they are opened, the platform's host last."""
         platform = self._platform
         try:
-            last = fabric.Connection(platform.host, user=platform.user, port=platform.port)
+            config = fabric.Config(ssh_config=_ssh_config(platform))
+            last = fabric.Connection(platform.host, user=platform.user, port=platform.port, config=config)
         except (paramiko.ConfigParseError, paramiko.CouldNotCanonicalize, KeyError, ValueError) as error:
             raise ConfigurationError(f"~/.ssh/config: {error}", "correct the file, or the host's name") from error
         hops = [last]
@@ -144,6 +151,19 @@ def _connected(host: str, port: int, seconds: float) -> socket.socket:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             return sock
     raise failure
+
+
+def _ssh_config(platform: Platform) -> paramiko.SSHConfig:
+    """What the user's and the system's files say, after what the platform says: the first to speak wins."""
+    config = paramiko.SSHConfig()
+    first = {"Port": platform.port, "User": platform.user}  # a ProxyCommand may name them
+    said = "".join(f"  {key} {value}\n" for key, value in first.items() if value)
+    if said and re.fullmatch(r"[\w.:-]+", str(platform.host)):
+        config.parse(StringIO(f"Host {platform.host}\n{said}"))
+    for file in (Path.home() / ".ssh" / "config", Path("/etc/ssh/ssh_config")):
+        with suppress(OSError), file.open(encoding="utf-8", errors="replace") as lines:
+            config.parse(lines)
+    return config
 
 
 def _private_key(platform: Platform) -> Path:
