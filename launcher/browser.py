@@ -8,7 +8,7 @@ import sys
 import webbrowser
 from pathlib import Path
 
-from launcher.store import state_home, write_private
+from launcher.private import state_home, write_private
 
 _PAGE = """<!doctype html>
 <meta charset="utf-8"><meta name="referrer" content="no-referrer">

@@ -14,6 +14,7 @@ from launcher.access import PROBE_SECONDS, Access, Secrets
 from launcher.browser import open_page, redirect_file
 from launcher.cluster import Cluster
 from launcher.console import Console
+from launcher.ends import end_error, ended_badly
 from launcher.errors import Interrupted, JobFailed, SpringlineError, SubmissionRefused, TunnelError
 from launcher.model import NodeState, Session, SessionPhase, SessionStatus
 from launcher.narrator import Narrator
@@ -176,8 +177,8 @@ class _Stay:
                 lambda: self._console.live(self._narrator.holding),
             )
         sessions.remember_end(self._store, current)
-        if sessions.ended_badly(current):
-            raise sessions.end_error(self._cluster, current)
+        if ended_badly(current):
+            raise end_error(self._cluster, current)
         self._console.say(f"session {current.session.name} is {sentence(current)}")
 
     def _patiently(self, wait: Callable[[], T], shown: Callable[[], AbstractContextManager[None]] = nullcontext) -> T:

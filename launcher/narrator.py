@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from launcher import sessions
 from launcher.cluster import Cluster
 from launcher.console import Console
+from launcher.ends import pending_words
 from launcher.model import Known, SessionPhase, SessionStatus, Unknown
 from launcher.report import sentence, time_left
 from launcher.units import format_duration
@@ -54,7 +54,7 @@ class Narrator:
     def _words(self) -> str:
         assert self._current is not None
         if self._current.phase is SessionPhase.PENDING:
-            return f"waiting: {sessions.pending_words(self._cluster, self._current)}"
+            return f"waiting: {pending_words(self._cluster, self._current)}"
         return sentence(self._current)
 
     def _silence(self, current: SessionStatus) -> None:

@@ -49,7 +49,7 @@ class Springline(click.Group):
 
 
 def _report_bug(arguments: list[str]) -> int:
-    from launcher.store import state_home, write_private
+    from launcher.private import state_home, write_private
 
     said = f"springline: internal error: {sys.exception()!r}"
     story = f"springline {' '.join(arguments)}\n\n{traceback.format_exc()}"

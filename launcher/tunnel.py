@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 from launcher.errors import SpringlineError, TunnelError
 from launcher.transports.base import Stream
-from launcher.transports.local import SocketStream
+from launcher.transports.sockets import SocketStream
 
 LOOPBACK = "127.0.0.1"
 _PIECE = 256 * 1024

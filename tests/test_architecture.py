@@ -18,11 +18,12 @@ HALVES = ("launcher", "jobs")
 
 # From the top down: a module may import from its own layer and from those below.
 LAUNCHER_LAYERS = (
-    ("cli", "legacy", "options"),
-    ("flows", "wiring", "console"),
-    ("browser", "store", "sessions", "planning", "watcher", "access", "scaling"),
-    ("cluster", "platforms", "bundle", "certificates", "tls", "tunnel", "report"),
+    ("cli", "commands", "legacy", "options"),
+    ("flows", "narrator", "wiring", "elsewhere", "orphans", "console"),
+    ("browser", "store", "sessions", "ends", "planning", "watcher", "ways", "access", "scaling", "parallel"),
+    ("cluster", "inventory", "preparation", "platforms", "bundle", "certificates", "tls", "tunnel", "report"),
     ("transports", "schedulers", "scripts", "keys"),
+    ("private",),
     ("model", "errors", "units"),
 )
 JOBS_LAYERS = (

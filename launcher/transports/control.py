@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from launcher.errors import AuthenticationError, ConfigurationError, ConnectError, HostKeyError
+from launcher.private import state_home
 from launcher.transports.askpass import Questions
 from launcher.transports.base import Asker
 
@@ -137,8 +138,6 @@ def _public(destination: Destination) -> Path:
 
 def directory() -> Path:
     """The private directory of control sockets: a socket's path has 104 bytes at most, so not every home will do."""
-    from launcher.store import state_home
-
     home = state_home() / "ssh"
     if len(os.fsencode(home)) > LONGEST_DIRECTORY:
         home = Path(tempfile.gettempdir()) / f"springline-{os.getuid()}"

@@ -2,34 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import shutil
-import socket
 import subprocess
 
 from launcher.errors import ConfigurationError, ConnectError
 from launcher.schedulers.base import Answer
-from launcher.transports.base import Endpoint, Frame, Node, Stream, Tcp, Transport
-
-
-class SocketStream:
-    """A plain socket as a Stream."""
-
-    def __init__(self, connection: socket.socket) -> None:
-        self._socket = connection
-        self.recv = connection.recv
-        self.sendall = connection.sendall
-
-    def end_sending(self) -> None:
-        """Half-close; the peer may be gone already."""
-        with contextlib.suppress(OSError):
-            self._socket.shutdown(socket.SHUT_WR)
-
-    def close(self) -> None:
-        """Shut down first: that wakes a thread that waits in recv, which close alone does not."""
-        with contextlib.suppress(OSError):
-            self._socket.shutdown(socket.SHUT_RDWR)
-        self._socket.close()
+from launcher.transports.base import Endpoint, Frame, Node, Stream, Transport
+from launcher.transports.openssh import OpenSshTransport
+from launcher.transports.sockets import SocketStream, connected
 
 
 class LocalTransport:
@@ -72,27 +52,10 @@ class LocalTransport:
 
     def beyond(self, node: Node) -> Transport:
         """SSH from this computer, which is then a login host, to a node."""
-        from launcher.transports.openssh import OpenSshTransport
-
         return OpenSshTransport.to_node(node)
 
     def close(self) -> None:
         """Nothing to hang up."""
-
-
-def connected(endpoint: Endpoint, timeout: float) -> socket.socket:
-    """A socket of this computer, connected to an endpoint. Raises ConnectError."""
-    try:
-        if isinstance(endpoint, Tcp):
-            connection = socket.create_connection((endpoint.host, endpoint.port), timeout)
-        else:
-            connection = socket.socket(socket.AF_UNIX)
-            connection.settimeout(timeout)
-            connection.connect(endpoint.path)
-    except OSError as error:
-        raise ConnectError(f"{endpoint} does not answer: {error}") from error
-    connection.settimeout(None)
-    return connection
 
 
 def run_here(command: list[str], environment: dict[str, str]) -> int:

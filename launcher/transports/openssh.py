@@ -17,7 +17,8 @@ from launcher.schedulers.base import Answer
 from launcher.transports import control
 from launcher.transports.base import Asker, Endpoint, Frame, Node, Stream, Transport, UnixSocket
 from launcher.transports.control import Control, Destination
-from launcher.transports.local import SocketStream, connected
+from launcher.transports.keyfile import private_key
+from launcher.transports.sockets import SocketStream, connected
 
 LOGIN_SECONDS = 3  # for the very login host of an earlier command, before its name is tried
 NOBODY = Asker()
@@ -176,7 +177,7 @@ def _destination(platform: Platform, batch: bool) -> Destination:
     if platform.port:
         words += ["-p", str(platform.port)]
     if platform.keypath:
-        words += ["-i", platform.keypath, "-o", "IdentitiesOnly=yes"]
+        words += ["-i", str(private_key(platform)), "-o", "IdentitiesOnly=yes"]
     label = f"{platform.user}@{platform.host}" if platform.user else str(platform.host)
     return Destination(str(platform.host), label, tuple(words), batch)
 

@@ -1,0 +1,38 @@
+"""Springline's own files on this computer, which only the user can read."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+from launcher.errors import ConfigurationError
+
+
+def state_home() -> Path:
+    """The directory for springline's own files on this computer, private to the user."""
+    base = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    home = Path(base) / "springline"
+    try:
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise _cannot_write(home, error) from error
+    return home
+
+
+def write_private(file: Path, text: str) -> None:
+    """Write a file only the user can read, whole or not at all."""
+    try:
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        handle, scratch = tempfile.mkstemp(dir=file.parent)  # mkstemp makes it 0600
+        with os.fdopen(handle, "w", encoding="utf-8") as stream:
+            stream.write(text)
+        os.replace(scratch, file)  # noqa: PTH105 - one rename
+    except OSError as error:
+        raise _cannot_write(file, error) from error
+
+
+def _cannot_write(path: Path, error: OSError) -> ConfigurationError:
+    return ConfigurationError(
+        f"cannot write {path}: {error.strerror}", "free some space there, or set XDG_STATE_HOME to another directory"
+    )
