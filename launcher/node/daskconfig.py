@@ -16,6 +16,7 @@ OURS = (
     "DASK_LABEXTENSION",
     "DASK_DISTRIBUTED__COMM__TLS",
     "DASK_DISTRIBUTED__DASHBOARD__LINK",
+    "DASK_DISTRIBUTED__WORKER__HTTP",
 )
 
 
@@ -33,7 +34,12 @@ def configuration(directory: SessionDir, request: Request, scheduler: str | None
         "default": {"workers": None, "adapt": None},
         "initial": [{"name": request.session}],
     }
-    config = {"distributed": {"comm": {"tls": tls}, "dashboard": {"link": DASHBOARD_LINK}}, "labextension": panel}
+    distributed = {
+        "comm": {"tls": tls},
+        "dashboard": {"link": DASHBOARD_LINK},
+        "worker": {"http": {"routes": []}},  # a worker's pages know no login, and nothing here needs them
+    }
+    config = {"distributed": distributed, "labextension": panel}
     return config if scheduler is None else {"scheduler-address": scheduler, **config}
 
 
