@@ -10,14 +10,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from . import addresses, daskconfig, guard
+from . import addresses, daskconfig, springline_guard
 from .jupyter import missing
 from .request import Request, SessionDir, Workers
 from .upkeep import LONG_ENOUGH, Upkeep
@@ -43,7 +43,7 @@ def lifetime(walltime: int) -> tuple[int, int]:
     return walltime - 2 * step, step
 
 
-def slurm_options(request: Request, directory: Path, address: str) -> dict[str, Any]:
+def slurm_options(request: Request, directory: Path, address: str, preload: Sequence[str]) -> dict[str, Any]:
     """Return SLURMCluster's arguments, all but the security object."""
     workers = request.workers
     return {
@@ -63,7 +63,7 @@ def slurm_options(request: Request, directory: Path, address: str) -> dict[str, 
         "job_script_prologue": list(request.prologue),
         "job_directives_skip": ["#SBATCH -e", "#SBATCH -o"],
         "job_extra_directives": directives(workers, directory),
-        "worker_extra_args": worker_arguments(workers),
+        "worker_extra_args": worker_arguments(workers, preload),
         "scheduler_options": {"host": address, "port": 0, "dashboard_address": LOOPBACK_ANY_PORT},
     }
 
@@ -84,16 +84,23 @@ def directives(workers: Workers, directory: Path) -> list[str]:
     return [*ours, f"--output={directory}/workers-%j.log", "--open-mode=append", "--no-requeue", *workers.directives]
 
 
-def worker_arguments(workers: Workers) -> list[str]:
+def preloads(theirs: Sequence[str]) -> list[str]:
+    """Return what a worker loads first: what keeps others from its pages, then what the user's configuration says."""
+    return [springline_guard.__file__, *theirs]
+
+
+def worker_arguments(workers: Workers, preload: Sequence[str]) -> list[str]:
     """Return the dask worker's options: an end before the job's, and no dashboard others could read."""
     arguments = ["--no-dashboard", "--dashboard-address", LOOPBACK_ANY_PORT]
+    for each in preload:
+        arguments += ["--preload", shlex.quote(each)]
     if workers.walltime_seconds:
         seconds, stagger = lifetime(workers.walltime_seconds)
         arguments += ["--lifetime", f"{seconds}s", "--lifetime-stagger", f"{stagger}s"]
     return arguments
 
 
-def local_options(request: Request) -> dict[str, Any]:
+def local_options(request: Request, preload: Sequence[str]) -> dict[str, Any]:
     """Return LocalCluster's arguments, all but the security object."""
     return {
         "name": f"springline-{request.session}",
@@ -105,6 +112,7 @@ def local_options(request: Request) -> dict[str, Any]:
         "host": addresses.LOOPBACK,
         "scheduler_port": 0,
         "dashboard_address": LOOPBACK_ANY_PORT,
+        "preload": list(preload),
     }
 
 
@@ -148,9 +156,10 @@ def _make(directory: SessionDir, request: Request, address: str) -> Any:  # noqa
     security = distributed.Security(
         require_encryption=True, tls_ca_file=str(directory.certificate), **certificates, **keys
     )
+    preload = preloads(import_module("dask").config.get("distributed.worker.preload"))
     if request.scheduler == "local":
-        return distributed.LocalCluster(security=security, **local_options(request))
-    return _jobqueue().SLURMCluster(security=security, **slurm_options(request, directory.path, address))
+        return distributed.LocalCluster(security=security, **local_options(request, preload))
+    return _jobqueue().SLURMCluster(security=security, **slurm_options(request, directory.path, address, preload))
 
 
 def _jobqueue() -> Any:  # noqa: ANN401
@@ -178,7 +187,7 @@ class RunningCluster:
         cluster.scheduler.handlers["springline_scale"] = self.scale
         cluster.scheduler.handlers["springline_adapt"] = self.adapt
         cluster.scheduler.handlers["springline_shown"] = self.shown
-        guard.protect(cluster.scheduler.http_server)
+        springline_guard.protect(cluster.scheduler.http_server)
 
     @property
     def scheduler(self) -> str:

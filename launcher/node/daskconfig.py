@@ -16,7 +16,6 @@ OURS = (
     "DASK_LABEXTENSION",
     "DASK_DISTRIBUTED__COMM__TLS",
     "DASK_DISTRIBUTED__DASHBOARD__LINK",
-    "DASK_DISTRIBUTED__WORKER__HTTP",
 )
 
 
@@ -34,12 +33,7 @@ def configuration(directory: SessionDir, request: Request, scheduler: str | None
         "default": {"workers": None, "adapt": None},
         "initial": [{"name": request.session}],
     }
-    distributed = {
-        "comm": {"tls": tls},
-        "dashboard": {"link": DASHBOARD_LINK},
-        "worker": {"http": {"routes": []}},  # a worker's pages know no login, and nothing here needs them
-    }
-    config = {"distributed": distributed, "labextension": panel}
+    config = {"distributed": {"comm": {"tls": tls}, "dashboard": {"link": DASHBOARD_LINK}}, "labextension": panel}
     return config if scheduler is None else {"scheduler-address": scheduler, **config}
 
 

@@ -17,8 +17,9 @@ from typing import Any
 import pytest
 
 import launcher.node as package
-from launcher.node import addresses, daskcluster, daskconfig, doors, guard, jupyter, server
+from launcher.node import addresses, daskcluster, daskconfig, doors, jupyter, server
 from launcher.node import request as requests
+from launcher.node import springline_guard as guard
 from launcher.node.request import Request, RequestError, SessionDir, Workers
 from launcher.node.state import StateFile, end_of, first_fields
 from launcher.node.upkeep import MISSING, Upkeep
@@ -91,7 +92,7 @@ def test_request_that_cannot_be_served_says_why(raw: dict[str, Any], sentence: s
 
 def test_slurm_options_as_a_whole() -> None:
     """A request becomes exactly these arguments of SLURMCluster."""
-    assert daskcluster.slurm_options(REQUEST, DIRECTORY.path, "10.0.0.3") == {
+    assert daskcluster.slurm_options(REQUEST, DIRECTORY.path, "10.0.0.3", ["/a b.py"]) == {
         "name": "springline-spider-k3x9",
         "job_name": "springline-spider-k3x9-worker",
         "queue": "normal",
@@ -116,7 +117,7 @@ def test_slurm_options_as_a_whole() -> None:
             "--constraint=rome",
         ],
         "worker_extra_args": [
-            *("--no-dashboard", "--dashboard-address", "127.0.0.1:0"),
+            *("--no-dashboard", "--dashboard-address", "127.0.0.1:0", "--preload", "'/a b.py'"),
             *("--lifetime", "3240s", "--lifetime-stagger", "180s"),
         ],
         "scheduler_options": {"host": "10.0.0.3", "port": 0, "dashboard_address": "127.0.0.1:0"},
@@ -134,7 +135,7 @@ def test_worker_job_script(tmp_path: Path) -> None:
     """dask-jobqueue makes of it a script with our directives, TLS files and lifetime, and no log of its own."""
     dask = pytest.importorskip("dask")
     jobqueue = pytest.importorskip("dask_jobqueue")
-    options = daskcluster.slurm_options(REQUEST, DIRECTORY.path, "10.0.0.3")
+    options = daskcluster.slurm_options(REQUEST, DIRECTORY.path, "10.0.0.3", ["/a b.py"])
     theirs = {"jobqueue.slurm.log-directory": str(tmp_path), "jobqueue.slurm.job-extra-directives": ["--mail"]}
     with dask.config.set(theirs):
         kept = {k: v for k, v in options.items() if k not in ("name", "scheduler_options", "shared_temp_directory")}

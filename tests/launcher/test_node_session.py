@@ -158,19 +158,29 @@ def test_dashboard_answers_through_jupyter(ready: Running) -> None:
         ready.websocket(f"{link}/ws", token=None)
 
 
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="needs another user")
-def test_dashboard_is_closed_to_other_users_of_the_node(ready: Running) -> None:
-    """Another user's process on the same node gets no answer from the dashboard's own port."""
-    port = int(ready.state()["dask"]["dashboard"].split("/")[2])
-    code = f"import urllib.request; urllib.request.urlopen('http://127.0.0.1:{port}/status', timeout=5)"
+WORKERS_PAGES = """
+from distributed import Client
+client = Client()
+client.wait_for_workers(1)
+print(*(worker["services"]["dashboard"] for worker in client.scheduler_info()["workers"].values()))
+"""
 
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="needs another user")
+def test_dask_pages_are_closed_to_other_users_of_the_node(ready: Running) -> None:
+    """Another user's process on the same node gets no answer from the dashboard's own port, nor from a worker's."""
+    dashboard = ready.state()["dask"]["dashboard"].split("/")[2]
+    workers = ready.run_code(WORKERS_PAGES).split()
+    assert workers
     python = os.path.realpath(sys.executable)  # the environment may lie where nobody else can look
 
-    def run(**who: int) -> int:
-        return subprocess.run([python, "-I", "-c", code], capture_output=True, check=False, **who).returncode
+    def run(url: str, **who: int) -> int:
+        code = f"import urllib.request; urllib.request.urlopen('http://127.0.0.1:{url}', timeout=5)"
+        return subprocess.run([python, "-I", "-c", code], capture_output=True, check=False, **who).returncode  # type: ignore[call-overload, no-any-return]
 
-    assert run() == 0
-    assert run(user=65534, group=65534) == 1
+    for url in (f"{dashboard}/status", *(f"{port}/sitemap.json" for port in workers)):
+        assert run(url) == 0
+        assert run(url, user=65534, group=65534) == 1
 
 
 def test_kernel_speaks_through_private_sockets(ready: Running) -> None:

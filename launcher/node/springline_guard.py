@@ -1,7 +1,8 @@
-"""The dashboard's door: on a node shared with others, only its owner's processes get through.
+"""The door of Dask's HTTP servers: on a node shared with others, only their owner's processes get through.
 
-The Dask dashboard knows no login. It listens on the loopback address, where every user of the node could reach it;
-Linux tells whose socket the other end is.
+The Dask dashboard and the workers' own pages know no login. They listen on the loopback address, where every user of
+the node could reach them; Linux tells whose socket the other end is. Workers load this file as a module of its own
+(``--preload``), beside whatever their user imports: hence its name.
 """
 
 from __future__ import annotations
@@ -53,3 +54,8 @@ def protect(server: Any) -> None:  # noqa: ANN401 (a tornado HTTPServer)
         return None
 
     server.handle_stream = guarded
+
+
+def dask_setup(worker: Any) -> None:  # noqa: ANN401
+    """Guard a worker's pages; Dask calls this when a worker that preloads this file has started."""
+    protect(worker.http_server)
