@@ -1,0 +1,113 @@
+"""What proves an end when SLURM has forgotten, and what does not."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+from tests.slurm.laptop import Springline
+from tests.slurm.upping import live, start, until
+
+FORGET = "rm -rf /var/spool/slurmctld/*"
+
+
+def forget(springline: Springline) -> None:
+    """Let the controller lose every job record, and begin to count from one again."""
+    cluster = springline.cluster
+    cluster.stop_slurmctld()
+    cluster.login.run(FORGET)
+    cluster.start_slurmctld()
+
+
+def status(springline: Springline, name: str) -> tuple[int, dict[str, Any], str]:
+    """Exit code, document and errors of `status`."""
+    said = springline("status", name, "--json")
+    return said.returncode, json.loads(said.stdout), said.stderr
+
+
+def marker(springline: Springline, name: str) -> dict[str, Any]:
+    """The session's own state."""
+    file = springline.cluster.cluster_home() / f".springline/sessions/{name}/state.json"
+    found: dict[str, Any] = json.loads(file.read_text())
+    return found
+
+
+def test_a_purged_record_and_an_end_marker(springline: Springline) -> None:
+    """The session's own marker proves its end, and how it ended, when no record of the job is left."""
+    assert springline("up", "testbed", "--name", "marked", "--detach").returncode == 0
+    job_id = status(springline, "marked")[1]["job_id"]
+    springline.cluster.login.run(["scancel", job_id], user="alice")
+    until(lambda: marker(springline, "marked")["exit_code"] is not None)
+    until(lambda: live(springline) == 0)
+    forget(springline)
+    code, document, errors = status(springline, "marked")
+    assert (code, document["state"]) == (43, "ended"), errors
+    assert "its own end marker: terminated" in errors
+
+
+def test_a_purged_record_without_a_marker_and_a_reused_id(springline: Springline) -> None:
+    """Without a marker it stays unknown, whoever has the id now, and `stop` closes it without touching that job."""
+    assert springline("up", "testbed", "--name", "unmarked", "--detach").returncode == 0
+    cluster = springline.cluster
+    job_id = status(springline, "unmarked")[1]["job_id"]
+    node = next(one for one in cluster.nodes if one.name == status(springline, "unmarked")[1]["node"])
+    node.run(["pkill", "-KILL", "-u", "alice"], check=False)
+    until(lambda: live(springline) == 0)
+    forget(springline)
+    code, document, _ = status(springline, "unmarked")
+    assert (code, document["state"]) == (0, "unknown")
+    assert f"SLURM no longer lists job {job_id}, and the session left no end marker" in document["message"]
+    reused = ""
+    for _ in range(int(job_id)):
+        reused = cluster.login.run("sbatch --parsable -J other --wrap 'sleep 300'", user="alice").stdout.strip()
+    assert reused == job_id, (reused, job_id)
+    assert status(springline, "unmarked")[1]["state"] == "unknown"
+    stopped = springline("stop", "unmarked", "--json")
+    assert stopped.returncode == 0, stopped.stderr
+    assert "neither job" in json.loads(stopped.stdout)["message"]
+    assert job_id in {job["id"] for job in cluster.jobs() if job["state"] in ("RUNNING", "PENDING")}
+    assert json.loads(springline("ls", "--json").stdout)["sessions"] == []
+
+
+def test_ls_asks_once(springline: Springline) -> None:
+    """Two sessions cost `ls` one squeue, and a cut cable one short wait for both."""
+    for name in ("one", "two"):
+        assert springline("up", "testbed", "--name", name, "--detach").returncode == 0
+    cluster = springline.cluster
+
+    def queries() -> int:
+        text = cluster.login.run("sdiag").stdout
+        return sum(int(line.split("count:")[1].split()[0]) for line in text.splitlines() if "REQUEST_JOB_INFO" in line)
+
+    before = queries()
+    assert {one["state"] for one in json.loads(springline("ls", "--json").stdout)["sessions"]} == {"ready"}
+    assert queries() - before == 1
+    cluster.drop_link()
+    began = time.monotonic()
+    rows = json.loads(springline("ls", "--json").stdout)["sessions"]
+    assert {one["state"] for one in rows} == {"unknown"}
+    assert time.monotonic() - began < 25
+
+
+def test_a_silent_scheduler_takes_no_cancellation(springline: Springline) -> None:
+    """`stop` while the controller is away is no stop: it says so, and the session lives on."""
+    assert springline("up", "testbed", "--name", "kept", "--detach").returncode == 0
+    springline.cluster.stop_slurmctld()
+    stopped = springline("stop", "kept")
+    assert stopped.returncode in (10, 21), stopped.stderr
+    springline.cluster.start_slurmctld()
+    assert status(springline, "kept")[1]["state"] == "ready"
+
+
+def test_a_node_program_killed_from_outside(springline: Springline) -> None:
+    """`up` ends by itself with 40, the scheduler's word, and the lines of the log that tell something."""
+    running = start(springline, "--name", "killed")
+    node = next(one for one in springline.cluster.nodes if one.name == running.line["node"])
+    log = springline.cluster.cluster_home() / ".springline/sessions/killed/job.log"
+    with log.open("a", encoding="utf-8") as lines:
+        lines.write("the last words\n")
+    node.run(["pkill", "-KILL", "-u", "alice", "-f", "node run"], check=False)
+    assert running.process.wait(timeout=60) == 40
+    assert "session killed ended (squeue: FAILED" in running.said()
+    assert "  | the last words" in running.said()
