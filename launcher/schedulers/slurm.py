@@ -7,9 +7,8 @@ from collections.abc import Mapping, Sequence
 from shlex import quote
 
 from launcher.model import JobRef, JobStatus, Resources
-from launcher.schedulers import slurm_status
+from launcher.schedulers import slurm_reasons, slurm_status
 from launcher.schedulers.base import Answer, Doubt, Queued, Refused, Submission, Submitted
-from launcher.schedulers.slurm_reasons import HOPELESS, PENDING, REFUSALS
 from launcher.units import format_walltime
 
 _JOB_ID = re.compile(r"(?:Submitted batch job )?(\d+)(?:;\S+)?")
@@ -73,7 +72,7 @@ class SlurmScheduler:
         killed = 128 < answer.exit_code < 255  # by a signal, perhaps after the request was sent
         if ids or answer.exit_code == 0 or killed or not all_said.strip() or _DOUBTFUL.search(all_said):
             return Doubt(said)
-        return Refused(said, next((hint for words, hint in REFUSALS if words.lower() in all_said), ""))
+        return Refused(said, next((hint for words, hint in slurm_reasons.REFUSALS if words.lower() in all_said), ""))
 
     def status_command(self, jobs: Sequence[JobRef]) -> str:
         """Ask squeue for all of them, then sacct for those it no longer lists, then scontrol for each still missing."""
@@ -108,15 +107,11 @@ class SlurmScheduler:
 
     def explain_pending(self, reason: str) -> str:
         """SLURM's reason in words; an unknown one as SLURM wrote it."""
-        return PENDING.get(_word(reason), f"SLURM says: {reason}" if reason else "waiting")
+        return slurm_reasons.explain(reason)
 
     def never_starts(self, reason: str) -> bool:
         """The job asks for what its partition does not give."""
-        return _word(reason) in HOPELESS
-
-
-def _word(reason: str) -> str:
-    return reason.split(",")[0].strip("()")
+        return slurm_reasons.is_hopeless(reason)
 
 
 def _directive_value(value: str) -> str:

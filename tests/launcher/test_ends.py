@@ -187,7 +187,8 @@ def test_expected_start(start: str, words: str, monkeypatch: pytest.MonkeyPatch)
     finally:
         monkeypatch.undo()
         time.tzset()
-    assert said == "other jobs are ahead in the queue" + (f"{words}, the scheduler estimates" if words else "")
+    reason = SlurmScheduler().explain_pending("Priority")
+    assert said == reason + (f"{words}, the scheduler estimates" if words else "")
 
 
 def test_requeued_in_words() -> None:

@@ -324,6 +324,12 @@ def test_find_without_any_answer() -> None:
         ("(Resources)", "next in line"),
         ("ReqNodeNotAvail, UnavailableNodes:node[1-4]", "maintenance"),
         ("PartitionDown", "another --partition"),
+        ("AssocGrpCpuLimit", "your group uses all the cores that its `account` allows at once"),
+        ("QOSMaxJobsPerUserLimit", "your jobs use all the running jobs that its `qos` allows"),
+        ("QOSMaxMemoryPerUser", "your jobs use all the memory that its `qos` allows"),
+        ("AssocGrpCPUMinutesLimit", "the budget of its `account` is used up"),
+        ("QOSMaxNodePerJobLimit", "more nodes than one job of its `qos` may have"),
+        ("Nodes required for job are DOWN, DRAINED or reserved", "take another --partition"),
         ("SomethingNew", "SLURM says: SomethingNew"),
         ("", "waiting"),
     ],
@@ -331,3 +337,18 @@ def test_find_without_any_answer() -> None:
 def test_reasons_in_words(reason: str, words: str) -> None:
     """SLURM's reasons for waiting are explained; one that is not known here is given as it is, never guessed."""
     assert words in SLURM.explain_pending(reason)
+
+
+@pytest.mark.parametrize(
+    ("reason", "never"),
+    [
+        ("PartitionTimeLimit", True),
+        ("QOSMaxWallDurationPerJobLimit", True),
+        ("QOSMaxJobsPerUserLimit", False),
+        ("ReqNodeNotAvail, Reserved for maintenance", False),
+        ("", False),
+    ],
+)
+def test_reasons_that_no_waiting_can_change(reason: str, never: bool) -> None:
+    """Only what asks for more than there will ever be counts as hopeless."""
+    assert SLURM.never_starts(reason) is never
