@@ -51,7 +51,7 @@ class Inside:
             self._app.io_loop.add_callback(self._open, value)
 
     def _open_at_start(self) -> None:
-        first, *others = self._request.doors
+        first, *others = dict.fromkeys(self._request.doors)
         self._channel.tell("door", [first, self._app.sock or self._app.port])
         for name in others:
             self._open(name)
