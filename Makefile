@@ -1,11 +1,11 @@
-# make demo · make test · make lint · make bench · make cluster. Everything installs itself on first use.
+# make demo · test · lint · bench · reliability · cluster. Everything installs itself on first use.
 SHELL := /bin/bash
 # The environment must be readable by the test cluster's users, so root takes the system's Python where it is new enough.
 PYTHON ?= $(shell tests/prepare.sh python)
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint bench cluster clean
+.PHONY: demo test lint bench reliability cluster clean
 
 $(VENV)/ready: pyproject.toml
 	tests/prepare.sh venv "$(PYTHON)" "$(VENV)"
@@ -36,6 +36,14 @@ lint: $(VENV)/ready
 
 bench: $(VENV)/ready
 	$(BIN)/python -m tests.bench
+
+# The table of faults: injected on the test cluster, written down as seen. A run that misses a row writes nothing.
+reliability: $(VENV)/ready
+	tests/prepare.sh slurm
+	rm -f .cache/reliability.md
+	$(BIN)/python -m pytest tests/slurm/test_reliability.py tests/slurm/test_reliability_jobs.py \
+		tests/slurm/test_reliability_slow.py
+	cp .cache/reliability.md docs/reliability.md
 
 cluster: $(VENV)/ready
 	tests/prepare.sh slurm

@@ -79,14 +79,15 @@ class Disasters(Faults):
             self.login.run(["pkill", "-KILL", *word], check=False)
         self.login.run(f"ss -K sport = :22 >/dev/null; {_FORGET}", check=False)  # the next packet is answered: unknown
 
-    def boot_login(self) -> None:
-        """Bring login back: network, munge, sshd, slurmctld."""
+    def boot_login(self, *, wait: bool = True) -> None:
+        """Bring login back, munge, sshd and slurmctld before the network; wait until the nodes are known again."""
         self._broken.discard("login host")
         network.plug(self.login)  # the nodes are found again before the laptop can ask for them
         for daemon in self._servers(self.login):
             daemon.start()
         network.undrop([self.login])
-        self.wait_for_nodes()
+        if wait:
+            self.wait_for_nodes()
 
     def crash_node(self, node: Host) -> None:
         """Let a node vanish without a word: its cable, then every process on it."""
