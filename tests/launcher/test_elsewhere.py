@@ -22,13 +22,13 @@ PID = 4194999  # above every pid there can be: the process is gone
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A home with two platforms of its own, `a` and `b`, and `alias`, which is the same place as `a`."""
+    """A home with two platforms of its own, `a` and `b`, and `0-alias`, which is the same place as `a`."""
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
     ini = tmp_path / ".config/springline/platforms.ini"
     ini.parent.mkdir(parents=True)
     section = "transport = local\nscheduler = local\nrun_dir = {}\n"
-    places = {"alias": tmp_path / "a", "a": tmp_path / "a", "b": tmp_path / "b"}
+    places = {"0-alias": tmp_path / "a", "a": tmp_path / "a", "b": tmp_path / "b"}
     ini.write_text("".join(f"[{name}]\n{section.format(place)}\n" for name, place in places.items()))
     return tmp_path
 
@@ -104,7 +104,7 @@ def test_live_record_of_that_name_is_kept(home: Path) -> None:
 
 def test_nowhere(home: Path) -> None:
     """What is nowhere is said to be nowhere, with the places that were asked."""
-    with pytest.raises(NotFoundError, match="no session 's1' here, nor on a, alias, b"):
+    with pytest.raises(NotFoundError, match="no session 's1' here, nor on 0-alias, a, b"):
         reach(home, "s1")
 
 

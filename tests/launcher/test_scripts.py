@@ -207,6 +207,16 @@ def test_tidying(tmp_path: Path, name: str, state: str, age: float, kept: bool) 
     assert [path.name for path in tmp_path.iterdir()] == ["sessions"]
 
 
+def test_tidying_goes_by_the_end(tmp_path: Path) -> None:
+    """A session that ended a day ago stays, however old its directory is."""
+    directory = tmp_path / "sessions" / "s1"
+    directory.mkdir(parents=True)
+    (directory / "state.json").write_text(ENDED)
+    os.utime(directory, (OLD, OLD))
+    sh(tidy_script(RemotePath(f"{tmp_path}/sessions")) + "\nwait")
+    assert directory.exists()
+
+
 def test_tidying_follows_no_link(tmp_path: Path) -> None:
     """A link among the sessions, old or new, leads nobody to remove what it points at."""
     (tmp_path / "sessions").mkdir()
