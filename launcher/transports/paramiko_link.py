@@ -25,9 +25,10 @@ logging.getLogger("paramiko").addHandler(logging.NullHandler())  # it would prin
 class Packets(Packetizer):
     """Packets that count themselves: anything heard means that the host lives."""
 
-    # As OpenSSH: gigabytes between new keys, not half of one. They hold up everything for a moment.
-    REKEY_BYTES = 2**32
-    REKEY_BYTES_OVERFLOW_MAX = 2**32
+    # New keys after 2^32 blocks, as with OpenSSH, and a little later than there: that the server begins is the safer
+    # way round, because then it has nothing else under way.
+    REKEY_BYTES = 2**36 + 2**33
+    REKEY_BYTES_OVERFLOW_MAX = 2**33
 
     def __init__(self, sock: Any) -> None:  # noqa: ANN401 - a socket, or a channel of another link
         super().__init__(sock)
@@ -65,7 +66,8 @@ class Link(paramiko.Transport):
         self.channel_timeout = CHANNEL_SECONDS
         self.server_extensions: dict[str, bytes]  # by paramiko: what the server said about itself
         self.farewell = ""  # the reason that the server gave for hanging up
-        self._stopped = threading.Event()
+        self._hung_up = threading.Event()
+        self._held: list[paramiko.Message] = []
 
     def watch(self) -> None:
         """Start the heartbeat."""
@@ -90,7 +92,7 @@ class Link(paramiko.Transport):
 
     def stop_thread(self) -> None:
         """Wake the reader, which otherwise sleeps on a closed descriptor, and the heartbeat."""
-        self._stopped.set()
+        self._hung_up.set()
         if isinstance(self.sock, socket.socket):
             with suppress(OSError):
                 self.sock.shutdown(socket.SHUT_RDWR)
@@ -114,6 +116,22 @@ class Link(paramiko.Transport):
             inner._set_window(raw.default_window_size, raw.default_max_packet_size)
         return channel, opened
 
+    def _send_user_message(self, data: paramiko.Message) -> None:
+        """Send, but not while keys are exchanged."""
+        raw: Any = super()
+        # The reader may not wait for that, as paramiko lets it: when a channel closes just then, it waits for itself.
+        if threading.current_thread() is self and not self.clear_to_send.is_set():
+            self._held.append(data)
+        else:
+            raw._send_user_message(data)
+
+    def _parse_newkeys(self, message: paramiko.Message) -> None:
+        raw: Any = super()
+        raw._parse_newkeys(message)
+        held, self._held = self._held, []
+        for data in held:
+            self._send_user_message(data)
+
     def _parse_disconnect(self, message: paramiko.Message) -> None:
         message.get_int()
         self.farewell = message.get_text()
@@ -122,7 +140,7 @@ class Link(paramiko.Transport):
         """Ask every few seconds; hang up when nothing at all comes back, so that everybody who waits here knows."""
         raw: Any = self
         heard, missed, before = -1, 0, time.monotonic()
-        while not self._stopped.wait(HEARTBEAT_SECONDS) and self.is_active():
+        while not self._hung_up.wait(HEARTBEAT_SECONDS) and self.is_active():
             now = time.monotonic()
             overslept = now - before > 1.5 * HEARTBEAT_SECONDS  # this computer was frozen: first ask again
             missed = 0 if overslept or raw.packetizer.heard != heard else missed + 1

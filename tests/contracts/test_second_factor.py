@@ -77,9 +77,10 @@ def test_visible_answer(fabric: Reach, serve: Callable[..., Sshd]) -> None:
     fabric(server, Asker(secret=lambda prompt: CODES[1])).open()
 
 
-def test_password_is_remembered_and_a_code_is_not(fabric: Reach, serve: Callable[..., Sshd]) -> None:
+@pytest.mark.parametrize("factors", [PASSWORD_AND_CODE, KEY_AND_CODE], ids=["password and code", "key and code"])
+def test_password_is_remembered_and_a_code_is_not(fabric: Reach, serve: Callable[..., Sshd], factors: Factors) -> None:
     """After a lost connection, the password of before is used again and only the code is asked for."""
-    server = serve(PASSWORD_AND_CODE)
+    server = serve(factors)
     person = Person(password=SECRET, verification=CODES[0])
     transport = fabric(server, person.asker)
     transport.open()
@@ -87,6 +88,7 @@ def test_password_is_remembered_and_a_code_is_not(fabric: Reach, serve: Callable
     person.answers["verification"] = CODES[1]
     again(transport, server)
     assert asked(person) == ["verification"]
+    assert "PAM: Authentication failure" not in (server.directory / "log").read_text()
 
 
 def test_password_is_remembered(fabric: Reach, serve: Callable[..., Sshd]) -> None:
