@@ -13,6 +13,8 @@ from launcher.scripts import RemotePath
 
 FILES = ("session.json", "submission", "login", "state.json")
 
+_JOB_NAME = re.compile(r"springline-[a-z0-9-]+")  # it will stand in commands
+
 # A random mark and the names before each file, so that nothing a file holds can pass for the next one; files may be
 # missing, or half there. What was set aside has a dot in its name.
 _LIST = """\
@@ -70,7 +72,7 @@ def _found(name: str, directory: str, texts: Mapping[str, str]) -> Found:
     document = _object(texts.get("session.json", ""))
     job_name, created = document.get("job_name"), document.get("created")
     session = None
-    if isinstance(job_name, str) and isinstance(created, str):
+    if isinstance(job_name, str) and _JOB_NAME.fullmatch(job_name) and isinstance(created, str):
         session = Session(name, "", job_name, created, directory=directory, login=texts.get("login", "").strip())
     state = _object(texts.get("state.json", ""))
     return Found(

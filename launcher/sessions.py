@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from launcher.cluster import Cluster, Placed
-from launcher.ends import STOPPED, end_error, ended_badly, pending_words
+from launcher.ends import STOPPED, end_error, pending_words
 from launcher.errors import (
     AuthenticationError,
     ConnectError,
@@ -29,7 +29,6 @@ from launcher.watcher import Notice, Watcher
 
 START_SECONDS = 300.0
 STOP_SECONDS = 60.0
-__all__ = ["end_error", "ended_badly", "pending_words"]  # and all that is public below
 OVER = (SessionPhase.ENDED, SessionPhase.FAILED)
 
 

@@ -7,10 +7,11 @@ from dataclasses import replace
 
 from launcher.cluster import Cluster, Look
 from launcher.errors import AuthenticationError, ConnectError, HostKeyError
-from launcher.model import JobState, JobStatus, Known, Session, SessionStatus, Unknown
+from launcher.model import JobState, JobStatus, Known, Session, SessionPhase, SessionStatus, Unknown
 
 COMMAND_SECONDS = 60.0  # a watching command ends by itself after this, so none outlives a vanished laptop for long
 SLOWEST_SECONDS = 30.0  # the longest pause between two questions to the scheduler
+ENDING_PACE = 1.0  # seconds
 BOOT_SECONDS = 600.0  # for a host that let us in before and now refuses
 NOTHING = Look(Unknown("not asked yet"), None)
 Notice = Callable[[SessionStatus], None]
@@ -54,16 +55,19 @@ class Watcher:
         except ConnectError as error:
             return self._silence(error)
         known, self._look = self._look, look
-        self._set_pace(known, look)
+        self._set_pace(known, look, limit)
         current = SessionStatus(self._session, look.job, look.node if self._is_of_this_run(look) else None)
+        if current.phase is SessionPhase.ENDING:  # the scheduler's proof is near
+            self._first = self._pace = ENDING_PACE
         if look != known:
             self._notice(current)
         return current
 
-    def _set_pace(self, known: Look, look: Look) -> None:
+    def _set_pace(self, known: Look, look: Look, limit: float) -> None:
         """Ask ever more slowly; a new estimate of the start is no reason to hurry, a new state is."""
         moved = (_settled(known.job), known.state_words) != (_settled(look.job), look.state_words)
-        self._pace = self._first_pace if moved else min(self._pace * 2, SLOWEST_SECONDS)
+        waited = limit if look == known else 0.0  # a command that found nothing new doubled its pauses meanwhile
+        self._pace = self._first_pace if moved else min(max(self._pace * 2, waited / 2), SLOWEST_SECONDS)
         self._first, self._silent = self._pace, 0.0
 
     def _is_of_this_run(self, look: Look) -> bool:

@@ -46,10 +46,11 @@ def test_missing_and_half_files(tmp_path: Path) -> None:
     write(tmp_path, "empty")
     write(tmp_path, "half", session_json=json.dumps(DOCUMENT)[:30], state_json='{"phase": "rea')
     write(tmp_path, "list", session_json="[1, 2]", state_json='"words"')
+    write(tmp_path, "hostile", session_json=json.dumps({**DOCUMENT, "job_name": "x; touch y"}))
     write(tmp_path, "young", session_json=json.dumps(DOCUMENT))
     (tmp_path / "file").write_text("no directory")
     found = listed(tmp_path)
-    assert set(found) == {"empty", "half", "list", "young"}
+    assert set(found) == {"empty", "half", "list", "hostile", "young"}
     assert [name for name, one in found.items() if one.session] == ["young"]
     assert all(one.node is None and not one.over for one in found.values())
 
