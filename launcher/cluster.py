@@ -30,6 +30,8 @@ from launcher.transports.base import Transport
 
 LOOK_SECONDS = 90.0  # SLURM's own commands give up on a silent controller well before
 
+STOP_NOTE = "stop"  # in a session's directory: `springline stop` ended it, from wherever
+
 
 @dataclass(frozen=True)
 class Look:
@@ -165,8 +167,10 @@ class Cluster:
         return looks
 
     def cancel(self, session: Session) -> None:
-        """Ask the scheduler to end a session's job and its workers."""
-        answer = self.transport.run(self.scheduler.cancel_command(session.job, session.worker_name))
+        """Ask the scheduler to end a session's job and its workers; a note beside them says that it was us."""
+        note = (RemotePath(session.directory) / STOP_NOTE).quoted()
+        cancel = self.scheduler.cancel_command(session.job, session.worker_name)
+        answer = self.transport.run(f"echo stop 2>/dev/null >{note}\n{cancel}")
         if answer.exit_code:
             raise SubmissionUnknown(
                 f"the scheduler did not take the cancellation of job {session.job_id}: {answer.errors.strip()}",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 
-from launcher.cluster import Cluster
+from launcher.cluster import STOP_NOTE, Cluster
 from launcher.errors import ConnectError, JobCancelled, JobFailed, JobOutOfMemory, JobTimeLimit
 from launcher.model import ENDED_WELL, Gone, JobState, Known, Session, SessionStatus
 
@@ -70,6 +70,13 @@ def _explained(state: JobState, current: SessionStatus, lines: list[str]) -> Job
     if any(_MEMORY.search(line) for line in lines):
         return JobState.OUT_OF_MEMORY
     return JobState.FAILED if lines or current.node else state
+
+
+def _noted_stop(cluster: Cluster, session: Session) -> bool:
+    try:
+        return bool(cluster.read(session.directory, STOP_NOTE, 1).strip())
+    except ConnectError:
+        return False
 
 
 def _last_lines(cluster: Cluster, session: Session) -> list[str]:

@@ -113,7 +113,7 @@ class Unknown:
 JobStatus = Known | Gone | Unknown
 
 
-ENDED_WELL = ("shut_down", "idle")  # the reasons of an end that was wished for
+ENDED_WELL = ("shut_down", "idle", "stopped")  # the reasons of an end that was wished for
 
 # What a reason in an end marker says of the job.
 _MARKED = {

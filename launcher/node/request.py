@@ -70,6 +70,11 @@ class SessionDir:
         return self.path / "state.json"
 
     @property
+    def stop(self) -> Path:
+        """The note that `springline stop` leaves before the signal."""
+        return self.path / "stop"
+
+    @property
     def token(self) -> Path:
         """The token that opens Jupyter."""
         return self.path / "token"

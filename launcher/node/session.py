@@ -172,6 +172,8 @@ class Session:
             self._warned = True
             self._state.update(warning=self._countdown.words())
             return None
+        if self._directory.stop.exists():
+            return ("stopped", "It was stopped with `springline stop`.", 128 + number)
         if self._warned if left is None else left <= NEAR_END:
             return ("time_limit", "The session reached its time limit.", 128 + number)
         return ("terminated", "The session was ended from outside.", 128 + number)

@@ -21,7 +21,9 @@ from launcher.transports.paramiko_userauth import Outcome, UserAuth
 
 TRIES = 3  # as ssh
 TERMINAL = "run this in a terminal, where you can answer"
-PASSWORD_PROMPT = re.compile(r"(?!.*\b(?:new|one-?time|retype)\b)(?:\S+ )?password(?: for \S+)?\s*:?\s*", re.IGNORECASE)
+PASSWORD_PROMPT = re.compile(
+    r"(?!.*\b(?:new|one-?time|otp|token|2fa)\b)(?:\S+ )?password(?: for \S+)?\s*:?\s*", re.IGNORECASE
+)
 
 
 @dataclass
@@ -29,7 +31,7 @@ class Memory:
     """What a person has told this process, for the next connection. It never leaves it."""
 
     keys: dict[Path, paramiko.PKey] = field(default_factory=dict)
-    passwords: dict[str, str] = field(default_factory=dict)  # by account
+    passwords: dict[tuple[str, int], str] = field(default_factory=dict)  # by account and port
 
 
 @dataclass(frozen=True)
@@ -48,10 +50,10 @@ class _Unanswered(Exception):
 class Questions:
     """One round of questions that the server asks in its own words (keyboard-interactive)."""
 
-    def __init__(self, account: str, ask: Asker, memory: Memory) -> None:
+    def __init__(self, account: str, ask: Asker, password: str) -> None:
         self._account = account
         self._ask = ask
-        self._memory = memory
+        self._known = password
         self._heading = ""
         self.asked = 0
         self.password = ""  # among the answers
@@ -64,8 +66,8 @@ class Questions:
     def _answer(self, prompt: str, echo: bool) -> str:
         self.asked += 1
         is_password = not echo and not self.password and bool(PASSWORD_PROMPT.fullmatch(prompt.strip()))
-        if is_password and self._account in self._memory.passwords:
-            self.password = self._memory.passwords[self._account]
+        if is_password and self._known:
+            self.password = self._known
             return self.password
         # Who asks stands first, as with ssh: a server could imitate any prompt.
         shown, self._heading = f"{self._heading}({self._account}) {prompt}", ""
@@ -80,8 +82,9 @@ class Questions:
 class Login:
     """One user at one host: what SSHClient takes as its `auth_strategy`."""
 
-    def __init__(self, account: str, keyring: Keyring, ask: Asker, *, advice: str = "") -> None:
+    def __init__(self, account: str, port: int, keyring: Keyring, ask: Asker, *, advice: str) -> None:
         self._account = account  # user@host
+        self._place = account, port
         self._user, _, self._host = account.rpartition("@")
         self._keyring = keyring
         self._memory = keyring.memory
@@ -196,14 +199,14 @@ class Login:
     def _with_answers(self, auth: UserAuth) -> Outcome:
         """Keyboard-interactive: the server's questions."""
         while self._tries:
-            questions = Questions(self._account, self._ask, self._memory)
+            questions = Questions(self._account, self._ask, self._memory.passwords.get(self._place, ""))
             try:
                 outcome = auth.interactive(questions.answers)
             except _Unanswered as error:
                 return self._explain(f"{error}, and nobody answered", TERMINAL)
             if outcome.accepted or outcome.partial:
                 if questions.password:
-                    self._memory.passwords[self._account] = questions.password
+                    self._memory.passwords[self._place] = questions.password
                 return outcome
             if not questions.asked:
                 break
@@ -214,14 +217,14 @@ class Login:
     def _with_password(self, auth: UserAuth) -> Outcome:
         """The account's password."""
         while self._tries:
-            password = self._memory.passwords.get(self._account) or self._ask.secret(f"Password for {self._account}: ")
+            password = self._memory.passwords.get(self._place) or self._ask.secret(f"Password for {self._account}: ")
             if not password:
                 return self._explain(f"{self._account} asks for a password, and nobody answered", TERMINAL)
             outcome = auth.password(password)
             if outcome.question is not None:
                 return self._explain(f"the password of {self._account} has expired", f"change it: ssh {self._account}")
             if outcome.accepted or outcome.partial:
-                self._memory.passwords[self._account] = password
+                self._memory.passwords[self._place] = password
                 return outcome
             self._forget()
             self._explain(f"{self._host} did not accept this password for '{self._user}'", "try again")
@@ -229,4 +232,4 @@ class Login:
 
     def _forget(self) -> None:
         self._tries -= 1
-        self._memory.passwords.pop(self._account, None)
+        self._memory.passwords.pop(self._place, None)

@@ -106,7 +106,7 @@ class FabricTransport(ChannelTransport):
         hop.forward_agent = False  # whoever is root on the login host could use it meanwhile
         hop.connect_kwargs = {
             "transport_factory": Link,
-            "auth_strategy": Login(f"{hop.user}@{hop.host}", self.keyring, self._ask, advice=advice),
+            "auth_strategy": Login(f"{hop.user}@{hop.host}", int(hop.port), self.keyring, self._ask, advice=advice),
         }
         with self._translated(hop.host, hop.port):
             if isinstance(hop.gateway, str):

@@ -164,7 +164,7 @@ class NodeTransport(ChannelTransport):
         trust_only(client, self._node)
         ours: Any = {
             "transport_factory": Link,
-            "auth_strategy": Login(self.label, self.keyring, Asker(), advice=advice),
+            "auth_strategy": Login(self.label, SSH_PORT, self.keyring, Asker(), advice=advice),
         }
         try:
             with self._translated():

@@ -13,6 +13,12 @@ import paramiko
 from paramiko.common import cMSG_CHANNEL_OPEN, cMSG_GLOBAL_REQUEST
 from paramiko.packet import Packetizer
 
+_known: Any = paramiko.Transport
+CIPHERS = tuple(
+    name
+    for name in ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com", "aes128-ctr", "aes192-ctr", "aes256-ctr")
+    if name in _known._cipher_info  # older ones know no GCM
+)
 HEARTBEAT_SECONDS = 3.0
 MISSED_BEATS = 2  # this many intervals without a word: a dead link is noticed after 6 to 9 seconds
 HANDSHAKE_SECONDS = 10
@@ -47,13 +53,7 @@ class Link(paramiko.Transport):
     # Its reader looks up this often by itself; `stop_thread` wakes it anyway.
     _active_check_timeout = 5.0
     # AES-GCM first: one call a packet does the work of cipher and MAC.
-    _preferred_ciphers = (
-        "aes128-gcm@openssh.com",
-        "aes256-gcm@openssh.com",
-        "aes128-ctr",
-        "aes192-ctr",
-        "aes256-ctr",
-    )
+    _preferred_ciphers = CIPHERS
 
     def __init__(self, sock: Any, disabled_algorithms: Any = None) -> None:  # noqa: ANN401 - as SSHClient calls it
         super().__init__(

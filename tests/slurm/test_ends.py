@@ -41,6 +41,14 @@ def test_somebody_else_cancels_the_job(springline: Springline) -> None:
     assert running.process.stderr is not None and "cancelled" in running.process.stderr.read()
 
 
+def test_stop_in_another_terminal_is_no_failure(springline: Springline) -> None:
+    """`up` ends at once, says who ended it, and exits with 0."""
+    running = start(springline, "--name", "told")
+    assert springline("stop", "told").returncode == 0
+    assert running.process.wait(timeout=5) == 0
+    assert running.process.stderr is not None and "springline stop" in running.process.stderr.read()
+
+
 def test_the_old_command_line(springline: Springline) -> None:
     """An old section and the old options: JupyterLab on port 8889, and the new command said once."""
     ini = springline.home / ".config" / "springline" / "platforms.ini"
