@@ -33,6 +33,10 @@ FAULTS = {
         "the connection dies in the middle of sbatch",
         "sshd killed when slurmctld has the job, before the answer",
     ),
+    "answer-silent": (
+        "the network goes silent in the middle of sbatch, 20 s",
+        "packets dropped before the answer arrives",
+    ),
     "requeue": ("the job is requeued, to another node", "scontrol requeue, its first node drained"),
     "preempted": ("the job is preempted", "a job of higher priority takes all nodes"),
     "node-fail": ("the node fails", "its cable cut and all its processes killed"),

@@ -12,6 +12,7 @@ import pytest
 from tests.slurm.holding import Held
 from tests.slurm.laptop import Springline
 from tests.slurm.story import Book
+from tests.slurm.test_reliability_jobs import on_the_way
 from tests.slurm.upping import start
 
 
@@ -58,6 +59,6 @@ def test_a_killed_springline(held: Held, shared_springline: Springline, book: Bo
     assert again.line["url"] == page.up.line["url"]
     seconds = again.seconds_until_answered(page.token, since)
     assert page.run("print(kept + 1)") == "42\n"
-    book.tell("sigkill", again.said(), seconds)
+    book.tell("sigkill", on_the_way(again.said()), seconds)
     again.process.send_signal(signal.SIGINT)
     assert again.process.wait(timeout=20) == 130

@@ -15,7 +15,7 @@ from tests.slurm.page import Page
 from tests.slurm.processes import wait_until
 from tests.slurm.story import Book
 from tests.slurm.test_bad_input import section
-from tests.slurm.upping import Up, live, start, until
+from tests.slurm.upping import Up, begin, live, start, until
 
 
 def status(springline: Springline, name: str) -> dict[str, Any]:
@@ -45,6 +45,17 @@ def last_words(said: str) -> str:
     return said.partition("Ctrl-C asks")[2].partition("\n")[2] or said
 
 
+def on_the_way(said: str) -> str:
+    """What was said until the session was open."""
+    return said.partition("open it with")[0]
+
+
+def gist(status_text: str) -> str:
+    """The lines of `status` that say how it is."""
+    lines = (" ".join(line.split()) for line in status_text.splitlines())
+    return "\n".join(line for line in lines if line.startswith(("state:", "message:")))
+
+
 def wait_to_be_pending(springline: Springline, name: str) -> None:
     """Wait until the session's job waits for room."""
 
@@ -54,7 +65,7 @@ def wait_to_be_pending(springline: Springline, name: str) -> None:
     until(pending)
 
 
-def up_in_a_queue(springline: Springline, name: str) -> HostProcess:
+def up_in_a_queue(springline: Springline, name: str) -> Up:
     """A `springline up` whose job waits because mallory has all nodes."""
     springline.cluster.fill_nodes()
     wait_until(
@@ -63,27 +74,26 @@ def up_in_a_queue(springline: Springline, name: str) -> HostProcess:
         timeout=20,
         every=0.1,
     )
-    process = springline.popen("up", "testbed", "--name", name, "--json")
+    up = begin(springline, "--name", name)
     wait_to_be_pending(springline, name)
-    return process
+    return up
 
 
 def test_a_controller_that_dies_while_the_job_waits(springline: Springline, book: Book) -> None:
     """The wait goes on, and ends with a session."""
     cluster = springline.cluster
-    process = up_in_a_queue(springline, "queue")
+    up = up_in_a_queue(springline, "queue")
     time.sleep(6)  # the controller writes down what it was told only after some seconds
+    before = len(up.said())
     cluster.stop_slurmctld("KILL")
     time.sleep(3)
     cluster.start_slurmctld()
     cluster.empty_nodes()
     since = time.monotonic()
-    assert process.stdout is not None and process.stderr is not None
-    assert json.loads(process.stdout.readline() or "{}").get("state") == "ready", process.stderr.read()
-    assert live(springline) == 1
+    assert up.wait().line["state"] == "ready"
     seconds = time.monotonic() - since
-    process.kill()
-    book.tell("ctld-pending", process.stderr.read(), seconds)
+    assert live(springline) == 1
+    book.tell("ctld-pending", on_the_way(up.said()[before:]), seconds)
 
 
 def test_a_controller_that_dies_under_a_session(springline: Springline, book: Book) -> None:
@@ -99,28 +109,25 @@ def test_a_controller_that_dies_under_a_session(springline: Springline, book: Bo
     since = time.monotonic()
     assert status(springline, "used")["state"] == "ready"
     assert page.run("print(kept + 1)") == "42\n" and up.process.poll() is None
-    book.tell("ctld-ready", unknown.stdout + unknown.stderr, time.monotonic() - since)
+    book.tell("ctld-ready", gist(unknown.stdout), time.monotonic() - since)
 
 
 def test_a_controller_that_is_dead_when_up_begins(springline: Springline, book: Book) -> None:
     """Either the session comes, or it is said that it does not; never two jobs, never one that nobody knows."""
     springline.cluster.stop_slurmctld("KILL")
-    process = springline.popen("up", "testbed", "--name", "early", "--json")
+    up = begin(springline, "--name", "early")
     time.sleep(3)
     springline.cluster.start_slurmctld()
     since = time.monotonic()
-    assert process.stdout is not None and process.stderr is not None
-    line = process.stdout.readline()
-    seconds = time.monotonic() - since
-    if line and json.loads(line).get("state") == "ready":
+    assert up.process.stdout is not None
+    if '"state": "ready"' in up.process.stdout.readline():
+        seconds = time.monotonic() - since
         assert live(springline) == 1
-        process.kill()
-        book.tell("ctld-up", process.stderr.read(), seconds)
+        book.tell("ctld-up", on_the_way(up.said()), seconds)
     else:
-        said = process.stderr.read()
-        assert process.wait(timeout=30) in (20, 21) and "→" in said, said
+        assert up.process.wait(timeout=30) in (20, 21) and "→" in up.said(), up.said()
         assert live(springline) == 0
-        book.tell("ctld-up", said, None)
+        book.tell("ctld-up", up.said(), None)
 
 
 def test_munge_down_on_login(springline: Springline, book: Book) -> None:
@@ -135,7 +142,7 @@ def test_munge_down_on_login(springline: Springline, book: Book) -> None:
     since = time.monotonic()
     assert status(springline, "munge")["state"] == "ready"
     assert answers(up, token) and live(springline) == 1
-    book.tell("munge", unknown.stdout + unknown.stderr, time.monotonic() - since)
+    book.tell("munge", gist(unknown.stdout), time.monotonic() - since)
 
 
 def test_a_connection_lost_in_the_middle_of_sbatch(springline: Springline, book: Book) -> None:
@@ -147,7 +154,7 @@ def test_a_connection_lost_in_the_middle_of_sbatch(springline: Springline, book:
     assert live(springline) == 1
     assert [job["id"] for job in springline.cluster.jobs() if job["state"] == "RUNNING"] == [up.line["job_id"]]
     assert answers(up, up.token)
-    book.tell("answer", up.said(), seconds)
+    book.tell("answer", on_the_way(up.said()), seconds)
 
 
 def test_a_requeued_job_is_followed_to_its_new_node(springline: Springline, book: Book) -> None:
@@ -201,11 +208,12 @@ def test_a_notebook_that_takes_too_much_memory(springline: Springline, book: Boo
 
 def test_a_directory_that_is_gone_when_the_job_starts(springline: Springline, book: Book) -> None:
     """`up` ends with 40 and says why, though there is no log."""
-    process = up_in_a_queue(springline, "lost")
+    up = up_in_a_queue(springline, "lost")
+    before = len(up.said())
     shutil.rmtree(springline.cluster.cluster_home() / ".springline/sessions/lost")
     springline.cluster.empty_nodes()
-    said = ends(process, 40, "director", timeout=90)
-    book.tell("no-directory", said.partition("waiting")[2].partition("\n")[2] or said, None, "the session")
+    said = ends(up.process, 40, "director", timeout=90)
+    book.tell("no-directory", said[before:], None, "the session")
 
 
 @pytest.fixture(autouse=True)

@@ -14,8 +14,8 @@ from tests.slurm.holding import Held
 from tests.slurm.laptop import Springline
 from tests.slurm.page import Page
 from tests.slurm.story import Book
-from tests.slurm.test_reliability_jobs import ends, last_words
-from tests.slurm.upping import start, until
+from tests.slurm.test_reliability_jobs import ends, gist, last_words, on_the_way
+from tests.slurm.upping import begin, start, until
 
 pytestmark = pytest.mark.slow
 Scenario = Callable[[Springline, Book], None]
@@ -58,10 +58,25 @@ def controller_away(fault: str, leave: Callable[[Cluster], None], come: Callable
         seconds = time.monotonic() - since
         assert page.run("print(kept + 1)") == "42\n" and up.process.poll() is None
         assert [job["state"] for job in springline.cluster.jobs()] == ["RUNNING"]
-        shown = [line for line in unknown.stdout.splitlines() if line.startswith(("state:", "message:"))]
-        book.tell(fault, "\n".join(" ".join(line.split()) for line in shown), seconds)
+        book.tell(fault, gist(unknown.stdout), seconds)
 
     return scenario
+
+
+def answer_in_silence(springline: Springline, book: Book) -> None:
+    """The job that nobody heard of is found and adopted when the network is back: one job only."""
+    cluster = springline.cluster
+    cluster.lose_answer(hang=True)
+    up = begin(springline, "--name", "unheard")
+    until(lambda: len(cluster.jobs()) == 1)
+    cluster.drop_link()
+    time.sleep(20)
+    cluster.undrop_link()
+    since = time.monotonic()
+    up.wait()
+    seconds = time.monotonic() - since
+    assert [job["id"] for job in cluster.jobs()] == [up.line["job_id"]]
+    book.tell("answer-silent", on_the_way(up.said()), seconds)
 
 
 def node_fails(springline: Springline, book: Book) -> None:
@@ -88,6 +103,7 @@ SCENARIOS: Mapping[str, Scenario] = {
     "reboot": away("reboot", 30, Cluster.crash_login, lambda cluster: cluster.boot_login(wait=False)),
     "ctld-stop-30": controller_away("ctld-stop-30", Cluster.stop_slurmctld, Cluster.start_slurmctld),
     "ctld-hang-30": controller_away("ctld-hang-30", Cluster.hang_slurmctld, Cluster.resume_slurmctld),
+    "answer-silent": answer_in_silence,
     "node-fail": node_fails,
     "time-limit": time_is_up,
 }

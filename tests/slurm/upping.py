@@ -19,12 +19,20 @@ _numbers = count()
 
 @dataclass
 class Up:
-    """A `springline up` that holds its tunnel, and what it printed."""
+    """A `springline up` that holds its tunnel or is about to, and what it printed."""
 
     springline: Springline
     process: HostProcess
-    line: dict[str, Any]
+    line: dict[str, Any]  # empty until `wait`
     errors: Path  # where its standard error goes
+
+    def wait(self) -> Up:
+        """Wait for its line."""
+        assert self.process.stdout is not None
+        text = self.process.stdout.readline()
+        assert text, self.said()
+        self.line = json.loads(text)
+        return self
 
     def ask(self, path: str, token: str = "", *, seconds: float = 60) -> subprocess.CompletedProcess[str]:
         """Ask JupyterLab from the laptop, through the tunnel."""
@@ -75,12 +83,14 @@ def live(springline: Springline) -> int:
 
 def start(springline: Springline, *arguments: str, command: str = "up", what: str = "testbed") -> Up:
     """Start `springline up` (or attach) and wait for its line."""
+    return begin(springline, *arguments, command=command, what=what).wait()
+
+
+def begin(springline: Springline, *arguments: str, command: str = "up", what: str = "testbed") -> Up:
+    """Start `springline up` and return while it is at it."""
     errors = springline.cluster.state / "said" / f"{next(_numbers)}.txt"
     errors.parent.mkdir(exist_ok=True)
     with errors.open("w") as stream:
         process = springline.popen(command, what, "--json", *arguments, stderr=stream)
-    assert process.stdout is not None
-    text = process.stdout.readline()
-    assert text, errors.read_text()
     process.stderr = errors.open()  # read it at the end, or `said()` at any time
-    return Up(springline, process, json.loads(text), errors)
+    return Up(springline, process, {}, errors)
