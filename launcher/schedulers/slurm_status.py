@@ -55,7 +55,7 @@ answer=$(TZ=UTC squeue -h -t all -o '%i|%j|%T|%r|%N|%S' -j {ids} 2>&1); code=$?
 printf 'squeue %d\\n%s\\n' "$code" "$answer"
 case "$code $answer" in 0*|*'Invalid job id'*) controller=up;; *) controller=silent;; esac
 still_missing - - || exit 0
-answer=$(sacct -n -P -X -j "${{ids#,}}" --name "${{names#,}}" -o JobID,JobName,State,ExitCode 2>&1); code=$?
+answer=$(sacct {accounts} -j "${{ids#,}}" --name "${{names#,}}" 2>&1); code=$?
 printf 'sacct %d\\n%s\\n' "$code" "$answer"
 still_missing RUNNING PENDING && [ $controller = up ] || exit 0
 for job in $missing; do
@@ -63,6 +63,9 @@ for job in $missing; do
   printf 'scontrol-%s %d\\n%s\\n' "${{job%%|*}}" "$code" "$answer"
 done
 """
+
+# -D: without it sacct shows only the newest job of an id, whatever the name. All runs of a requeued one come with it.
+ACCOUNTS = "-n -P -X -D -o JobID,JobName,State,ExitCode,Submit,Start"
 
 Sections = Mapping[str, tuple[int, list[str]]]
 
@@ -73,6 +76,7 @@ def command(jobs: Sequence[JobRef]) -> str:
     return _ASK.format(
         jobs=quote(" ".join(f"{job.id}|{job.name}" for job in jobs)),
         ids=quote(",".join(ids if len(ids) > 1 else ids * 2)),
+        accounts=ACCOUNTS,
     )
 
 
@@ -149,11 +153,11 @@ def _squeue_status(lines: list[str], job: JobRef) -> JobStatus | None:
 
 
 def _sacct_status(lines: list[str], job: JobRef) -> JobStatus | None:
-    for fields in _rows(lines, job):
-        if len(fields) == 2:
-            word, code = fields
-            return _status("sacct", word, reason="JobLaunchFailure" if code == "0:53" else _exit_words(code))
-    return None
+    runs = [fields for fields in _rows(lines, job) if len(fields) == 4]
+    if not runs:
+        return None
+    word, code, *_ = max(runs, key=lambda fields: fields[2:])  # the last to be submitted and started
+    return _status("sacct", word, reason="JobLaunchFailure" if code == "0:53" else _exit_words(code))
 
 
 def _scontrol_status(lines: list[str], job: JobRef) -> JobStatus | None:

@@ -7,11 +7,12 @@ import time
 
 from launcher.model import JobRef
 from launcher.schedulers.slurm import SlurmScheduler
+from launcher.schedulers.slurm_status import ACCOUNTS
 from tests.recorded import HERE
 from tests.slurm.cluster import Cluster
 
 SLURM = SlurmScheduler()
-STATES = ("accepted", "down", "ok", "fails", "cancelled", "limit", "node-lost", "held", "not-launched")
+STATES = ("accepted", "down", "ok", "fails", "cancelled", "limit", "node-lost", "held", "not-launched", "requeued")
 REFUSED = {
     "bad-partition": "-p nothere",
     "bad-option": "--nonsense",
@@ -43,7 +44,7 @@ class Recorder:
         """Ask for a job as the launcher does, then accounting and the controller each alone."""
         self.run(f"status-{name}", SLURM.status_command([JobRef(job, f"springline-{name}")]))
         commands = {
-            "sacct": f"sacct -n -P -X -j {job} --name springline-{name} -o JobID,JobName,State,ExitCode",
+            "sacct": f"sacct {ACCOUNTS} -j {job} --name springline-{name}",
             f"scontrol-{job}": f"scontrol -o show job {job}",
         }
         for source, command in commands.items():
@@ -66,11 +67,13 @@ def record(recorder: Recorder) -> None:
         "fails": recorder.submit("fails", wrap="exit 3"),
         "cancelled": recorder.submit("cancelled"),
         "preempted": recorder.submit("preempted", "-p preempt-cancel"),
+        "requeued": recorder.submit("requeued", "--requeue -w node1"),
         "node-lost": recorder.submit("node-lost", "--no-requeue -w node2"),
         "not-launched": recorder.submit("not-launched", "-w node1 -D /nowhere"),
     }
     time.sleep(4)
     run("scancel", f"scancel {jobs['cancelled']}")
+    run("requeue", f"scontrol requeue {jobs['requeued']}")
     cluster.kill_slurmd(cluster.nodes[1])
     time.sleep(150)
     for name in STATES:

@@ -20,6 +20,15 @@ def forget(springline: Springline) -> None:
     cluster.start_slurmctld()
 
 
+def reuse(springline: Springline, job_id: str) -> str:
+    """Submit other jobs until one has that id; the ones before it end at once."""
+    login, given = springline.cluster.login, 0
+    while given < int(job_id):
+        seconds = 300 if given == int(job_id) - 1 else 0
+        given = int(login.run(f"sbatch --parsable -J other --wrap 'sleep {seconds}'", user="alice").stdout)
+    return str(given)
+
+
 def status(springline: Springline, name: str) -> tuple[int, dict[str, Any], str]:
     """Exit code, document and errors of `status`."""
     said = springline("status", name, "--json")
@@ -58,16 +67,29 @@ def test_a_purged_record_without_a_marker_and_a_reused_id(springline: Springline
     code, document, _ = status(springline, "unmarked")
     assert (code, document["state"]) == (0, "unknown")
     assert f"SLURM no longer lists job {job_id}, and the session left no end marker" in document["message"]
-    reused = ""
-    for _ in range(int(job_id)):
-        reused = cluster.login.run("sbatch --parsable -J other --wrap 'sleep 300'", user="alice").stdout.strip()
-    assert reused == job_id, (reused, job_id)
+    assert reuse(springline, job_id) == job_id
     assert status(springline, "unmarked")[1]["state"] == "unknown"
     stopped = springline("stop", "unmarked", "--json")
     assert stopped.returncode == 0, stopped.stderr
     assert "neither job" in json.loads(stopped.stdout)["message"]
     assert job_id in {job["id"] for job in cluster.jobs() if job["state"] in ("RUNNING", "PENDING")}
     assert json.loads(springline("ls", "--json").stdout)["sessions"] == []
+
+
+def test_accounting_knows_a_job_whose_id_was_used_again(accounting_springline: Springline) -> None:
+    """With the same id under two names in the accounts, the right one is believed, and who cancelled it is said."""
+    springline, cluster = accounting_springline, accounting_springline.cluster
+    assert springline("up", "testbed", "--name", "booked", "--detach").returncode == 0
+    job_id = status(springline, "booked")[1]["job_id"]
+    cluster.login.run(["scancel", job_id], user="alice")
+    accounts = f"sacct -n -P -X -j {job_id} -o State"
+    until(lambda: "CANCELLED by" in cluster.login.run(accounts, user="alice").stdout)
+    forget(springline)
+    assert reuse(springline, job_id) == job_id
+    until(lambda: "RUNNING" in cluster.login.run(accounts, user="alice").stdout)
+    code, document, errors = status(springline, "booked")
+    assert (code, document["state"]) == (43, "ended"), errors
+    assert "sacct: CANCELLED by" in errors
 
 
 def test_ls_asks_once(springline: Springline) -> None:
