@@ -115,14 +115,16 @@ class Sshd:
     def drop_connections(self) -> None:
         """Kill the processes that serve the connections of now, by their parent."""
         for pid in self._children():
-            os.kill(pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # it may end by itself just now
+                os.kill(pid, signal.SIGKILL)
 
     @contextmanager
     def frozen(self) -> Iterator[None]:
         """The connections of now say nothing any more, but stay: as when packets vanish."""
         pids = self._descendants()
         for pid in pids:
-            os.kill(pid, signal.SIGSTOP)
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGSTOP)
         try:
             yield
         finally:
