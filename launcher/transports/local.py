@@ -5,10 +5,11 @@ from __future__ import annotations
 import shutil
 import subprocess
 
-from launcher.errors import ConfigurationError, ConnectError
+from launcher.errors import ConfigurationError
 from launcher.schedulers.base import Answer
-from launcher.transports.base import Endpoint, Frame, Node, Stream, Transport
+from launcher.transports.base import Endpoint, Node, Stream, Transport
 from launcher.transports.openssh import OpenSshTransport
+from launcher.transports.shell import feed
 from launcher.transports.sockets import SocketStream, connected
 
 
@@ -26,25 +27,9 @@ class LocalTransport:
             )
 
     def run(self, script: str, *, timeout: float = 120) -> Answer:
-        """Run the script in a new process session, so that Ctrl-C in this terminal does not reach what it starts."""
+        """Run the script in a shell of this computer."""
         self.open()
-        frame = Frame.new()
-        with subprocess.Popen(
-            ["sh"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            start_new_session=True,
-        ) as process:
-            try:
-                output, errors = process.communicate(frame.wrap(script).encode(), timeout)
-            except subprocess.TimeoutExpired as error:
-                process.kill()
-                raise ConnectError(f"this computer: a command took longer than {timeout:.0f} s") from error
-            except KeyboardInterrupt:
-                process.kill()
-                raise
-        return frame.unwrap(output.decode(errors="replace"), errors.decode(errors="replace"), self.label)
+        return feed(["sh"], script, timeout=timeout, label=self.label)
 
     def connect(self, endpoint: Endpoint, *, timeout: float = 20) -> Stream:
         """Open a connection from here."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import subprocess
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -15,9 +14,10 @@ from launcher.errors import ConfigurationError, ConnectError
 from launcher.model import Platform
 from launcher.schedulers.base import Answer
 from launcher.transports import control
-from launcher.transports.base import Asker, Endpoint, Frame, Node, Stream, Transport, UnixSocket
+from launcher.transports.base import Asker, Endpoint, Node, Stream, Transport, UnixSocket
 from launcher.transports.control import Control, Destination
 from launcher.transports.keyfile import private_key
+from launcher.transports.shell import feed
 from launcher.transports.sockets import SocketStream, connected
 
 LOGIN_SECONDS = 3  # for the very login host of an earlier command, before its name is tried
@@ -68,20 +68,7 @@ class OpenSshTransport:
     def run(self, script: str, *, timeout: float = 120) -> Answer:
         """Run the script on the stdin of /bin/sh, whatever the login shell is."""
         words, destination = self._live()
-        frame = Frame.new()
-        command = [*destination.command(*words, "-T"), "exec /bin/sh"]
-        with subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
-        ) as process:
-            try:
-                output, errors = process.communicate(frame.wrap(script).encode(), timeout)
-            except subprocess.TimeoutExpired as error:
-                process.kill()
-                raise ConnectError(f"{self.label}: a command took longer than {timeout:.0f} s") from error
-            except BaseException:
-                process.kill()
-                raise
-        return frame.unwrap(output.decode(errors="replace"), errors.decode(errors="replace"), self.label)
+        return feed([*destination.command(*words, "-T"), "exec /bin/sh"], script, timeout=timeout, label=self.label)
 
     def connect(self, endpoint: Endpoint, *, timeout: float = 20) -> Stream:
         """Connect to a socket here that the control connection forwards; one for each endpoint, made on first use."""
