@@ -6,13 +6,14 @@ import logging
 import re
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
 from launcher.errors import AuthenticationError, ConnectError
-from launcher.transports.base import Asker, Transport
+from launcher.transports.base import Asker, Node, Transport
 from tests.contracts.conftest import Person, Reach
-from tests.contracts.sshd import CODE, PASSWORD, Factors, Sshd, new_key
+from tests.contracts.sshd import CODE, PASSWORD, Factors, Sshd, new_key, public
 
 SECRET = "sesame 42"
 CODES = ("12345678", "23456789", "34567890")
@@ -150,3 +151,23 @@ def test_locked_key_then_code(fabric: Reach, serve: Callable[..., Sshd]) -> None
     person = Person(passphrase="open sesame", verification=CODES[0])
     assert fabric(server, person.asker, key=locked).run("echo in").text == "in\n"
     assert len(person.asked) == 2
+
+
+def test_node_never_asks(reach: Reach, sshd: Sshd, serve: Callable[..., Sshd]) -> None:
+    """A node that wants a password is an authentication error: nobody is asked in the middle of a session."""
+    node = serve(PASSWORD_ALONE, host="127.0.0.75", port=22)
+    person = Person(password=SECRET)
+    beyond = reach(sshd, person.asker).beyond(Node(node.host, "root", (public(node.host_key).strip(),)))
+    with pytest.raises(AuthenticationError):
+        beyond.open()
+    assert person.asked == []
+
+
+def test_node_with_the_unlocked_key(fabric: Reach, sshd: Sshd, serve: Callable[..., Sshd], locked: Path) -> None:
+    """A passphrase that was given for the login host serves for the node too."""
+    node = serve(host="127.0.0.74", port=22)
+    node.authorized.write_text(public(locked))
+    person = Person(passphrase="open sesame")
+    beyond = fabric(sshd, person.asker, key=locked).beyond(Node(node.host, "root", (public(node.host_key).strip(),)))
+    assert beyond.run("echo in").text == "in\n"
+    assert len(person.asked) == 1
