@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import socket
+import ssl
 import sys
 import time
 from collections.abc import Callable
@@ -16,15 +17,18 @@ from typing import Any
 EVERY = 0.02  # s between two tries for a first answer
 PATIENCE = 0.25  # s for one try: a tunnel that is not through yet may hold or refuse it
 PIECE = 1 << 20
+_UNCHECKED = ssl._create_unverified_context()
 
 
 class Connection:
-    """One connection to the local port, HTTP/1.1."""
+    """One connection to the local port, HTTP/1.1; with `tls` the tunnel leads to a port that speaks it."""
 
-    def __init__(self, port: int, token: str, timeout: float) -> None:
+    def __init__(self, port: int, token: str, timeout: float, *, tls: bool = False) -> None:
         self._token = token
         self._socket = socket.create_connection(("127.0.0.1", port), timeout)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if tls:
+            self._socket = _UNCHECKED.wrap_socket(self._socket)
 
     def __enter__(self) -> Connection:
         return self
@@ -71,13 +75,13 @@ class Connection:
         return data
 
 
-def first(port: int, token: str, seconds: float) -> dict[str, Any]:
+def first(port: int, token: str, seconds: float, *, tls: bool = False) -> dict[str, Any]:
     """The moment (s, monotonic clock) of the first good answer of /api/status; `token` is a pattern of files."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         began = time.monotonic()
         try:
-            with Connection(port, read_token(token), PATIENCE) as connection:
+            with Connection(port, read_token(token), PATIENCE, tls=tls) as connection:
                 if connection.small("/api/status") == 200:
                     return {"moment": time.monotonic()}
         except (OSError, ValueError):  # no token yet, nobody listens yet, or half an answer
@@ -96,27 +100,27 @@ def read_token(pattern: str) -> str:
     return str(json.loads(text)["token"]) if text.startswith("{") else text
 
 
-def download(port: int, token: str, path: str, seconds: float) -> dict[str, Any]:
+def download(port: int, token: str, path: str, seconds: float, *, tls: bool = False) -> dict[str, Any]:
     """How many bytes of a large file came in how many seconds."""
     began = time.monotonic()
-    with Connection(port, token, 30) as connection:
+    with Connection(port, token, 30, tls=tls) as connection:
         got = connection.bulk(path, seconds)
     return {"bytes": got, "seconds": time.monotonic() - began}
 
 
-def load(port: int, token: str, path: str, seconds: float) -> dict[str, Any]:
+def load(port: int, token: str, path: str, seconds: float, *, tls: bool = False) -> dict[str, Any]:
     """Download again and again."""
     deadline, got = time.monotonic() + seconds, 0
     while time.monotonic() < deadline:
-        got += download(port, token, path, deadline - time.monotonic())["bytes"]
+        got += download(port, token, path, deadline - time.monotonic(), tls=tls)["bytes"]
     return {"bytes": got}
 
 
-def ask(port: int, token: str, count: int, seconds: float, *, kept: bool) -> dict[str, Any]:
+def ask(port: int, token: str, count: int, seconds: float, *, kept: bool, tls: bool = False) -> dict[str, Any]:
     """The milliseconds of each of `count` small requests, on one kept connection or on a new one each."""
     times: list[float] = []
     deadline = time.monotonic() + seconds
-    common = Connection(port, token, 30)
+    common = Connection(port, token, 30, tls=tls)
     with common:
         common.small("/api")
         while len(times) < count and time.monotonic() < deadline:
@@ -124,7 +128,7 @@ def ask(port: int, token: str, count: int, seconds: float, *, kept: bool) -> dic
             if kept:
                 common.small("/api")
             else:
-                with Connection(port, token, 30) as connection:
+                with Connection(port, token, 30, tls=tls) as connection:
                     connection.small("/api")
             times.append((time.monotonic() - began) * 1000)
     return {"times": times}
