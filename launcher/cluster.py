@@ -22,7 +22,7 @@ from launcher.errors import (
     SubmissionRefused,
     SubmissionUnknown,
 )
-from launcher.model import JobRef, JobStatus, NodeState, Platform, Session, settled
+from launcher.model import JobRef, JobState, JobStatus, Known, NodeState, Platform, Session, settled
 from launcher.preparation import preparation_error
 from launcher.schedulers.base import Answer, Doubt, Queued, Refused, Scheduler, Submitted
 from launcher.scripts import RemotePath
@@ -137,10 +137,11 @@ class Cluster:
         session: Session,
         known: Look,
         *,
-        pace: float = 2,
+        pace: float = 3,
         slowest: float = 30,
         limit: float = 60,
         first: float = 0,
+        glance: float = 0.2,
     ) -> Look:
         """Return at the next change, or after `limit` seconds: one remote command, its questions ever slower."""
         script = scripts.watch_script(
@@ -152,6 +153,8 @@ class Cluster:
             slowest=slowest,
             limit=limit,
             first=first,
+            glance=glance,
+            job_is_known=isinstance(known.job, Known) and known.job.state is JobState.RUNNING,
         )
         return self._looks([session], self.transport.run(script, timeout=limit + 60))[0]
 

@@ -86,19 +86,20 @@ done
 _WATCH = """\
 known_state={known_state}
 known_job={known_job}
-waited=0 pace={pace} next={first}
+job=$known_job waited=0 pace={pace} next={first}
 while :; do
   state=
   [ -r {directory}/state.json ] && IFS= read -r state <{directory}/state.json
+  if [ "$state" != "$known_state" ] && {job_is_known}; then job=$known_job; break; fi
   if [ "$state" != "$known_state" ] || [ $waited -ge $next ]; then
     asked=$(date +%s)
     job=$({ask})
     waited=$((waited + 10 * ($(date +%s) - asked)))
     if [ "$state" != "$known_state" ] || [ "$job" != "$known_job" ]; then break; fi
-    next=$((waited + pace)); [ $pace -ge {slowest} ] || pace=$((pace * 2))
+    next=$((waited + pace)); pace=$((pace * 3)); [ $pace -le {slowest} ] || pace={slowest}
   fi
   [ $waited -lt {limit} ] || break
-  sleep 0.2 2>/dev/null || sleep 1; waited=$((waited + 2))
+  sleep {glance_seconds} 2>/dev/null || sleep 1; waited=$((waited + {glance}))
 done
 printf '%s\\n%s\\n' "$state" "$job"
 """
@@ -182,15 +183,18 @@ def watch_script(
     *,
     known_state: str,
     known_job: str,
-    pace: float = 2,
+    pace: float = 3,
     slowest: float = 30,
     limit: float = 60,
     first: float = 0,
+    glance: float = 0.2,
+    job_is_known: bool = False,
 ) -> str:
     """Return when the session's state file or the scheduler's answer differs from what is known, or after `limit` s.
 
     `pace` and `slowest` are the first and the longest pause between two questions to the scheduler, and `first` is the
-    one before the first of them, all in seconds.
+    one before the first of them, `glance` the one between two looks at the state file; all in seconds. Where the job is
+    known (to run), a new state comes at once, without asking the scheduler.
     """
     return _WATCH.format(
         known_state=quote(known_state),
@@ -201,6 +205,9 @@ def watch_script(
         slowest=int(slowest * 10),
         limit=int(limit * 10),
         first=int(first * 10),
+        glance=max(1, round(glance * 10)),
+        glance_seconds=round(glance, 1),
+        job_is_known="true" if job_is_known else "false",
     )
 
 

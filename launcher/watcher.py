@@ -13,6 +13,7 @@ COMMAND_SECONDS = 60.0  # a watching command ends by itself after this, so none 
 SLOWEST_SECONDS = 30.0  # the longest pause between two questions to the scheduler
 ENDING_PACE = 1.0  # seconds
 BOOT_SECONDS = 600.0  # for a host that let us in before and now refuses
+ENDING_SECONDS = 1.0  # the first pause when the session says that it ends, and its job soon will
 NOTHING = Look(Unknown("not asked yet"), None)
 Notice = Callable[[SessionStatus], None]
 
@@ -21,7 +22,7 @@ class Watcher:
     """Remembers the last look, so that only news is passed on; a lost connection is waited out."""
 
     def __init__(
-        self, cluster: Cluster, session: Session, notice: Notice, sleep: Callable[[float], None], *, pace: float = 2.0
+        self, cluster: Cluster, session: Session, notice: Notice, sleep: Callable[[float], None], *, pace: float = 3.0
     ) -> None:
         self._cluster = cluster
         self._session = session
@@ -44,6 +45,7 @@ class Watcher:
                 slowest=SLOWEST_SECONDS,
                 limit=limit,
                 first=min(self._first, limit),
+                glance=self._glance(),
             )
         except HostKeyError:
             raise
@@ -66,9 +68,18 @@ class Watcher:
     def _set_pace(self, known: Look, look: Look, limit: float) -> None:
         """Ask ever more slowly; a new estimate of the start is no reason to hurry, a new state is."""
         moved = (_settled(known.job), known.state_words) != (_settled(look.job), look.state_words)
-        waited = limit if look == known else 0.0  # a command that found nothing new doubled its pauses meanwhile
-        self._pace = self._first_pace if moved else min(max(self._pace * 2, waited / 2), SLOWEST_SECONDS)
+        waited = limit if look == known else 0.0  # a command that found nothing new stretched its pauses meanwhile
+        self._pace = self._first_pace if moved else min(max(self._pace * 3, waited / 2), SLOWEST_SECONDS)
+        if moved and look.node and look.node.phase == "ending":
+            self._pace = ENDING_SECONDS
         self._first, self._silent = self._pace, 0.0
+
+    def _glance(self) -> float:
+        """Seconds between two looks at the state file: few where somebody waits for JupyterLab, more later on."""
+        if self._look.node and self._look.node.phase == "ready":
+            return 1.0
+        running = isinstance(self._look.job, Known) and self._look.job.state is JobState.RUNNING
+        return 0.1 if running else 0.2
 
     def _is_of_this_run(self, look: Look) -> bool:
         """False for the state file that a requeued job has from the run before, until the new run writes its own."""

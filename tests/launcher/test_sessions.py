@@ -148,6 +148,19 @@ def test_requeued_job_is_waited_for(play: Play) -> None:
     assert scene.said[1].requeued
 
 
+def test_end_that_was_announced_is_asked_for_soon(play: Play) -> None:
+    """Once the session says that it ends, the scheduler is asked a second later, not at the slow pace of a long hold."""
+    scene = play(
+        Event(0, RUNNING, READY),
+        Event(500, RUNNING, node_state("ending", reason="terminated")),
+        Event(502, squeue("CANCELLED"), node_state("ending", reason="terminated", exit_code=143)),
+    )
+    sessions.hold(scene.cluster, SESSION, scene.said.append, sleep=scene.host.clock.sleep)
+    paces = [script.partition("pace=")[2].partition("\n")[0] for script in scene.host.scripts]
+    assert paces[0] == "150 next=0"
+    assert paces[-1] == "10 next=10"
+
+
 def test_warning_is_passed_on(play: Play) -> None:
     """Each change of the state file comes as a notice, the warning before the end too."""
     late = node_state("ready", warning="10 min left")

@@ -145,23 +145,25 @@ STATES: list[tuple[str, str, JobStatus]] = [
     ("status-fails", "9", Gone(JobState.FAILED, "squeue: FAILED, NonZeroExitCode")),
     ("status-cancelled", "10", Gone(JobState.CANCELLED, "sacct: CANCELLED by 20002")),
     ("status-limit", "4", Gone(JobState.TIME_LIMIT, "squeue: TIMEOUT, TimeLimit")),
-    ("status-node-lost", "12", Gone(JobState.NODE_FAILED, "squeue: NODE_FAIL, NodeDown")),
+    ("status-node-lost", "13", Gone(JobState.NODE_FAILED, "squeue: NODE_FAIL, NodeDown")),
+    ("status-requeued", "12", Known(JobState.RUNNING, "None", "node1")),
+    ("sacct-requeued", "12", Known(JobState.RUNNING)),
     ("sacct-accepted", "5", Known(JobState.RUNNING)),
     ("sacct-down", "6", Known(JobState.PENDING)),
     ("sacct-ok", "8", Gone(JobState.COMPLETED, "sacct: COMPLETED")),
     ("sacct-fails", "9", Gone(JobState.FAILED, "sacct: FAILED, exit code 3")),
-    ("status-not-launched", "13", Gone(JobState.NOT_LAUNCHED, "squeue: FAILED, JobLaunchFailure")),
-    ("sacct-not-launched", "13", Gone(JobState.NOT_LAUNCHED, "sacct: FAILED, JobLaunchFailure")),
-    ("scontrol-not-launched", "13", Gone(JobState.NOT_LAUNCHED, "scontrol: FAILED, JobLaunchFailure")),
+    ("status-not-launched", "14", Gone(JobState.NOT_LAUNCHED, "squeue: FAILED, JobLaunchFailure")),
+    ("sacct-not-launched", "14", Gone(JobState.NOT_LAUNCHED, "sacct: FAILED, JobLaunchFailure")),
+    ("scontrol-not-launched", "14", Gone(JobState.NOT_LAUNCHED, "scontrol: FAILED, JobLaunchFailure")),
     ("sacct-cancelled", "10", Gone(JobState.CANCELLED, "sacct: CANCELLED by 20002")),
     ("sacct-limit", "4", Gone(JobState.TIME_LIMIT, "sacct: TIMEOUT")),
-    ("sacct-node-lost", "12", Gone(JobState.NODE_FAILED, "sacct: NODE_FAIL")),
+    ("sacct-node-lost", "13", Gone(JobState.NODE_FAILED, "sacct: NODE_FAIL")),
     ("scontrol-accepted", "5", Known(JobState.RUNNING, "None")),
     ("scontrol-down", "6", Known(JobState.PENDING, "PartitionDown")),
     ("scontrol-fails", "9", Gone(JobState.FAILED, "scontrol: FAILED, NonZeroExitCode")),
     ("scontrol-cancelled", "10", Gone(JobState.CANCELLED, "scontrol: CANCELLED")),
     ("scontrol-limit", "4", Gone(JobState.TIME_LIMIT, "scontrol: TIMEOUT, TimeLimit")),
-    ("scontrol-node-lost", "12", Gone(JobState.NODE_FAILED, "scontrol: NODE_FAIL, NodeDown")),
+    ("scontrol-node-lost", "13", Gone(JobState.NODE_FAILED, "scontrol: NODE_FAIL, NodeDown")),
 ]
 
 
@@ -222,8 +224,21 @@ def test_silence_is_not_a_no(answer: str) -> None:
 @pytest.mark.parametrize("word", ["RUNNING", "PENDING"])
 def test_accounting_that_lags_is_not_believed(word: str) -> None:
     """A job that only accounting takes for alive, while the controller has none, is in no record that counts."""
-    text = f"squeue 0\n\nsacct 0\n1|springline-x|{word}|0:0\nscontrol-1 1\nInvalid job id specified\n"
+    row = f"1|springline-x|{word}|0:0|2026-11-22T08:00:00|Unknown"
+    text = f"squeue 0\n\nsacct 0\n{row}\nscontrol-1 1\nInvalid job id specified\n"
     assert status_of(Answer(text)) == Unknown("SLURM no longer lists job 1", unlisted=True)
+
+
+def test_last_run_counts() -> None:
+    """Of a requeued job's runs the last one is how it is, in whatever order accounting lists them."""
+    runs = [
+        "1|springline-x|NODE_FAIL|0:0|2026-11-22T08:00:00|2026-11-22T08:00:05",
+        "1|springline-x|TIMEOUT|0:0|2026-11-22T09:00:00|2026-11-22T09:00:05",
+        "1|springline-y|FAILED|1:0|2026-11-22T10:00:00|2026-11-22T10:00:05",
+    ]
+    for lines in (runs, runs[::-1]):
+        answer = Answer("squeue 0\n\nsacct 0\n" + "\n".join(lines))
+        assert status_of(answer) == Gone(JobState.TIME_LIMIT, "sacct: TIMEOUT")
 
 
 def test_queue() -> None:
@@ -274,7 +289,7 @@ def test_trouble_is_never_an_end(name: str, said: str) -> None:
         Answer("squeue 0\n11|springline-x|COMPLETED|None|node1|N/A\n1|springline-y|FAILED|None||N/A\n"),
         Answer("squeue 0\n1|springline-xy|COMPLETED|None|node1|N/A\n"),
         Answer("squeue 1\n1|springline-x|COMPLETED|None|node1|N/A\n"),
-        Answer("squeue 0\n\nsacct 0\n1.batch|springline-x|COMPLETED|0:0\n"),
+        Answer("squeue 0\n\nsacct 0\n1.batch|springline-x|COMPLETED|0:0|2026-11-22T08:00:00|2026-11-22T08:00:00\n"),
         Answer("COMPLETED"),
     ],
 )
