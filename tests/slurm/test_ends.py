@@ -24,31 +24,6 @@ def test_file_shut_down_frees_the_allocation_and_ends_up(springline: Springline)
     until(lambda: live(springline) == 0)
 
 
-def test_a_connection_that_dies_comes_back_on_the_same_port(springline: Springline) -> None:
-    """When login kills the connection, the tunnel reconnects and the same address answers again."""
-    running = start(springline, "--name", "cut")
-    token = running.token
-    springline.cluster.login.run("pkill -KILL -u alice sshd", check=False)
-    until(lambda: running.ask("/api/status", token).stdout.endswith("200"), 20)
-    assert running.process.poll() is None
-
-
-def test_somebody_else_cancels_the_job(springline: Springline) -> None:
-    """`up` ends by itself, says so and exits with 43."""
-    running = start(springline, "--name", "gone")
-    springline.cluster.login.run(["scancel", running.line["job_id"]], user="alice")
-    assert running.process.wait(timeout=60) == 43
-    assert running.process.stderr is not None and "cancelled" in running.process.stderr.read()
-
-
-def test_stop_in_another_terminal_is_no_failure(springline: Springline) -> None:
-    """`up` ends at once, says who ended it, and exits with 0."""
-    running = start(springline, "--name", "told")
-    assert springline("stop", "told").returncode == 0
-    assert running.process.wait(timeout=5) == 0
-    assert running.process.stderr is not None and "springline stop" in running.process.stderr.read()
-
-
 def test_the_old_command_line(springline: Springline) -> None:
     """An old section and the old options: JupyterLab on port 8889, and the new command said once."""
     ini = springline.home / ".config" / "springline" / "platforms.ini"

@@ -235,6 +235,8 @@ def test_person_s_instance(tmp_path: Path) -> None:
         assert "node2" in testbed("status")
         assert testbed("shell", "laptop", "--user", "scientist", "--", "hostname") == "laptop\n"
         testbed("fault", "stop-munge", "node2")
+        testbed("fault", "crash-node")
+        testbed("fault", "freeze-laptop")
         testbed("heal")
     finally:
         testbed("down")
