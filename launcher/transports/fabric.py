@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import socket
 import subprocess
@@ -18,6 +17,7 @@ from launcher.model import Platform
 from launcher.transports.authentication import Keyring, Login, Memory
 from launcher.transports.base import Asker
 from launcher.transports.hostkeys import check_host_keys
+from launcher.transports.keyfile import private_key
 from launcher.transports.paramiko_channels import ChannelTransport, link_of
 from launcher.transports.paramiko_keys import default_files
 from launcher.transports.paramiko_link import Link
@@ -119,7 +119,7 @@ class FabricTransport(ChannelTransport):
 
     def _keyring_for(self, hop: fabric.Connection, *, last: bool) -> Keyring:
         """`keypath` and nothing else where it is given; else what ssh would try. A jump host may take either."""
-        chosen = (_private_key(self._platform),) if self._platform.keypath else ()
+        chosen = (private_key(self._platform),) if self._platform.keypath else ()
         if chosen and last:
             return Keyring(chosen, memory=self._memory)
         configured = tuple(Path(name).expanduser() for name in hop.ssh_config.get("identityfile", ()))
@@ -164,13 +164,3 @@ def _ssh_config(platform: Platform) -> paramiko.SSHConfig:
         with suppress(OSError), file.open(encoding="utf-8", errors="replace") as lines:
             config.parse(lines)
     return config
-
-
-def _private_key(platform: Platform) -> Path:
-    path = Path(os.path.expanduser(str(platform.keypath)))  # noqa: PTH111 - unlike Path's, it never raises
-    if not os.access(path, os.R_OK) or not path.is_file():
-        raise ConfigurationError(
-            f"there is no readable private key {path}",
-            f"correct `keypath` of [{platform.name}], or leave it out",
-        )
-    return path
