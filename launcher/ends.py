@@ -46,7 +46,8 @@ def verdict(current: SessionStatus) -> JobState | None:
 
 def ended_badly(current: SessionStatus) -> bool:
     """True unless the session lives, JupyterLab was shut down, nobody used it any more, or this laptop stopped it."""
-    return current.session.ended != STOPPED and verdict(current) not in (None, JobState.COMPLETED)
+    stopped = current.session.stopping or current.session.ended == STOPPED
+    return not stopped and verdict(current) not in (None, JobState.COMPLETED)
 
 
 def end_error(cluster: Cluster, current: SessionStatus) -> JobFailed:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 
 from launcher.cluster import Cluster, Placed
@@ -229,7 +230,25 @@ def _still_pending(cluster: Cluster, current: SessionStatus, wait: float) -> Sti
 
 def remember_stop(store: Store, current: SessionStatus) -> None:
     """Write down that this laptop ended a session, which is no failure."""
-    store.save(replace(current.session, ended=STOPPED))
+    store.save(replace(current.session, ended=STOPPED, stopping=False))
+
+
+@contextmanager
+def stopping(store: Store, session: Session) -> Iterator[None]:
+    """Write down beforehand that this laptop ends a session: an `up` that holds it is not to call it a failure."""
+    store.save(replace(session, stopping=True))
+    try:
+        yield
+    except BaseException:
+        store.save(session)
+        raise
+
+
+def as_recorded(store: Store, current: SessionStatus) -> SessionStatus:
+    """A status with what another command of this laptop wrote down about the session meanwhile."""
+    record = store.get(current.session.name)
+    ours = record is not None and record.job_name == current.session.job_name
+    return replace(current, session=record) if record and ours else current
 
 
 def remember_end(store: Store, current: SessionStatus) -> None:

@@ -82,7 +82,8 @@ def _stop_group(
     for session in group:
         try:
             found = sessions.recovered(place, session, store)
-            place.cancel(found)
+            with sessions.stopping(store, found):
+                place.cancel(found)
             told.append(found)
         except NotFoundError:  # it was never submitted
             continue

@@ -11,6 +11,7 @@ import pytest
 
 from launcher import sessions
 from launcher.cluster import Cluster
+from launcher.ends import ended_badly
 from launcher.errors import (
     AuthenticationError,
     ConnectError,
@@ -23,7 +24,7 @@ from launcher.errors import (
     SubmissionUnknown,
     UsageError,
 )
-from launcher.model import Known, NodeState, Platform, Session, SessionPhase, SessionStatus
+from launcher.model import Gone, JobState, Known, NodeState, Platform, Session, SessionPhase, SessionStatus
 from launcher.planning import Plan, plan
 from launcher.schedulers.base import Answer
 from launcher.schedulers.slurm import SlurmScheduler
@@ -149,7 +150,7 @@ def test_requeued_job_is_waited_for(play: Play) -> None:
 
 
 def test_end_that_was_announced_is_asked_for_soon(play: Play) -> None:
-    """Once the session says that it ends, the scheduler is asked a second later, not at the slow pace of a long hold."""
+    """Once the session says that it ends, the scheduler is asked a second later, not at a long hold's pace."""
     scene = play(
         Event(0, RUNNING, READY),
         Event(500, RUNNING, node_state("ending", reason="terminated")),
@@ -307,6 +308,21 @@ def test_stop_that_the_scheduler_does_not_take(play: Play) -> None:
     scene = play(Event(0, RUNNING), cancel=[Answer("", "scancel: error: slurm_kill_job2() failed Socket timed out", 1)])
     with pytest.raises(SubmissionUnknown, match="Socket timed out"):
         stop(scene)
+
+
+def test_stop_is_written_down_beforehand(play: Play) -> None:
+    """An `up` that holds a session sees that this laptop stops it; a stop that failed leaves no trace."""
+    scene = play()
+    scene.store.save(SESSION)
+    cancelled = SessionStatus(SESSION, Gone(JobState.CANCELLED, "squeue: CANCELLED"))
+    assert ended_badly(sessions.as_recorded(scene.store, cancelled))
+    with sessions.stopping(scene.store, SESSION):
+        assert not ended_badly(sessions.as_recorded(scene.store, cancelled))
+    sessions.remember_stop(scene.store, cancelled)
+    assert not ended_badly(sessions.as_recorded(scene.store, cancelled))
+    with pytest.raises(ConnectError), sessions.stopping(scene.store, SESSION):
+        raise LOST
+    assert ended_badly(sessions.as_recorded(scene.store, cancelled))
 
 
 # --- Submitting ------------------------------------------------------------------------------------
