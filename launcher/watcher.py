@@ -7,11 +7,10 @@ from dataclasses import replace
 
 from launcher.cluster import Cluster, Look
 from launcher.errors import AuthenticationError, ConnectError, HostKeyError
-from launcher.model import JobState, JobStatus, Known, Session, SessionPhase, SessionStatus, Unknown
+from launcher.model import JobState, JobStatus, Known, Session, SessionStatus, Unknown
 
 COMMAND_SECONDS = 60.0  # a watching command ends by itself after this, so none outlives a vanished laptop for long
 SLOWEST_SECONDS = 30.0  # the longest pause between two questions to the scheduler
-ENDING_PACE = 1.0  # seconds
 BOOT_SECONDS = 600.0  # for a host that let us in before and now refuses
 ENDING_SECONDS = 1.0  # the first pause when the session says that it ends, and its job soon will
 NOTHING = Look(Unknown("not asked yet"), None)
@@ -59,8 +58,6 @@ class Watcher:
         known, self._look = self._look, look
         self._set_pace(known, look, limit)
         current = SessionStatus(self._session, look.job, look.node if self._is_of_this_run(look) else None)
-        if current.phase is SessionPhase.ENDING:  # the scheduler's proof is near
-            self._first = self._pace = ENDING_PACE
         if look != known:
             self._notice(current)
         return current

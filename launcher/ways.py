@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 import time
@@ -76,13 +77,13 @@ class Ways:
         return self._way.name if self._way else None
 
     def follow(self, node: NodeState | None) -> None:
-        """Take in what the session says of itself; on a new node, begin to look for a way there at once."""
+        """Take in what the session says of itself, and begin at once with what can be done about it."""
         if node is None or not node.host or node == self._node:
             return
-        moved = self._node is None or (node.host, node.started) != (self._node.host, self._node.started)
-        self._node = node
-        if moved:
+        if self._node is None or (node.host, node.started) != (self._node.host, self._node.started):
             self._way = None
+        self._node = node
+        if self._way is None:
             threading.Thread(target=self._prepare, name="ways", daemon=True).start()
 
     def connect(self) -> Stream:
@@ -104,15 +105,21 @@ class Ways:
                 transport.close()
 
     def _prepare(self) -> None:
-        """Log in to the node while JupyterLab still starts; what goes wrong is met again, and told, later."""
-        try:
-            with self._finding:
+        """Log in to the node while JupyterLab still starts, and find the way when it has.
+
+        What goes wrong here is met again, and told, by who connects.
+        """
+        with contextlib.suppress(SpringlineError), self._finding:
+            if self._node and self._node.doors:
+                self._way = self._way or self._find()
+                return
+            try:
                 road = self._road()
                 if {"socket", "loopback"} & set(self._names):
                     self._beyond(road)
-        except (SpringlineError, NotThisWay):
-            if self._node is not None and "node-tls" in self._names:
-                self._ask_for("node-tls")
+            except NotThisWay:
+                if "node-tls" in self._names:  # then it opens while JupyterLab starts
+                    self._ask_for("node-tls")
 
     def _find(self) -> Way:
         node = self._node
