@@ -251,10 +251,12 @@ def as_recorded(store: Store, current: SessionStatus) -> SessionStatus:
     return replace(current, session=record) if record and ours else current
 
 
-def remember_end(store: Store, current: SessionStatus) -> None:
-    """Write down that a session is over, once there is proof."""
+def remember_end(store: Store, current: SessionStatus) -> SessionStatus:
+    """Write down that a session is over, once there is proof; returns the status with what is recorded."""
+    current = as_recorded(store, current)
     if current.phase in OVER and not current.session.ended:
-        store.save(replace(current.session, ended=current.phase.value))
+        store.save(replace(current.session, ended=STOPPED if current.session.stopping else current.phase.value))
+    return current
 
 
 def _submit(cluster: Cluster, plan: Plan) -> Placed:
