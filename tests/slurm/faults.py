@@ -72,6 +72,18 @@ class Faults(ABC):
             **{f"slurmd {node.name}": partial(self.start_slurmd, node) for node in self.nodes},
         }
 
+    def save_state(self) -> None:
+        """Make the controller write down what it knows: of itself it does so after a submission, not after a start.
+
+        One that is killed without takes a job that has started for one that waits, and starts it a second time.
+        """
+        file = Path(f"/proc/{self.login.record.pid}/root/var/spool/slurmctld/job_state")
+        before = file.stat().st_mtime_ns if file.exists() else 0
+        job = self.login.run("sbatch --parsable --hold -o /dev/null --wrap true", user="mallory").stdout.strip()
+        self.login.run(["scancel", job])
+        written = lambda: file.exists() and file.stat().st_mtime_ns > before  # noqa: E731
+        wait_until(written, what="writing of the controller's state", timeout=20)
+
     def stop_slurmctld(self, signal: str = "TERM") -> None:
         """Stop the controller in order; with signal KILL it forgets what it was told in the last seconds."""
         self._broken.add("slurmctld")

@@ -9,6 +9,7 @@ import pytest
 
 from tests.slurm.cluster import Cluster
 from tests.slurm.laptop import on_laptop, ssh
+from tests.slurm.processes import wait_until
 
 
 def test_hung_controller(cluster: Cluster) -> None:
@@ -28,6 +29,21 @@ def test_stopped_controller(cluster: Cluster) -> None:
     cluster.start_slurmctld()
     assert job in {known["id"] for known in cluster.jobs()}
     cluster.cancel_jobs()
+
+
+def test_killed_controller_with_its_state_written_down(cluster: Cluster) -> None:
+    """A job that runs is known to run by the controller after a kill."""
+    job = cluster.login.run("sbatch --parsable -o /dev/null --wrap 'sleep 60'", user="alice").stdout.strip()
+    wait_until(lambda: _state(cluster, job) == "RUNNING", what="start of a job", timeout=20, every=0.1)
+    cluster.save_state()
+    cluster.stop_slurmctld("KILL")
+    cluster.start_slurmctld()
+    assert _state(cluster, job) == "RUNNING"
+    cluster.cancel_jobs()
+
+
+def _state(cluster: Cluster, job: str) -> str:
+    return next(known["state"] for known in cluster.jobs() if known["id"] == job)
 
 
 def test_killed_slurmd(cluster: Cluster) -> None:

@@ -17,10 +17,6 @@ from tests.slurm.story import Book
 from tests.slurm.test_bad_input import section
 from tests.slurm.upping import Up, begin, live, start, until
 
-# The controller writes its state down every five seconds. One that is killed earlier takes a job that has just
-# started for one that waits, and starts it a second time.
-WRITTEN_DOWN = 6
-
 
 def status(springline: Springline, name: str) -> dict[str, Any]:
     """What `status --json` says."""
@@ -87,7 +83,7 @@ def test_a_controller_that_dies_while_the_job_waits(springline: Springline, book
     """The wait goes on, and ends with a session."""
     cluster = springline.cluster
     up = up_in_a_queue(springline, "queue")
-    time.sleep(WRITTEN_DOWN)
+    springline.cluster.save_state()
     before = len(up.said())
     cluster.stop_slurmctld("KILL")
     time.sleep(3)
@@ -105,7 +101,7 @@ def test_a_controller_that_dies_under_a_session(springline: Springline, book: Bo
     up = start(springline, "--name", "used")
     page = Page.open(up)
     page.run("kept = 41")
-    time.sleep(WRITTEN_DOWN)
+    springline.cluster.save_state()
     springline.cluster.stop_slurmctld("KILL")
     assert answers(up, page.token)
     unknown = springline("status", "used")
