@@ -25,9 +25,9 @@ from tests.slurm.hosts import HostProcess
 
 SIZE = 200_000_000  # bytes
 ROUNDS = 3
-LONGEST = 4.0  # s of one download: slow tunnels show their speed in a part of it
+LONGEST = 3.0  # s of one download: slow tunnels show their speed in a part of it
 ASKED = 500 // ROUNDS + 1  # small requests of a kind in one round
-PATIENCE = 2.0  # s for them
+PATIENCE = 1.5  # s for them
 KINDS = [(kept, loaded) for loaded in (False, True) for kept in (False, True)]
 FILE = "bench.bin"
 
@@ -172,8 +172,8 @@ def row(tunnel: Tunnel) -> list[str]:
 
 
 def late(times: list[float]) -> float:
-    """The 95th percentile."""
-    return quantiles(times, n=20)[-1]
+    """The 95th percentile; of very few, the worst."""
+    return quantiles(times, n=20)[-1] if len(times) >= 20 else max(times)
 
 
 def goals(everybody: dict[str, Tunnel]) -> None:
