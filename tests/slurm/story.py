@@ -48,9 +48,8 @@ FAULTS = {
 HEAD = """\
 # Reliability
 
-Written by `make reliability`, on a real SLURM cluster of {nodes}, with each fault really injected. Last run: {date}, on
-{machine}.
-Seconds count from the return of what was away until a new request through the same local address is answered.
+Written by `make reliability`, on a real SLURM cluster of {nodes}, with each fault really injected.
+Last run: {date}, on {machine}. Seconds count from the return of what was away until a new request through the same local address is answered.
 
 | fault | how it was injected | what the user saw | seconds to recover | lost |
 |---|---|---|---|---|
@@ -75,11 +74,11 @@ class Book:
     def tell(self, fault: str, saw: str, seconds: Mapping[str, float] | float | None, lost: str = "nothing") -> None:
         """Write a row; `saw` are lines of standard error, `seconds` may be by transport."""
         assert fault in FAULTS, fault
-        lines = dict.fromkeys(line.strip() for line in saw.splitlines() if line.strip())
+        lines = dict.fromkeys(" ".join(line.split()) for line in saw.splitlines() if line.strip())
         times = {"": seconds} if isinstance(seconds, float) else seconds or {}
         shown = ", ".join(f"{time:.1f} {name}".strip() for name, time in times.items())
         self.rows[fault] = Row(" / ".join(lines) or "nothing", shown or "–", lost)
-        print(fault, self.rows[fault])
+        print(fault, self.rows[fault])  # for a run that misses some
 
     def write(self, path: Path = TABLE) -> bool:
         """Write the table if every row is there."""

@@ -32,6 +32,7 @@ class Up:
         text = self.process.stdout.readline()
         assert text, self.said()
         self.line = json.loads(text)
+        assert self.line.get("state") == "ready", (self.line, self.said())
         return self
 
     def ask(self, path: str, token: str = "", *, seconds: float = 60) -> subprocess.CompletedProcess[str]:
