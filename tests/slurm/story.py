@@ -49,7 +49,8 @@ HEAD = """\
 # Reliability
 
 Written by `make reliability`, on a real SLURM cluster of {nodes}, with each fault really injected.
-Last run: {date}, on {machine}. Seconds count from the return of what was away until a new request through the same local address is answered.
+Last run: {date}, on {machine}.
+Seconds count from the return of what was away until a new request through the same local address is answered.
 
 | fault | how it was injected | what the user saw | seconds to recover | lost |
 |---|---|---|---|---|
