@@ -173,7 +173,9 @@ class Cluster:
         """Ask the scheduler to end a session's job and its workers; a note beside them says that it was us."""
         note = (RemotePath(session.directory) / STOP_NOTE).quoted()
         cancel = self.scheduler.cancel_command(session.job, session.worker_name)
-        answer = self.transport.run(f"echo stop 2>/dev/null >{note}\n{cancel}")
+        answer = self.transport.run(
+            f"echo {STOP_NOTE} 2>/dev/null >{note}\n(\n{cancel}\n); code=$?; [ $code = 0 ] || rm -f {note}; exit $code"
+        )
         if answer.exit_code:
             raise SubmissionUnknown(
                 f"the scheduler did not take the cancellation of job {session.job_id}: {answer.errors.strip()}",

@@ -202,7 +202,7 @@ def stop(session: str | None, console: Console, everything: bool, platform: str 
             raise UsageError("--all ends every session of this computer", "give no SESSION and no --platform with it")
         return _stop_all(console)
     cluster, found, store = _reach(session, console, platform, config)
-    with console.stage(f"stop {found.name}"), sessions.stopping(store, found):
+    with console.stage(f"stop {found.name}"):
         current = sessions.stop(cluster, found, lambda _: None)
     sessions.remember_stop(store, current)
     return console.result(report.document(current), f"session {found.name} is {report.sentence(current)}")

@@ -46,13 +46,14 @@ def verdict(current: SessionStatus) -> JobState | None:
 
 def ended_badly(current: SessionStatus) -> bool:
     """True unless the session lives, JupyterLab was shut down, nobody used it any more, or this laptop stopped it."""
-    stopped = current.session.stopping or current.session.ended == STOPPED
-    return not stopped and verdict(current) not in (None, JobState.COMPLETED)
+    return current.session.ended != STOPPED and verdict(current) not in (None, JobState.COMPLETED)
 
 
 def end_error(cluster: Cluster, current: SessionStatus) -> JobFailed:
     """What ended the session, as an error with the last words of its log."""
     session, node = current.session, current.node
+    if verdict(current) is JobState.CANCELLED and _noted_stop(cluster, session):
+        return JobCancelled(f"session {session.name} was stopped with `springline stop`")
     lines = _last_lines(cluster, session)
     state = _explained(verdict(current) or JobState.FAILED, current, lines)
     kind, hint = _KINDS.get(state, (JobFailed, "`springline logs {session}` shows more"))
@@ -75,7 +76,7 @@ def _explained(state: JobState, current: SessionStatus, lines: list[str]) -> Job
 
 def _noted_stop(cluster: Cluster, session: Session) -> bool:
     try:
-        return bool(cluster.read(session.directory, STOP_NOTE, 1).strip())
+        return cluster.read(session.directory, STOP_NOTE, 1).strip() == STOP_NOTE
     except ConnectError:
         return False
 

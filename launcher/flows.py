@@ -176,7 +176,7 @@ class _Stay:
                 lambda: sessions.hold(self._cluster, self._session, notice),
                 lambda: self._console.live(self._narrator.holding),
             )
-        sessions.remember_end(self._store, current)
+        current = sessions.remember_end(self._store, current)
         if ended_badly(current):
             raise end_error(self._cluster, current)
         self._console.say(f"session {current.session.name} is {sentence(current)}")

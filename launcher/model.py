@@ -150,7 +150,6 @@ class Session:
     login: str = ""  # address of the very login host it was submitted from, where one name stands for several
     port: int | None = None  # the local port it was last reached at, taken again so that an open page recovers
     ended: str = ""  # the final phase, once there was proof
-    stopping: bool = False  # this laptop told it to end
 
     @property
     def worker_name(self) -> str:

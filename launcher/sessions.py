@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from launcher.cluster import Cluster, Placed
@@ -230,18 +229,7 @@ def _still_pending(cluster: Cluster, current: SessionStatus, wait: float) -> Sti
 
 def remember_stop(store: Store, current: SessionStatus) -> None:
     """Write down that this laptop ended a session, which is no failure."""
-    store.save(replace(current.session, ended=STOPPED, stopping=False))
-
-
-@contextmanager
-def stopping(store: Store, session: Session) -> Iterator[None]:
-    """Write down beforehand that this laptop ends a session: an `up` that holds it is not to call it a failure."""
-    store.save(replace(session, stopping=True))
-    try:
-        yield
-    except BaseException:
-        store.save(session)
-        raise
+    store.save(replace(current.session, ended=STOPPED))
 
 
 def as_recorded(store: Store, current: SessionStatus) -> SessionStatus:
@@ -255,7 +243,7 @@ def remember_end(store: Store, current: SessionStatus) -> SessionStatus:
     """Write down that a session is over, once there is proof; returns the status with what is recorded."""
     current = as_recorded(store, current)
     if current.phase in OVER and not current.session.ended:
-        store.save(replace(current.session, ended=STOPPED if current.session.stopping else current.phase.value))
+        store.save(replace(current.session, ended=current.phase.value))
     return current
 
 

@@ -82,8 +82,7 @@ def _stop_group(
     for session in group:
         try:
             found = sessions.recovered(place, session, store)
-            with sessions.stopping(store, found):
-                place.cancel(found)
+            place.cancel(found)
             told.append(found)
         except NotFoundError:  # it was never submitted
             continue

@@ -18,7 +18,7 @@ import paramiko
 from launcher.errors import ConnectError, HostKeyError
 from launcher.schedulers.base import Answer
 from launcher.transports.authentication import Keyring, Login
-from launcher.transports.base import Asker, Endpoint, Frame, Node, Stream, Tcp, Transport, UnixSocket
+from launcher.transports.base import Asker, Endpoint, Frame, Node, Stream, Tcp, Transport
 from launcher.transports.hostkeys import changed_key, name_of, trust_only
 from launcher.transports.paramiko_link import CHANNEL_SECONDS, Link
 
@@ -85,10 +85,7 @@ class ChannelTransport:
         with self._translated():
             link = self._live()
             try:
-                if isinstance(endpoint, UnixSocket):
-                    return link.open_unix_channel(endpoint.path, timeout)
-                address = (endpoint.host, endpoint.port)
-                return link.open_channel("direct-tcpip", address, ("127.0.0.1", 0), timeout=timeout)
+                return link.open_stream(endpoint, timeout)
             except paramiko.ChannelException as error:
                 raise ConnectError(f"{self.label} cannot reach {endpoint}: {error.text}") from error
 

@@ -10,8 +10,11 @@ from contextlib import suppress
 from typing import Any
 
 import paramiko
+from paramiko.buffered_pipe import BufferedPipe
 from paramiko.common import cMSG_CHANNEL_OPEN, cMSG_GLOBAL_REQUEST
 from paramiko.packet import Packetizer
+
+from launcher.transports.base import Endpoint, UnixSocket
 
 _known: Any = paramiko.Transport
 CIPHERS = tuple(
@@ -47,6 +50,21 @@ class Packets(Packetizer):
         return found
 
 
+class Received(BufferedPipe):  # type: ignore[type-arg] # generic in the stubs only
+    """What has arrived on a channel. A bytearray lets go of its beginning; paramiko's array moves all that is left, up
+    to a whole window, at every read."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._buffer = bytearray()
+
+    def _buffer_frombytes(self, data: bytes) -> None:
+        self._buffer += data
+
+    def _buffer_tobytes(self, limit: int | None = None) -> bytes:
+        return bytes(memoryview(self._buffer)[:limit])
+
+
 class Link(paramiko.Transport):
     """An SSH connection. Its owner logs in, then calls `watch`."""
 
@@ -73,14 +91,21 @@ class Link(paramiko.Transport):
         """Start the heartbeat."""
         threading.Thread(target=self._beat, name="heartbeat", daemon=True).start()
 
-    def open_unix_channel(self, path: str, timeout: float) -> paramiko.Channel:
-        """A channel from over there to a Unix socket (direct-streamlocal of OpenSSH's PROTOCOL, section 2.4)."""
+    def open_stream(self, endpoint: Endpoint, timeout: float) -> paramiko.Channel:
+        """A channel from over there to an endpoint (RFC 4254, section 7.2; OpenSSH's PROTOCOL, section 2.4)."""
         raw: Any = self
         request = paramiko.Message()
-        channel, opened = self._new_channel(raw, request, "direct-streamlocal@openssh.com")
-        request.add_string(path)
-        request.add_string("")  # both reserved
-        request.add_int(0)
+        fields: tuple[str | int, ...]
+        if isinstance(endpoint, UnixSocket):
+            kind, fields = "direct-streamlocal@openssh.com", (endpoint.path, "", 0)
+        else:
+            kind, fields = "direct-tcpip", (endpoint.host, endpoint.port, "127.0.0.1", 0)
+        channel, opened = self._new_channel(raw, request, kind)
+        for value in fields:
+            if isinstance(value, int):
+                request.add_int(value)
+            else:
+                request.add_string(value)
         raw._send_user_message(request)
         give_up = time.monotonic() + timeout
         while not opened.wait(0.1) and self.is_active():
@@ -100,7 +125,7 @@ class Link(paramiko.Transport):
 
     @staticmethod
     def _new_channel(raw: Any, request: paramiko.Message, kind: str) -> tuple[paramiko.Channel, threading.Event]:  # noqa: ANN401
-        """Register a channel and write the general part of its opening, as `open_channel` does for kinds it knows."""
+        """Register a channel and write the general part of its opening, as paramiko's `open_channel` does."""
         with raw.lock:
             number = raw._next_channel()
             request.add_byte(cMSG_CHANNEL_OPEN)
@@ -108,6 +133,7 @@ class Link(paramiko.Transport):
             for value in (number, raw.default_window_size, raw.default_max_packet_size):
                 request.add_int(value)
             channel = paramiko.Channel(number)
+            channel.in_buffer = Received()
             raw._channels.put(number, channel)
             raw.channel_events[number] = opened = threading.Event()
             raw.channels_seen[number] = True

@@ -11,7 +11,6 @@ import pytest
 
 from launcher import sessions
 from launcher.cluster import Cluster
-from launcher.ends import ended_badly
 from launcher.errors import (
     AuthenticationError,
     ConnectError,
@@ -24,7 +23,7 @@ from launcher.errors import (
     SubmissionUnknown,
     UsageError,
 )
-from launcher.model import Gone, JobState, Known, NodeState, Platform, Session, SessionPhase, SessionStatus
+from launcher.model import Known, NodeState, Platform, Session, SessionPhase, SessionStatus
 from launcher.planning import Plan, plan
 from launcher.schedulers.base import Answer
 from launcher.schedulers.slurm import SlurmScheduler
@@ -308,21 +307,6 @@ def test_stop_that_the_scheduler_does_not_take(play: Play) -> None:
     scene = play(Event(0, RUNNING), cancel=[Answer("", "scancel: error: slurm_kill_job2() failed Socket timed out", 1)])
     with pytest.raises(SubmissionUnknown, match="Socket timed out"):
         stop(scene)
-
-
-def test_stop_is_written_down_beforehand(play: Play) -> None:
-    """An `up` that holds a session sees that this laptop stops it; a stop that failed leaves no trace."""
-    scene = play()
-    scene.store.save(SESSION)
-    cancelled = SessionStatus(SESSION, Gone(JobState.CANCELLED, "squeue: CANCELLED"))
-    assert ended_badly(sessions.as_recorded(scene.store, cancelled))
-    with sessions.stopping(scene.store, SESSION):
-        assert not ended_badly(sessions.as_recorded(scene.store, cancelled))
-    sessions.remember_stop(scene.store, cancelled)
-    assert not ended_badly(sessions.as_recorded(scene.store, cancelled))
-    with pytest.raises(ConnectError), sessions.stopping(scene.store, SESSION):
-        raise LOST
-    assert ended_badly(sessions.as_recorded(scene.store, cancelled))
 
 
 # --- Submitting ------------------------------------------------------------------------------------
