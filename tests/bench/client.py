@@ -21,20 +21,19 @@ _UNCHECKED = ssl._create_unverified_context()
 
 
 class Tls:
-    """TLS over a socket. The end of the handshake goes out with the first request, as browsers do it: in a packet of
-    its own it would make Nagle's algorithm hold the request back for 40 ms on the far side."""
+    """TLS over a socket, which sends nothing before the server's session tickets are here: they and the answer would
+    be two small packets in a row, of which Nagle's algorithm holds the second back for 40 ms on the far side."""
 
     def __init__(self, below: socket.socket) -> None:
         self.close = below.close
         self._below = below
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls = _UNCHECKED.wrap_bio(self._incoming, self._outgoing)
-        while True:
-            try:
-                return self._tls.do_handshake()
-            except ssl.SSLWantReadError:
-                self._flush()
-                self._fill()
+        while not self._shook_hands():
+            self._flush()
+            self._fill()
+        self._flush()
+        self._fill()
 
     def sendall(self, data: bytes) -> None:
         """Encrypt and send."""
@@ -48,6 +47,13 @@ class Tls:
                 return self._tls.read(size)
             except ssl.SSLWantReadError:
                 self._fill()
+
+    def _shook_hands(self) -> bool:
+        try:
+            self._tls.do_handshake()
+        except ssl.SSLWantReadError:
+            return False
+        return True
 
     def _fill(self) -> None:
         data = self._below.recv(PIECE)
