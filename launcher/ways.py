@@ -68,7 +68,7 @@ class Ways:
         self._node: NodeState | None = None
         self._way: Way | None = None
         self._nodes: dict[tuple[str, tuple[str, ...]], Transport] = {}
-        self._asked: set[tuple[str, str]] = set()
+        self._asked: set[tuple[str, str, str]] = set()
         self._finding = threading.Lock()
 
     @property
@@ -80,7 +80,7 @@ class Ways:
         """Take in what the session says of itself, and begin at once with what can be done about it."""
         if node is None or not node.host or node == self._node:
             return
-        if self._node is None or (node.host, node.started) != (self._node.host, self._node.started):
+        if self._node is None or _run(node) != _run(self._node):
             self._way = None
         self._node = node
         if self._way is None:
@@ -128,9 +128,13 @@ class Ways:
         road, reasons = self._road(), []
         for name in self._names:
             try:
-                return self._try(name, road)
+                way = self._try(name, road)
             except NotThisWay as reason:
                 reasons.append(f"{name}: {reason}")
+            else:
+                if self._node is not None and _run(self._node) == _run(node):
+                    return way
+                raise ConnectError("the session has moved to another node")
         raise ConnectError(f"no way leads to JupyterLab on {node.host}: " + "; ".join(reasons))
 
     def _road(self) -> Transport:
@@ -195,9 +199,9 @@ class Ways:
 
     def _ask_for(self, name: str) -> None:
         assert self._node is not None
-        if name in self._node.doors or (name, self._node.started) in self._asked:
+        if name in self._node.doors or (name, *_run(self._node)) in self._asked:
             return
-        self._asked.add((name, self._node.started))
+        self._asked.add((name, *_run(self._node)))
         doors = (self._directory / "doors").quoted()
         self._cluster.transport.run(f"grep -qx {name} {doors} 2>/dev/null || echo {name} >>{doors}")
 
@@ -207,6 +211,11 @@ class Ways:
             self._node = NodeState.parse(json.loads(text))
         except ValueError:  # between two states
             return
+
+
+def _run(node: NodeState) -> tuple[str, str]:
+    """What tells one run of a session's job from the next, after a requeue."""
+    return node.host, node.started
 
 
 def _names(cluster: Cluster, *, insecure: bool) -> tuple[str, ...]:
