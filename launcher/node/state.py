@@ -57,8 +57,10 @@ class StateFile:
         self._fields = {"schema_version": SCHEMA_VERSION, "seq": _last_seq(path), **fields}
 
     def update(self, **changes: Any) -> None:  # noqa: ANN401
-        """Change fields and show the whole."""
+        """Change fields and show the whole, unless a later run of the job (on another node; this one was lost) does."""
         with self._lock:
+            if _last_seq(self.path) > self._fields["seq"]:
+                return
             self._fields.update(changes)
             self._fields["seq"] += 1
             self._write(self.path, json.dumps(self._fields) + "\n")
@@ -95,7 +97,7 @@ def first_fields(
         "started": iso(started),
         "ends": None if ends is None else iso(ends),
         "warning": None,  # how little time is left, in words
-        "reason": None,  # failed, terminated, time_limit, shut_down, idle
+        "reason": None,  # failed, terminated, time_limit, shut_down, idle, stopped
         "message": None,  # a sentence
         "exit_code": None,  # set last of all: everything is released
     }

@@ -335,6 +335,16 @@ def test_state_counts_on_and_is_private(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["state.json"]  # noqa: PTH208
 
 
+def test_state_file_of_a_lost_node_keeps_quiet(tmp_path: Path) -> None:
+    """Once the job runs again elsewhere, what is left of its first run no longer speaks for it."""
+    lost = StateFile(tmp_path / "state.json", {})
+    lost.update(phase="ready")
+    later = StateFile(tmp_path / "state.json", {})
+    later.update(phase="starting")
+    lost.update(phase="ending")
+    assert json.loads((tmp_path / "state.json").read_text())["phase"] == "starting"
+
+
 def test_missing_module_says_what_to_install_where() -> None:
     """A missing module is named together with the command that installs it."""
     install = f"install with `{sys.executable} -m pip install distributed dask-jobqueue`."
