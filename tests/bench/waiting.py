@@ -30,7 +30,7 @@ def waited(found: Rig, seconds: float) -> tuple[Counts, Counts]:
     before = found.counts()
     process = found.start(ACCOUNT.command("up", "bench", "--no-browser", "--json"))
     while not found.cluster.jobs():
-        time.sleep(0.05)
+        time.sleep(0.02)
     queued = found.counts()
     time.sleep(seconds)
     assert process.poll() is None, "springline did not wait"
