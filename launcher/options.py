@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import os
 import sys
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -28,24 +30,34 @@ class Springline(click.Group):
         arguments = list(options.get("args") or (args[0] if args else None) or sys.argv[1:])
         try:
             code = super().main(*args, **{**options, "standalone_mode": False})
+        except SystemExit as end:
+            code = end.code
         except click.Abort:
             click.echo("springline: interrupted", err=True)
-            sys.exit(Interrupted.exit_code)
+            code = Interrupted.exit_code
         except click.ClickException as error:
             error.show()
-            sys.exit(error.exit_code)
+            code = error.exit_code
         except SpringlineError as error:
             from launcher.console import report_error
 
             report_error(error, json_output="--json" in arguments)
-            sys.exit(error.exit_code)
+            code = error.exit_code
         except Exception:  # noqa: BLE001 - a bug of ours: the user gets a file to send, not a traceback
-            sys.exit(_report_bug(arguments))
-        sys.exit(code if isinstance(code, int) else 0)
+            code = _report_bug(arguments)
+        _leave(code if isinstance(code, int) else 0)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """In the order in which they are met, not the alphabet's."""
         return list(self.commands)
+
+
+def _leave(code: int) -> NoReturn:
+    """Exit at once. Threads of a connection may still run, and Python's own end can crash under them."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError):  # nobody reads any more
+            stream.flush()
+    os._exit(code)
 
 
 def _report_bug(arguments: list[str]) -> int:

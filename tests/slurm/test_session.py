@@ -35,7 +35,7 @@ def up(shared_springline: Springline) -> Iterator[Up]:
 def test_up_says_where_everything_is(up: Up) -> None:
     """One line of JSON with the contract's keys, and JupyterLab answers at its address with the token only."""
     assert {"schema_version", "session", "platform", "state", "job_id", "node", "url", "access", "dask"} <= set(up.line)
-    assert (up.line["session"], up.line["state"], up.line["access"]) == ("line", "ready", "node-tls")
+    assert (up.line["session"], up.line["state"], up.line["access"]) == ("line", "ready", "socket")
     assert up.line["dask"]["scheduler"].startswith("tls://"), up.line
     assert up.ask("/api/status").stdout.endswith("403")
     assert up.ask("/api/status", up.token).stdout.endswith("200")
