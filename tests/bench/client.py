@@ -20,60 +20,15 @@ PIECE = 1 << 20
 _UNCHECKED = ssl._create_unverified_context()
 
 
-class Tls:
-    """TLS over a socket, which sends nothing before the server's session tickets are here: they and the answer would
-    be two small packets in a row, of which Nagle's algorithm holds the second back for 40 ms on the far side."""
-
-    def __init__(self, below: socket.socket) -> None:
-        self.close = below.close
-        self._below = below
-        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-        self._tls = _UNCHECKED.wrap_bio(self._incoming, self._outgoing)
-        while not self._shook_hands():
-            self._flush()
-            self._fill()
-        self._flush()
-        self._fill()
-
-    def sendall(self, data: bytes) -> None:
-        """Encrypt and send."""
-        self._tls.write(data)
-        self._flush()
-
-    def recv(self, size: int) -> bytes:
-        """Decrypted bytes."""
-        while True:
-            try:
-                return self._tls.read(size)
-            except ssl.SSLWantReadError:
-                self._fill()
-
-    def _shook_hands(self) -> bool:
-        try:
-            self._tls.do_handshake()
-        except ssl.SSLWantReadError:
-            return False
-        return True
-
-    def _fill(self) -> None:
-        data = self._below.recv(PIECE)
-        if not data:
-            raise ConnectionError("closed")
-        self._incoming.write(data)
-
-    def _flush(self) -> None:
-        self._below.sendall(self._outgoing.read())
-
-
 class Connection:
     """One connection to the local port, HTTP/1.1; with `tls` the tunnel leads to a port that speaks it."""
 
     def __init__(self, port: int, token: str, timeout: float, *, tls: bool = False) -> None:
         self._token = token
-        self._socket: Any = socket.create_connection(("127.0.0.1", port), timeout)
+        self._socket: socket.socket = socket.create_connection(("127.0.0.1", port), timeout)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if tls:
-            self._socket = Tls(self._socket)
+            self._socket = _UNCHECKED.wrap_socket(self._socket)
 
     def __enter__(self) -> Connection:
         return self
@@ -111,7 +66,7 @@ class Connection:
         return got
 
     def _more(self) -> bytes:
-        data: bytes = self._socket.recv(PIECE)
+        data = self._socket.recv(PIECE)
         if not data:
             raise ConnectionError("closed")
         return data

@@ -170,7 +170,10 @@ def answer(client: subprocess.Popen[str]) -> dict[str, Any]:
 def last_words(process: HostProcess) -> str:
     """End a process; returns the last line it wrote."""
     process.kill()
-    output, errors = process.communicate()
+    try:
+        output, errors = process.communicate(timeout=5)
+    except subprocess.TimeoutExpired:  # a child in a session of its own keeps its end of the pipe open
+        return "it was silent"
     return next((line for line in reversed(f"{output}\n{errors}".split("\n")) if line.strip()), "it said nothing")
 
 
