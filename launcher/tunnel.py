@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 
 from launcher.errors import SpringlineError, TunnelError
+from launcher.relay import relay
 from launcher.transports.base import Stream
 from launcher.transports.sockets import SocketStream
 
@@ -21,6 +22,7 @@ _PIECE = 256 * 1024
 # A browser's connection is held this long while the far end is not there (yet, or again): JupyterLab gives a kernel
 # up after a few refusals, and waits as long as nobody refuses.
 _HOLD_SECONDS = 600.0
+_SPARE = 4  # threads
 _SLOWEST_SECONDS = 1.0  # the longest pause between two tries for a connection that is held
 
 
@@ -38,6 +40,8 @@ class Tunnel:
         self._hold = hold
         self._clock = clock
         self._closing = threading.Event()
+        self._counting = threading.Lock()
+        self._idle = 0  # threads that wait for a connection
         self._streams: set[Stream] = set()
         self._listener = _listen(port)
         self.port: int = self._listener.getsockname()[1]
@@ -45,7 +49,8 @@ class Tunnel:
     def serve(self, connect: Callable[[], Stream]) -> None:
         """Start joining connections, those that already knocked too."""
         self._connect = connect
-        threading.Thread(target=self._accept, name="tunnel", daemon=True).start()
+        for _ in range(_SPARE):
+            self._start_thread()
 
     def close(self) -> None:
         """Free the port and cut every connection."""
@@ -56,7 +61,14 @@ class Tunnel:
         for stream in list(self._streams):
             stream.close()
 
-    def _accept(self) -> None:
+    def _start_thread(self) -> None:
+        with self._counting:
+            self._idle += 1
+        threading.Thread(target=self._serve, name="tunnel", daemon=True).start()
+
+    def _serve(self) -> None:
+        """Take one connection after the other. A thread that waits already answers sooner than a new one, so a few
+        always do."""
         while not self._closing.is_set():
             try:
                 connection, _ = self._listener.accept()
@@ -64,9 +76,18 @@ class Tunnel:
             except OSError:  # closed; or a browser gone again, or no file descriptor left, which passes
                 self._closing.wait(0.1)
                 continue
-            threading.Thread(target=self._join, args=(SocketStream(connection),), daemon=True).start()
+            with self._counting:
+                self._idle -= 1
+                short = self._idle == 0
+            if short:
+                self._start_thread()
+            self._join(SocketStream(connection))
+            with self._counting:
+                if self._idle >= _SPARE:
+                    return
+                self._idle += 1
 
-    def _join(self, near: Stream) -> None:
+    def _join(self, near: SocketStream) -> None:
         far = self._reach()
         if far is None:
             near.close()
@@ -75,11 +96,15 @@ class Tunnel:
         if self._closing.is_set():  # in the meantime, and without knowing these two
             near.close()
             far.close()
-        upward = threading.Thread(target=_copy, args=(near, far), daemon=True)
-        upward.start()
-        _copy(far, near)
+        if isinstance(far, SocketStream):
+            relay(near.socket, far.socket)
+        else:
+            upward = threading.Thread(target=_copy, args=(near, far), daemon=True)
+            upward.start()
+            _copy(far, near)
+            near.close()
+            upward.join()
         near.close()
-        upward.join()
         far.close()
         self._streams.difference_update((near, far))
 

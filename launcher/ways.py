@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from ssl import SSLContext
 
 from launcher.certificates import pinned
 from launcher.cluster import Cluster
@@ -37,12 +38,12 @@ class Way:
     name: str
     via: Transport
     endpoint: Endpoint
-    certificate: str | None = None  # what proves the server, where TLS is spoken
+    tls: SSLContext | None = None  # where TLS is spoken: it takes the session's own certificate only
 
     def connect(self) -> Stream:
         """A new stream to JupyterLab. Raises ConnectError, or TunnelError if the server is somebody else's."""
         stream = self.via.connect(self.endpoint)
-        return stream if self.certificate is None else TlsStream(stream, pinned(self.certificate))
+        return stream if self.tls is None else TlsStream(stream, self.tls)
 
 
 class Ways:
@@ -159,7 +160,8 @@ class Ways:
         elif name == "loopback":
             way = Way(name, via, Tcp(LOOPBACK, int(door)))
         else:
-            way = Way(name, via, Tcp(self._node.address, int(door)), self._certificate if name == "node-tls" else None)
+            tls = pinned(self._certificate) if name == "node-tls" else None
+            way = Way(name, via, Tcp(self._node.address, int(door)), tls)
         try:
             _probe(way)
         except ConnectError as error:

@@ -13,20 +13,20 @@ class SocketStream:
     """A plain socket as a Stream."""
 
     def __init__(self, connection: socket.socket) -> None:
-        self._socket = connection
+        self.socket = connection
         self.recv = connection.recv
         self.sendall = connection.sendall
 
     def end_sending(self) -> None:
         """Half-close; the peer may be gone already."""
         with contextlib.suppress(OSError):
-            self._socket.shutdown(socket.SHUT_WR)
+            self.socket.shutdown(socket.SHUT_WR)
 
     def close(self) -> None:
         """Shut down first: that wakes a thread that waits in recv, which close alone does not."""
         with contextlib.suppress(OSError):
-            self._socket.shutdown(socket.SHUT_RDWR)
-        self._socket.close()
+            self.socket.shutdown(socket.SHUT_RDWR)
+        self.socket.close()
 
 
 def connected(endpoint: Endpoint, timeout: float) -> socket.socket:
