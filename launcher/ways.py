@@ -1,12 +1,11 @@
-"""The ways in to a session's JupyterLab: the safest that works is found once, and taken again after every loss."""
+"""The ways in to a session's JupyterLab: the safest that works is found, and after a loss found again."""
 
 from __future__ import annotations
 
 import contextlib
 import json
 import threading
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from ssl import SSLContext
 
@@ -21,9 +20,17 @@ from launcher.tunnel import LOOPBACK
 
 SAFEST_FIRST = ("socket", "loopback", "node-tls")
 INSECURE = "node-http"
-DOOR_SECONDS = 20.0  # for the node program to open a door it was asked for
+DOOR_SECONDS = 20  # for the node program to open a door it was asked for
 PROBE_SECONDS = 10.0
 _QUESTION = b"GET /api HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"
+_AWAIT = """\
+glances=0
+until grep -q -e '"{door}": ' -e '"phase": "ending"' {state} || [ $glances -ge {glances} ]; do
+  sleep 0.2 2>/dev/null || {{ sleep 1; glances=$((glances + 4)); }}
+  glances=$((glances + 1))
+done
+cat {state}
+"""
 _CLOSED = (AuthenticationError, HostKeyError, ConfigurationError)  # no waiting opens these
 
 
@@ -43,7 +50,10 @@ class Way:
     def connect(self) -> Stream:
         """A new stream to JupyterLab. Raises ConnectError, or TunnelError if the server is somebody else's."""
         stream = self.via.connect(self.endpoint)
-        return stream if self.tls is None else TlsStream(stream, self.tls)
+        if self.tls is None:
+            return stream
+        with _bounded(stream):
+            return TlsStream(stream, self.tls)
 
 
 class Ways:
@@ -57,20 +67,17 @@ class Ways:
         roads: Sequence[Transport],
         *,
         insecure: bool = False,
-        clock: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._cluster = cluster
         self._directory = RemotePath(session.directory)
         self._certificate = certificate
         self._roads = list(roads)
         self._names = _names(cluster, insecure=insecure)
-        self._clock, self._sleep = clock, sleep
         self._node: NodeState | None = None
         self._way: Way | None = None
         self._nodes: dict[tuple[str, tuple[str, ...]], Transport] = {}
-        self._asked: set[tuple[str, str, str]] = set()
         self._finding = threading.Lock()
+        self._proven = False  # the first road has let us in
 
     @property
     def name(self) -> str | None:
@@ -81,8 +88,8 @@ class Ways:
         """Take in what the session says of itself, and begin at once with what can be done about it."""
         if node is None or not node.host or node == self._node:
             return
-        if self._node is None or _run(node) != _run(self._node):
-            self._way = None
+        if self._node is None or _run(node) != _run(self._node) or not node.doors:
+            self._way = None  # what is there now is not JupyterLab, or not yet
         self._node = node
         if self._way is None:
             threading.Thread(target=self._prepare, name="ways", daemon=True).start()
@@ -95,8 +102,8 @@ class Ways:
                 way = self._way = self._way or self._find()
         try:
             return way.connect()
-        except _CLOSED:  # what let us in before no longer does: there may be another road
-            self._way = None
+        except ConnectError:
+            self._way = None  # the network, the road or the door: looking again tells
             raise
 
     def close(self) -> None:
@@ -139,15 +146,24 @@ class Ways:
         raise ConnectError(f"no way leads to JupyterLab on {node.host}: " + "; ".join(reasons))
 
     def _road(self) -> Transport:
-        """The first transport that lets us in without a question; the last is the one commands use."""
+        """The first transport that lets us in without a question; the last is the one commands use.
+
+        One that never let us in gives way to the next; one that did is waited for, as the network is.
+        """
         while len(self._roads) > 1:
             try:
                 self._roads[0].open()
             except _CLOSED:
                 self._roads.pop(0).close()
+            except ConnectError:
+                if self._proven:
+                    raise
+                self._roads[1].open()  # raises if it is the network
+                self._roads.pop(0).close()
             else:
                 break
         self._roads[0].open()
+        self._proven = True
         return self._roads[0]
 
     def _try(self, name: str, road: Transport) -> Way:
@@ -157,11 +173,10 @@ class Ways:
         assert self._node is not None
         if name == "socket":
             way = Way(name, via, UnixSocket(str(door)))
-        elif name == "loopback":
-            way = Way(name, via, Tcp(LOOPBACK, int(door)))
         else:
-            tls = pinned(self._certificate) if name == "node-tls" else None
-            way = Way(name, via, Tcp(self._node.address, int(door)), tls)
+            # Whoever is on the node could take over a port that JupyterLab has left: so it proves itself there, too.
+            tls = None if name == INSECURE else pinned(self._certificate)
+            way = Way(name, via, Tcp(LOOPBACK if name == "loopback" else self._node.address, int(door)), tls)
         try:
             _probe(way)
         except ConnectError as error:
@@ -187,32 +202,27 @@ class Ways:
         return self._nodes[key]
 
     def _door(self, name: str) -> str | int:
-        """Where the door is. One that is shut is asked for, and waited for."""
-        self._ask_for(name)
-        give_up = self._clock() + DOOR_SECONDS
-        while self._node is not None:
-            if name in self._node.doors:
-                return self._node.doors[name]
-            if self._clock() > give_up:
-                break
-            self._sleep(0.1)
-            self._read_state()
-        raise NotThisWay("the session did not open it")
+        """Where the door is. One that is shut is asked for, and waited for over there."""
+        assert self._node is not None
+        if name not in self._node.doors:
+            self._ask_for(name)
+            self._node = self._awaited(name) or self._node
+        if name not in self._node.doors:
+            raise NotThisWay("the session did not open it")
+        return self._node.doors[name]
 
     def _ask_for(self, name: str) -> None:
-        assert self._node is not None
-        if name in self._node.doors or (name, *_run(self._node)) in self._asked:
-            return
-        self._asked.add((name, *_run(self._node)))
         doors = (self._directory / "doors").quoted()
         self._cluster.transport.run(f"grep -qx {name} {doors} 2>/dev/null || echo {name} >>{doors}")
 
-    def _read_state(self) -> None:
-        (text,) = self._cluster.read_private(self._directory.text, "state.json")
+    def _awaited(self, name: str) -> NodeState | None:
+        """The session's state once it shows the door, or after a while, or when it ends."""
+        state = (self._directory / "state.json").quoted()
+        answer = self._cluster.transport.run(_AWAIT.format(state=state, door=name, glances=DOOR_SECONDS * 5))
         try:
-            self._node = NodeState.parse(json.loads(text))
+            return NodeState.parse(json.loads(answer.text))
         except ValueError:  # between two states
-            return
+            return None
 
 
 def _run(node: NodeState) -> tuple[str, str]:
@@ -233,15 +243,25 @@ def _names(cluster: Cluster, *, insecure: bool) -> tuple[str, ...]:
 def _probe(way: Way) -> None:
     """See that a web server answers: a forward of ssh looks open even where nothing listens."""
     stream = way.connect()
-    timer = threading.Timer(PROBE_SECONDS, stream.close)
-    timer.start()
     try:
-        stream.sendall(_QUESTION)
-        answer = stream.recv(4096)
+        with _bounded(stream):
+            stream.sendall(_QUESTION)
+            answer = stream.recv(4096)
     except (OSError, EOFError) as error:
         raise ConnectError(f"JupyterLab does not answer: {error}") from error
     finally:
-        timer.cancel()
         stream.close()
     if not answer.startswith(b"HTTP/"):
         raise ConnectError("JupyterLab does not answer")
+
+
+@contextlib.contextmanager
+def _bounded(stream: Stream) -> Iterator[None]:
+    """Hang up on a far end that says nothing."""
+    timer = threading.Timer(PROBE_SECONDS, stream.close)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()

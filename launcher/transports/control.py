@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import itertools
 import os
+import re
 import signal
 import stat
 import subprocess
@@ -22,19 +23,25 @@ from launcher.transports.askpass import Questions
 from launcher.transports.base import Asker
 
 LONGEST_DIRECTORY = 60  # bytes that leave room for a socket's name, and for what ssh adds while it makes one
+UNTOUCHED = re.compile(r"[\w./-]+", re.ASCII)  # letters that mean nothing else to ssh in a path
 FIRST_SECONDS, AGAIN_SECONDS = 15, 5  # for the first connection; for later ones, whose host is known to be there
-# Two unanswered questions, five seconds apart, and the link counts as dead. What a user's configuration would add to
-# a connection of ours (forwards, a terminal, an agent for root of the login host to use) is kept out.
-OPTIONS = {
-    "ServerAliveInterval": "5",
-    "ServerAliveCountMax": "2",
-    "StrictHostKeyChecking": "ask",
+# What a user's configuration would add to a connection of ours is kept out: a terminal, commands, an agent for root of
+# the login host to use. It counts for each command again, also over a connection that stands.
+PLAIN = {
     "ForwardAgent": "no",
     "ForwardX11": "no",
-    "ClearAllForwardings": "yes",
     "PermitLocalCommand": "no",
     "RemoteCommand": "none",
     "RequestTTY": "no",
+}
+NO_FORWARDS = {"ClearAllForwardings": "yes"}
+# Two unanswered questions, five seconds apart, and the link counts as dead.
+OPTIONS = {
+    **PLAIN,
+    **NO_FORWARDS,
+    "ServerAliveInterval": "5",
+    "ServerAliveCountMax": "2",
+    "StrictHostKeyChecking": "ask",
     "ControlPersist": "no",
 }
 # ssh must not outlive us, even if we are killed: then the pipe on our side of its guard's standard input closes.
@@ -86,7 +93,7 @@ class Control:
     def words(self) -> tuple[str, ...]:
         """The words that make ssh use it. Without it ssh must not make a connection of its own, and ask again."""
         where = () if self._path is None else ("-S", str(self._path))
-        return (*where, "-o", "ControlMaster=no", "-o", "ProxyCommand=false")
+        return (*where, *dashed({"ControlMaster": "no", "ProxyCommand": "false", **PLAIN}))
 
     def alive(self) -> bool:
         """Whether it still stands."""
@@ -139,7 +146,7 @@ def _public(destination: Destination) -> Path:
 def directory() -> Path:
     """The private directory of control sockets: a socket's path has 104 bytes at most, so not every home will do."""
     home = state_home() / "ssh"
-    if len(os.fsencode(home)) > LONGEST_DIRECTORY:
+    if len(os.fsencode(home)) > LONGEST_DIRECTORY or not UNTOUCHED.fullmatch(str(home)):
         home = Path(tempfile.gettempdir()) / f"springline-{os.getuid()}"
     home.mkdir(mode=0o700, exist_ok=True)
     found = home.lstat()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
 import threading
@@ -10,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from shlex import join
 
-from launcher.errors import ConfigurationError, ConnectError
+from launcher.errors import AuthenticationError, ConfigurationError, ConnectError, HostKeyError
 from launcher.model import Platform
 from launcher.schedulers.base import Answer
 from launcher.transports import control
@@ -20,6 +19,7 @@ from launcher.transports.keyfile import private_key
 from launcher.transports.shell import feed
 from launcher.transports.sockets import SocketStream, connected
 
+NO_FORWARDS = control.dashed(control.NO_FORWARDS)
 LOGIN_SECONDS = 3  # for the very login host of an earlier command, before its name is tried
 NOBODY = Asker()
 
@@ -68,7 +68,12 @@ class OpenSshTransport:
     def run(self, script: str, *, timeout: float = 120) -> Answer:
         """Run the script on the stdin of /bin/sh, whatever the login shell is."""
         words, destination = self._live()
-        return feed([*destination.command(*words, "-T"), "exec /bin/sh"], script, timeout=timeout, label=self.label)
+        return feed(
+            [*destination.command(*words, *NO_FORWARDS, "-T"), "exec /bin/sh"],
+            script,
+            timeout=timeout,
+            label=self.label,
+        )
 
     def connect(self, endpoint: Endpoint, *, timeout: float = 20) -> Stream:
         """Connect to a socket here that the control connection forwards; one for each endpoint, made on first use."""
@@ -108,8 +113,12 @@ class OpenSshTransport:
             raise ConfigurationError("there is no `ssh` on this computer", "install OpenSSH, or set transport = fabric")
         *earlier, destination = self._destinations or [self._node_destination()]
         for first in earlier:
-            with contextlib.suppress(ConnectError):
+            try:
                 return control.obtain(first, self._ask, again=self._opened_before)
+            except (AuthenticationError, HostKeyError):  # it is there, and would say the same again
+                raise
+            except ConnectError:  # it is down, or its address belongs to somebody else now: the name leads on
+                continue
         return control.obtain(destination, self._ask, again=self._opened_before)
 
     def _forward(self, endpoint: Endpoint) -> None:
@@ -164,7 +173,7 @@ def _destination(platform: Platform, batch: bool) -> Destination:
     if platform.port:
         words += ["-p", str(platform.port)]
     if platform.keypath:
-        words += ["-i", str(private_key(platform)), "-o", "IdentitiesOnly=yes"]
+        words += ["-i", str(private_key(platform)).replace("%", "%%"), "-o", "IdentitiesOnly=yes"]
     label = f"{platform.user}@{platform.host}" if platform.user else str(platform.host)
     return Destination(str(platform.host), label, tuple(words), batch)
 
