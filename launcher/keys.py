@@ -13,6 +13,10 @@ TRANSPORTS = ("fabric", "openssh", "auto", "local")
 WAYS = ("auto", "socket", "loopback", "node-tls")  # plain HTTP only with --insecure-http
 SCHEDULERS = ("slurm", "local")
 
+_VARIABLE = r"\$(?:[A-Za-z_][A-Za-z0-9_]*|\{[A-Za-z_][A-Za-z0-9_]*\})"
+_NAMES = r"[\w.,+@%:=~/-]"  # what names of directories are made of
+_OURS = ("--job-name", "--comment", "--output", "--open-mode", "--parsable", "--wrap")
+
 
 @dataclass(frozen=True)
 class Key:
@@ -63,8 +67,16 @@ def _word(text: str) -> str:
 
 
 def _directory(text: str) -> str:
-    if not re.fullmatch(r"(~|/|\$\w+|\$\{\w+\})(/[\w.,+@%:=$~{}/-]*)?|/[\w.,+@%:=$~{}/-]*", text):
-        raise ValueError(f"'{text}' must begin with /, ~/ or $VARIABLE and hold no spaces or quotes")
+    """A path whose beginning alone is filled in over there."""
+    if not re.fullmatch(rf"(~|{_VARIABLE})?(/{_NAMES}*)?", text) or not text:
+        raise ValueError(f"'{text}' must begin with /, ~/ or $VARIABLE and hold no other $, spaces or quotes")
+    return text
+
+
+def _node_directory(text: str) -> str:
+    """A path that the shell of a worker's job fills in, so it may hold variables anywhere, and nothing else to run."""
+    if not re.fullmatch(rf"(~|{_VARIABLE})?(/({_NAMES}|{_VARIABLE})*)?", text) or not text:
+        raise ValueError(f"'{text}' must begin with /, ~/ or $VARIABLE and hold no spaces, quotes or $( )")
     return text
 
 
@@ -74,10 +86,20 @@ def _lines(text: str) -> tuple[str, ...]:
 
 def _directives(text: str) -> tuple[str, ...]:
     lines = _lines(text)
+    for word in text.split():
+        if _is_ours(word):
+            raise ValueError(f"'{word}' is springline's own: by {', '.join(_OURS)} it finds its jobs and their logs")
     for line in lines:
         if not line.startswith("-"):
             raise ValueError(f"'{line}' is not an option of the scheduler; write one per line, e.g. --constraint=rome")
     return lines
+
+
+def _is_ours(word: str) -> bool:
+    """True for an option that is springline's to give, shortened (--job=x) or behind others (-HJ) too."""
+    option = word.partition("=")[0]
+    long = len(option) > 2 and any(ours.startswith(option) for ours in _OURS)
+    return long or re.match(r"-[HIkOQsvW]*[Jo]", word) is not None
 
 
 KEYS: Mapping[str, Key] = {
@@ -109,7 +131,7 @@ KEYS: Mapping[str, Key] = {
     "worker_processes": Key("workers.processes", _whole, "Dask worker processes in a worker job"),
     "worker_walltime": Key("workers.walltime", parse_walltime, "walltime of a worker job"),
     "worker_partition": Key("workers.partition", _word, "partition of the worker jobs; default the session's"),
-    "worker_local_directory": Key("workers.local_directory", _plain, "spill space on the node, e.g. $TMPDIR"),
+    "worker_local_directory": Key("workers.local_directory", _node_directory, "spill space on the node, e.g. $TMPDIR"),
     "worker_max_jobs": Key("workers.max_jobs", _whole, "no more worker jobs than this"),
 }
 INHERIT = "platform"

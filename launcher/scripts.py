@@ -17,7 +17,7 @@ NEEDED_MODULES = ("jupyterlab", "dask_labextension", "distributed", "dask_jobque
 KEPT_DAYS = 14  # for what is left of a session that ended
 
 # The beginning of a path that the shell over there fills in.
-_EXPANDED = re.compile(r"(~|\$[A-Za-z_]\w*)(/.*)?", re.DOTALL | re.ASCII)
+_EXPANDED = re.compile(r"(~|\$[A-Za-z_]\w*|\$\{[A-Za-z_]\w*\})(/.*)?", re.DOTALL | re.ASCII)
 
 _FIND_MODULES = """\
 import importlib.util, sys

@@ -74,12 +74,13 @@ def test_path_is_taken_as_it_is(text: str) -> None:
 @given(texts)
 @example(NASTY)
 def test_home_and_variables_are_expanded_there(rest: str) -> None:
-    """A leading ~ or $VARIABLE is filled in by the shell over there; what follows is taken as it is."""
+    """A leading ~, $VARIABLE or ${VARIABLE} is filled in by the shell over there; what follows is taken as it is."""
     setting = "HOME='/home/a b'; SCRATCH='/scratch/$x *'"
-    paths = [RemotePath(start) / rest for start in ("~", "$SCRATCH")] + [RemotePath("~"), RemotePath("$SCRATCH")]
+    starts = [RemotePath(start) for start in ("~", "$SCRATCH", "${SCRATCH}")]
+    paths = [start / rest for start in starts] + starts
     said = sh(f"{setting}; printf '%s\\0' {' '.join(path.quoted() for path in paths)}").text
     home, scratch = "/home/a b", "/scratch/$x *"
-    assert said.split("\0")[:-1] == [f"{home}/{rest}", f"{scratch}/{rest}", home, scratch]
+    assert said.split("\0")[:-1] == [f"{home}/{rest}", *[f"{scratch}/{rest}"] * 2, home, scratch, scratch]
 
 
 @settings(max_examples=15, deadline=None)
