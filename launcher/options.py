@@ -89,8 +89,18 @@ def common(command: Command) -> Command:
     return wrapped
 
 
+def _regular_file(_context: click.Context, _option: click.Parameter, file: Path | None) -> Path | None:
+    """Refuse what cannot be read again later, by another command: a directory or a pipe."""
+    if file is not None and os.path.exists(file) and not os.path.isfile(file):  # noqa: PTH110, PTH113 - never raise
+        raise click.BadParameter(f"{file} is not a regular file; give the path of a platforms.ini")
+    return file
+
+
 config_option = click.option(
-    "--config", type=click.Path(path_type=Path), help="Read this platforms.ini in place of your own."
+    "--config",
+    type=click.Path(path_type=Path),
+    callback=_regular_file,
+    help="Read this platforms.ini in place of your own.",
 )
 
 

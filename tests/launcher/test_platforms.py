@@ -146,6 +146,39 @@ def test_bad_value_is_said_with_place(own: Write, key: str) -> None:
     assert "literal" not in message(error)
 
 
+@pytest.mark.parametrize(
+    ("key", "text"),
+    [
+        *[
+            ("run_dir", text)
+            for text in ("here", "/scratch/$USER", "$HOME/${X}", "$1/x", "$(id)/x", "/a b", "${HOME/x")
+        ],
+        *[
+            ("worker_local_directory", text)
+            for text in ("$(touch x)/x", "/`id`", "/a b", "/a;id", "x", "/${X:-y}", "/$")
+        ],
+        *[("sbatch", text) for text in ("--job-name=mine", "--job-name mine", "--job=mine", "-Jmine", "-HJ mine")],
+        *[("sbatch", text) for text in ("--comment=x", "--wrap=id", "--parsable", "-o x", "--open-mode=append")],
+        ("sbatch", "--constraint=rome --output=x"),
+    ],
+)
+def test_text_that_would_run_or_hide_something(own: Write, key: str, text: str) -> None:
+    """Directories are only that, and by the options that springline gives itself it finds its jobs again."""
+    with pytest.raises(ConfigurationError, match="line 3, section"):
+        own(f"[x]\nplatform = spider\n{key} = {text}\n").get("x")
+
+
+def test_directories_and_options_that_are_good(own: Write) -> None:
+    """Variables may begin a run_dir, and stand anywhere in a directory of the nodes; sbatch's other options pass."""
+    for text in ("/", "~", "~/x", "$SCRATCH", "${HOME}/spx", "/projects/a-b_c/x.y"):
+        assert own(f"[x]\nplatform = spider\nrun_dir = {text}\n").get("x").run_dir == text
+    for text in ("$TMPDIR", "/scratch/$USER", "/scratch/${USER}/x", "~/x"):
+        read = own(f"[x]\nplatform = spider\nworker_local_directory = {text}\n").get("x")
+        assert read.workers.local_directory == text
+    for text in ("-C rome", "--gres=gpu:1", "--oversubscribe", "--error=x", "--overcommit", "-p normal"):
+        assert own(f"[x]\nplatform = spider\nsbatch = {text}\n").get("x").resources.directives == (text,)
+
+
 def test_inheritance_in_a_circle(own: Write) -> None:
     """Sections that inherit from each other are an error, not an endless loop."""
     with pytest.raises(ConfigurationError, match="circle"):
@@ -240,6 +273,8 @@ def test_bad_option_is_a_usage_error() -> None:
         (["platform", "list", "--config", "missing.ini"], "no file missing.ini"),
         (["up", "local", "--cores", "many"], "--cores many"),
         (["up", "--nosuch"], "--nosuch"),
+        (["ls", "--config", "/"], "/ is not a regular file"),
+        (["ls", "--config", "/dev/null"], "/dev/null is not a regular file"),
     ],
 )
 def test_command_ends_with_2(springline: Command, arguments: list[str], said: str) -> None:
