@@ -41,6 +41,7 @@ _STATES = {
 # whom; then the controller's own record of each that is still missing, or that only accounting believes to be alive,
 # unless the controller just did not answer. The names go with the ids, which SLURM uses again. A single id is given
 # twice because squeue fails on a single unknown one; `-t all` because it hides finished jobs. TZ makes all times UTC.
+# `id` tells a job of ours that was given another name from a stranger's that was given its id.
 _ASK = """\
 missing={jobs}
 still_missing() {{
@@ -58,6 +59,7 @@ still_missing - - || exit 0
 answer=$(sacct {accounts} -j "${{ids#,}}" --name "${{names#,}}" 2>&1); code=$?
 printf 'sacct %d\\n%s\\n' "$code" "$answer"
 still_missing RUNNING PENDING && [ $controller = up ] || exit 0
+printf 'user 0\n%s\n' "$(id -u)"
 for job in $missing; do
   answer=$(scontrol -o show job "${{job%%|*}}" 2>&1); code=$?
   printf 'scontrol-%s %d\\n%s\\n' "${{job%%|*}}" "$code" "$answer"
@@ -91,7 +93,7 @@ def sections(text: str) -> Sections:
     found: dict[str, tuple[int, list[str]]] = {}
     lines: list[str] = []
     for line in text.splitlines():
-        head = re.fullmatch(r"(squeue|sacct|scontrol-\d+) (\d+)", line)
+        head = re.fullmatch(r"(squeue|sacct|user|scontrol-\d+) (\d+)", line)
         if head:
             lines = []
             found[head[1]] = (int(head[2]), lines)
@@ -119,6 +121,8 @@ def _status_of(job: JobRef, found: Sections, answer: Answer) -> JobStatus:
     controllers = squeue or read(f"scontrol-{job.id}", _scontrol_status)
     if controllers is not None:
         return controllers
+    if name := _other_name(found, job):
+        return Unknown(f"job {job.id} is yours but called '{name}'; if it is this session's, end it: scancel {job.id}")
     if _controller_says_no(found, job):  # whatever accounting still believes to be alive
         return Unknown(f"SLURM no longer lists job {job.id}", unlisted=True)
     return sacct or Unknown(_troubles(found, job) or last_words(answer))
@@ -172,6 +176,17 @@ def _is_another(line: str, job: JobRef) -> bool:
     """True if the controller's record of that id is of a job with another name."""
     fields = _fields(line)
     return fields.get("JobId") == job.id and fields.get("JobName") not in (None, job.name)
+
+
+def _other_name(found: Sections, job: JobRef) -> str:
+    """What the job of that id is called, unless it is certainly somebody else's: it may be the session's, renamed."""
+    _, record = found.get(f"scontrol-{job.id}", (2, []))
+    _, me = found.get("user", (2, []))
+    for line in record:
+        owner = re.search(r" UserId=\S*\((\d+)\)", line)
+        if _is_another(line, job) and not (owner and me and owner[1] not in me):
+            return _fields(line)["JobName"]
+    return ""
 
 
 def _fields(line: str) -> dict[str, str]:

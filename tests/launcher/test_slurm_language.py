@@ -191,8 +191,28 @@ def test_several_jobs_at_once() -> None:
         Gone(JobState.CANCELLED, "sacct: CANCELLED by 20002"),
         Gone(JobState.COMPLETED, "squeue: COMPLETED"),
     ]
-    assert found[used_again] == Unknown("SLURM no longer lists job 5", unlisted=True)
+    assert found[used_again] == Unknown(RENAMED)
     assert found[never] == Unknown("SLURM no longer lists job 999999", unlisted=True)
+
+
+RENAMED = "job 5 is yours but called 'springline-accepted'; if it is this session's, end it: scancel 5"
+
+
+@pytest.mark.parametrize(
+    ("user", "status"),
+    [
+        ("user 0\n20003\n", Unknown("SLURM no longer lists job 5", unlisted=True)),
+        ("user 0\n20002\n", Unknown(RENAMED)),
+        ("user 0\n\n", Unknown(RENAMED)),
+    ],
+    ids=["somebody else's", "ours", "nobody knows"],
+)
+def test_id_with_another_name(user: str, status: JobStatus) -> None:
+    """Only somebody else's job of that id shows that ours is no more: one of our own may be it, with another name."""
+    record = RECORDED["scontrol-accepted"].text
+    assert "UserId=alice(20002)" in record
+    silence = "squeue 0\n5|springline-accepted|RUNNING|None|node1|N/A\nsacct 0\n\n"
+    assert status_of(Answer(silence + user + record), "5", "springline-mine") == status
 
 
 @pytest.mark.parametrize("name", ["status-never-existed", "status-never-existed-no-accounting"])
