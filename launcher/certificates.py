@@ -6,6 +6,8 @@ import datetime
 import ssl
 from dataclasses import dataclass
 
+DAYS = 825  # more than any queue and any session last; longer ones some systems refuse
+
 
 @dataclass(frozen=True)
 class Certificate:
@@ -15,7 +17,7 @@ class Certificate:
     key: str
 
 
-def new_certificate(days: int = 31) -> Certificate:
+def new_certificate(days: int = DAYS) -> Certificate:
     """Make a pair on the P-256 curve, valid from yesterday, for clocks that disagree."""
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes, serialization
