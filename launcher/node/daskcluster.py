@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -20,6 +21,7 @@ from typing import Any
 from . import addresses, daskconfig, springline_guard
 from .jupyter import missing
 from .request import Request, SessionDir, Workers
+from .scratch import job_lines
 from .upkeep import LONG_ENOUGH, Upkeep
 
 log = logging.getLogger("springline")
@@ -55,12 +57,11 @@ def slurm_options(request: Request, directory: Path, address: str, preload: Sequ
         "memory": workers.memory,
         "processes": workers.processes,
         "walltime": workers.walltime,
-        "local_directory": workers.local_directory,
         "python": python_command(request, directory),
         "protocol": "tls://",
         "shared_temp_directory": str(directory),
         "death_timeout": DEATH_TIMEOUT,
-        "job_script_prologue": list(request.prologue),
+        "job_script_prologue": [*request.prologue, *job_lines(workers.local_directory)],
         "job_directives_skip": ["#SBATCH -e", "#SBATCH -o"],
         "job_extra_directives": directives(workers, directory),
         "worker_extra_args": worker_arguments(workers, preload),
@@ -74,7 +75,8 @@ def python_command(request: Request, directory: Path) -> str:
         return shlex.quote(sys.executable)
     image = os.path.expanduser(os.path.expandvars(request.image))  # noqa: PTH111
     words = ("apptainer", "exec", "--bind", str(directory), image, request.python or "python3")
-    return shlex.join(words)
+    # The worker's own directory too (see job_lines); the job's shell knows where it is.
+    return f'{shlex.join(words[:2])} --bind "$DASK_TEMPORARY_DIRECTORY" {shlex.join(words[2:])}'
 
 
 def directives(workers: Workers, directory: Path) -> list[str]:
@@ -158,8 +160,33 @@ def _make(directory: SessionDir, request: Request, address: str) -> Any:  # noqa
     )
     preload = preloads(import_module("dask").config.get("distributed.worker.preload"))
     if request.scheduler == "local":
+        _keep_to(directory)
         return distributed.LocalCluster(security=security, **local_options(request, preload))
-    return _jobqueue().SLURMCluster(security=security, **slurm_options(request, directory.path, address, preload))
+    jobqueue = _jobqueue()
+    request = _with_users_own(request)
+    _keep_to(directory)
+    return jobqueue.SLURMCluster(security=security, **slurm_options(request, directory.path, address, preload))
+
+
+def _with_users_own(request: Request) -> Request:
+    """Where the request does not say it, let the workers' files lie where the user's Dask configuration says."""
+    get = import_module("dask").config.get
+    theirs = get("jobqueue.slurm.local-directory", None) or get("temporary-directory", None)
+    base = request.workers.local_directory or theirs
+    try:
+        job_lines(base)
+    except ValueError as error:
+        raise DaskError(f"The workers' local directory {base!r} cannot be used: {error}.") from error
+    return replace(request, workers=replace(request.workers, local_directory=base))
+
+
+def _keep_to(directory: SessionDir) -> None:
+    """Let this program's scheduler and its own workers keep their files in the session's private directory.
+
+    Dask's default, /tmp/dask-scratch-space, may be somebody else's, who could then change what is run from there.
+    """
+    scratch = str(directory.scratch.resolve())
+    import_module("dask").config.set({"temporary-directory": scratch, "jobqueue.slurm.local-directory": None})
 
 
 def _jobqueue() -> Any:  # noqa: ANN401

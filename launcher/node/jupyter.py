@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -13,7 +12,7 @@ from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 
-from . import daskconfig, processes
+from . import daskconfig, processes, scratch
 from .channel import Channel
 from .request import RequestError, SessionDir
 
@@ -47,7 +46,10 @@ class Jupyter:
                 self.process.kill()
                 self.process.wait()
         processes.kill(below)
-        shutil.rmtree(self._runtime, ignore_errors=True)
+
+    def tidy(self) -> None:
+        """Empty the runtime directory, once nobody is left who would write to it."""
+        scratch.empty(self._runtime)
 
     def last_words(self) -> str:
         """Return the last line of the log that says something."""

@@ -110,6 +110,11 @@ class SessionDir:
         return self.path / "jupyter"
 
     @property
+    def scratch(self) -> Path:
+        """Where this node program's own part of Dask keeps files."""
+        return self.runtime / "scratch"
+
+    @property
     def dask(self) -> Path:
         """The directory of the Dask configuration every process of the session reads."""
         return self.path / "dask"

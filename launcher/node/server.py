@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import sys
 from importlib import import_module
@@ -13,6 +12,7 @@ from typing import Any
 from .addresses import LOOPBACK, free_port
 from .channel import Channel
 from .request import Request, SessionDir, read, socket_of
+from .scratch import empty
 
 JUPYTERS_PORT = 8888  # with a socket, Jupyter wants no other port to be named, and listens on none
 
@@ -88,7 +88,7 @@ def serve(directory: SessionDir, address: str) -> None:
     try:
         app.start()
     finally:
-        shutil.rmtree(runtime, ignore_errors=True)  # on the node's own disk, where nobody else would tidy up
+        empty(runtime)  # on the node's own disk, where nobody else would tidy up
 
 
 def _token(directory: SessionDir) -> str:

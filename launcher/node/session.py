@@ -223,6 +223,8 @@ class Session:
             self._forget_secrets()
         self._state.update(exit_code=code)
         processes.kill(processes.below(os.getpid()))
+        if self._jupyter is not None:
+            self._jupyter.tidy()
         return code
 
     def _forget_secrets(self) -> None:

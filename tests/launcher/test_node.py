@@ -7,8 +7,10 @@ import asyncio
 import dataclasses
 import json
 import os
+import re
 import shlex
 import stat
+import subprocess
 import sys
 from collections.abc import Generator
 from pathlib import Path
@@ -17,7 +19,7 @@ from typing import Any
 import pytest
 
 import launcher.node as package
-from launcher.node import addresses, daskcluster, daskconfig, doors, jupyter, server
+from launcher.node import addresses, daskcluster, daskconfig, doors, jupyter, scratch, server
 from launcher.node import request as requests
 from launcher.node import springline_guard as guard
 from launcher.node.request import Request, RequestError, SessionDir, Workers
@@ -101,12 +103,11 @@ def test_slurm_options_as_a_whole() -> None:
         "memory": "32GiB",
         "processes": 1,
         "walltime": "01:00:00",
-        "local_directory": "$TMPDIR",
         "python": shlex.quote(sys.executable),
         "protocol": "tls://",
         "shared_temp_directory": str(DIRECTORY.path),
         "death_timeout": 60,
-        "job_script_prologue": ["module load 2023", "source ~/env.sh"],
+        "job_script_prologue": ["module load 2023", "source ~/env.sh", *scratch.job_lines("$TMPDIR")],
         "job_directives_skip": ["#SBATCH -e", "#SBATCH -o"],
         "job_extra_directives": [
             "--qos=short",
@@ -128,7 +129,8 @@ def test_worker_runs_in_the_image() -> None:
     """With a container image the worker's Python is the one inside, and it sees the session directory."""
     request = dataclasses.replace(REQUEST, image="my image.sif", python="python3")
     command = daskcluster.python_command(request, DIRECTORY.path)
-    assert command == f"apptainer exec --bind {DIRECTORY.path} 'my image.sif' python3"
+    own = '--bind "$DASK_TEMPORARY_DIRECTORY"'
+    assert command == f"apptainer exec {own} --bind {DIRECTORY.path} 'my image.sif' python3"
 
 
 def test_worker_job_script(tmp_path: Path) -> None:
@@ -159,11 +161,62 @@ def test_worker_job_script(tmp_path: Path) -> None:
         "#SBATCH --constraint=rome",
         "module load 2023",
     ]
+    *ours, command = command.strip().splitlines()
+    assert ours == scratch.job_lines("$TMPDIR")
     assert command.startswith(
         f"{shlex.quote(sys.executable)} -m distributed.cli.dask_worker tls://10.0.0.3:41111 --name"
     )
-    assert "--death-timeout 60 --local-directory $TMPDIR --no-dashboard" in command
+    assert "--death-timeout 60 --no-dashboard" in command
     assert "--lifetime 3240s --lifetime-stagger 180s" in command
+
+
+def in_job(base: str | None, *commands: str, **environ: str) -> list[str]:
+    """Run commands after a job's lines for its private directory; return what they printed."""
+    script = "\n".join(["umask 022", *scratch.job_lines(base), *commands])
+    environ = {"PATH": os.environ["PATH"], **environ}
+    return subprocess.run(["bash"], input=script, env=environ, capture_output=True, text=True).stdout.splitlines()
+
+
+@pytest.mark.parametrize(
+    ("base", "below"),
+    [(None, ""), ("~/a b", "a b/"), ("$TMPDIR", ""), ("${TMPDIR}/x;y", "x;y/"), ("TMP/$USER", "me/"), ("~", "")],
+)
+def test_worker_s_directory_is_new_and_private(tmp_path: Path, base: str | None, below: str) -> None:
+    """Below the place that was named a job makes a directory of its own, 0700, and removes it with what is in it."""
+    base = base and base.replace("TMP/", f"{tmp_path}/")
+    show = 'touch "$DASK_TEMPORARY_DIRECTORY/spilt"; ls "$DASK_TEMPORARY_DIRECTORY"; stat -c "%a %n"'
+    printed = in_job(base, f'{show} "$DASK_TEMPORARY_DIRECTORY"', HOME=str(tmp_path), TMPDIR=str(tmp_path), USER="me")
+    (first, (mode, name)) = printed[0], printed[1].split(" ", 1)
+    assert (first, mode) == ("spilt", "700")
+    assert re.fullmatch(rf"{tmp_path}/(?:{below})springline-\w{{8}}", name)
+    assert not Path(name).exists()
+
+
+def test_worker_s_job_fails_without_its_directory(tmp_path: Path) -> None:
+    """A variable that the node does not know ends the job, before a worker would write anywhere else."""
+    assert in_job("$NOWHERE/x", "echo on") == []
+    assert in_job(str(tmp_path), "echo on") == ["on"]
+
+
+@pytest.mark.parametrize("base", ["$(touch x)/y", "`touch x`", "/a/${B:-$(touch x)}", "relative", "~mallory/x", "/a$"])
+def test_worker_s_directory_holds_no_commands(base: str) -> None:
+    """Of the shell's language only variables and a leading tilde count; anything else is refused."""
+    with pytest.raises(ValueError, match="it m"):
+        scratch.job_lines(base)
+
+
+def test_emptied_directory_stays(tmp_path: Path) -> None:
+    """What is in it goes, links are not followed, and its name stays taken."""
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    (kept / "file").touch()
+    private = tmp_path / "private"
+    (private / "below").mkdir(parents=True)
+    (private / "link").symlink_to(kept)
+    scratch.empty(private)
+    assert list(private.iterdir()) == []
+    assert (kept / "file").exists()
+    scratch.empty(tmp_path / "none")
 
 
 @pytest.mark.parametrize("walltime", [60, 120, 600, 3600, 86400, 5 * 86400])
