@@ -67,7 +67,9 @@ class Inside:
     def _listen(self, name: str) -> str | int:
         """Listen at a door; return its path or port."""
         sizes = {"max_body_size": self._app.max_body_size, "max_buffer_size": self._app.max_buffer_size}
-        server = HTTPServer(self._app.web_app, ssl_options=self._tls() if name == "node-tls" else None, **sizes)
+        # On the loopback address too: whoever else takes the port over, should Jupyter end, cannot pass for us there.
+        tls = self._tls() if name in ("node-tls", "loopback") else None
+        server = HTTPServer(self._app.web_app, ssl_options=tls, **sizes)
         if name == "socket":
             path = socket_of(Path(self._app.runtime_dir))
             server.add_socket(bind_unix_socket(str(path), mode=0o600))

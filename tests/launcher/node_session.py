@@ -130,12 +130,11 @@ class Running:
         where = state["doors"][door]
         if door == "socket":
             return UnixConnection(where)
-        if door != "node-tls":
-            return http.client.HTTPConnection(
-                "127.0.0.1" if door == "loopback" else state["address"], where, timeout=20
-            )
+        address = "127.0.0.1" if door == "loopback" else state["address"]
+        if door == "node-http" or (door == "loopback" and door == next(iter(state["doors"]))):
+            return http.client.HTTPConnection(address, where, timeout=20)
         context = pinned((self.directory / "tls.crt").read_text(encoding="utf-8"))
-        return http.client.HTTPSConnection(state["address"], where, timeout=20, context=context)
+        return http.client.HTTPSConnection(address, where, timeout=20, context=context)
 
     def ask(
         self,

@@ -189,6 +189,24 @@ def test_kernel_speaks_through_private_sockets(ready: Running) -> None:
     assert ready.run_code(code).strip() == "ipc"
 
 
+WHERE_DASK_WRITES = """
+from distributed import Client
+client = Client()
+client.wait_for_workers(1)
+paths = lambda dask_scheduler: dask_scheduler.local_directory
+workers = client.run(lambda dask_worker: dask_worker.local_directory)
+print(client.run_on_scheduler(paths), *workers.values(), sep="\\n")
+"""
+
+
+def test_dask_writes_to_the_private_directory_only(ready: Running) -> None:
+    """Scheduler and workers keep their files, from which they also import, below the directory that is ours alone."""
+    runtime = (ready.directory / "jupyter").resolve()
+    written = [Path(line) for line in ready.run_code(WHERE_DASK_WRITES).split()]
+    assert len(written) >= 2
+    assert all(runtime in path.resolve().parents for path in written), written
+
+
 def test_plain_client_is_refused(ready: Running) -> None:
     """A Dask client without the session's certificate gets nowhere, with or without TLS."""
     from distributed import Client, Security
@@ -224,6 +242,16 @@ def test_users_own_configuration_does_not_open_the_door(tmp_path: Path) -> None:
         assert server["hostname"] == "127.0.0.1"
         (cluster,) = clusters(running)
         assert cluster["dashboard_link"].startswith("/proxy/")
+
+
+def assert_emptied(runtime: Path) -> None:
+    """See that a session's runtime directory is empty, and still there: nobody else can make one of its name."""
+    deadline = time.monotonic() + 5
+    while list(runtime.iterdir()):
+        assert time.monotonic() < deadline, list(runtime.iterdir())
+        time.sleep(0.1)
+    assert stat.S_IMODE(runtime.stat().st_mode) & 0o777 == 0o700
+    runtime.rmdir()
 
 
 def listening_ports(pid: int) -> list[int]:
@@ -291,10 +319,11 @@ def test_least_safe_open_door_is_told(every_door: Running) -> None:
     assert every_door.state()["access"] == "node-http"
 
 
-def test_certificate_is_the_sessions(every_door: Running) -> None:
+@pytest.mark.parametrize("door", ["node-tls", "loopback"])
+def test_certificate_is_the_sessions(every_door: Running, door: str) -> None:
     """A client that trusts another session's certificate turns away; one that speaks plainly gets nothing."""
     state = every_door.state()
-    place = state["address"], state["doors"]["node-tls"]
+    place = {"node-tls": state["address"], "loopback": "127.0.0.1"}[door], state["doors"][door]
     wrong = http.client.HTTPSConnection(*place, context=node_session.wrong_context(), timeout=5)
     with pytest.raises(ssl.SSLCertVerificationError):
         wrong.request("GET", "/api")
@@ -363,12 +392,13 @@ def test_signal_near_the_end_is_the_time_limit(tmp_path: Path) -> None:
 def test_shut_down_in_jupyter_ends_the_session(tmp_path: Path) -> None:
     """File → Shut Down ends the session with code 0."""
     with node_session.session(tmp_path / "s") as running:
-        running.until(lambda state: state.get("phase") == "ready")
+        socket = Path(running.until(lambda state: state.get("phase") == "ready")["doors"]["socket"])
         assert running.ask("POST", "/api/shutdown").status == 200
         assert running.process.wait(5) == 0
         state = running.state()
         assert (state["phase"], state["reason"], state["exit_code"]) == ("ending", "shut_down", 0)
         assert running.processes() == []
+        assert_emptied(socket.parent)
 
 
 def test_killed_node_program_takes_jupyter_along(tmp_path: Path) -> None:
@@ -381,7 +411,7 @@ def test_killed_node_program_takes_jupyter_along(tmp_path: Path) -> None:
         while running.processes():
             assert time.monotonic() < deadline, running.processes()
             time.sleep(0.1)
-        assert not socket.parent.exists()
+        assert_emptied(socket.parent)
 
 
 def test_busy_port_fails_with_a_sentence(tmp_path: Path, free: int) -> None:
