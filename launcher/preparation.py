@@ -18,7 +18,7 @@ def preparation_error(
 ) -> Exception:
     """What went wrong before the submission; `steps` are those it announced."""
     section = f"[{platform.name}]"
-    said = answer.errors.strip().splitlines()[-1:] or ["there is no such program"]
+    said = answer.errors.strip().splitlines()[-1:] or [_end_words(steps.get("@ended", ""))]
     if "@missing" in steps:
         return ConfigurationError(
             f"{where}: there is no '{steps['@missing']}' on the path",
@@ -26,6 +26,13 @@ def preparation_error(
         )
     if "@exists" in steps:
         return DirectoryExists()
+    if "@unsafe" in steps:
+        path = steps["@unsafe"].removesuffix("/.") or "/"
+        return ConfigurationError(
+            f"{where}: others could replace your session's files in {platform.run_dir}: "
+            f"{path} belongs to another user, or everybody may write there",
+            f"set `run_dir` of {section} to a directory below your home that all nodes share, e.g. ~/.springline",
+        )
     if "@directory" in steps:
         return ConfigurationError(
             f"{where}: cannot write in {platform.run_dir}: {said[0]}",
@@ -43,3 +50,10 @@ def preparation_error(
         f"{where}: cannot run {program}: {said[0]}",
         f"set `python` of {section} to a Python with jupyterlab and dask, or load what it takes in `prologue`",
     )
+
+
+def _end_words(code: str) -> str:
+    """Why Python gave no word, where nothing was said on stderr."""
+    if code in ("", "127"):
+        return "there is no such program"
+    return f"the shell ended with code {code} before Python answered; is there an `exit` or `exec` in `prologue`?"

@@ -19,10 +19,12 @@ KEPT_DAYS = 14  # for what is left of a session that ended
 # The beginning of a path that the shell over there fills in.
 _EXPANDED = re.compile(r"(~|\$[A-Za-z_]\w*|\$\{[A-Za-z_]\w*\})(/.*)?", re.DOTALL | re.ASCII)
 
-_FIND_MODULES = """\
+# Python's own word: a prologue or a program that just ends gives another exit code.
+_ANSWERED = 117
+_FIND_MODULES = f"""\
 import importlib.util, sys
 missing = [name for name in sys.argv[1:] if importlib.util.find_spec(name) is None]
-if missing: sys.exit(print("@modules", sys.executable, *missing) or 3)"""
+sys.exit(print("@modules", sys.executable, *missing) or 3 if missing else {_ANSWERED})"""
 
 # A batch job starts with the environment of an SSH command, where `module` often is not defined: so a login shell.
 _BATCH = """\
@@ -41,7 +43,8 @@ umask 077
 command -v {required} >/dev/null 2>&1 || {{ echo '@missing {required}'; exit 3; }}
 {find_python}
 echo '@directory'
-mkdir -p {parent} || exit 3
+mkdir -p {parent} && chmod go-w {parent} || exit 3
+{guard}
 mkdir {directory} || {{ [ ! -e {directory} ] || echo '@exists'; exit 3; }}
 cd {directory} && mkdir -p node/springline_node || exit 3
 echo "@created $(pwd -P)"
@@ -53,6 +56,15 @@ cat submission; cat submission.errors >&2
 {tidy}
 exit $code
 """
+
+# Whoever owns or may write a directory on the way can put another in the place of the session's. So each of them, as it
+# is called and as it is, must be the user's or root's, and nobody else's to write unless sticky. A group may: projects.
+_GUARD = """\
+set --; for path in "$(cd {parent} && pwd -L)" "$(cd {parent} && pwd -P)"; do
+  while set -- "$@" "$path/."; [ -n "$path" ]; do path=${{path%/*}}; done
+done
+unsafe=$(find "$@" -prune \\( ! -user 0 ! -user "$(id -u)" -o -perm -0002 ! -perm -1000 \\) -print) || exit 3
+[ -z "$unsafe" ] || {{ echo "@unsafe $unsafe" | head -n 1; exit 3; }}"""
 
 # Beside everything else. Only directories with names that springline gives, and of them only those that were set aside
 # or whose session said that it had ended.
@@ -165,6 +177,7 @@ def submit_script(
         required=required,
         find_python=_check_python(platform),
         parent=parent.quoted(),
+        guard=_GUARD.format(parent=parent.quoted()),
         directory=directory.quoted(),
         files="\n".join(write_file(path, text) for path, text in files.items()),
         submit=submit,
@@ -241,12 +254,15 @@ def _check_python(platform: Platform) -> str:
     """Look for Python's modules without importing them, or for apptainer; the prologue runs first, as in the job."""
     python = python_command(platform)
     program = "apptainer" if platform.image else python
-    look = "true" if platform.image else f"exec {python} -c {quote(_FIND_MODULES)} {' '.join(NEEDED_MODULES)}"
+    look = (
+        f"exit {_ANSWERED}" if platform.image else f"exec {python} -c {quote(_FIND_MODULES)} {' '.join(NEEDED_MODULES)}"
+    )
     prologue = "\n".join((*platform.prologue, f"command -v {program} >/dev/null || exit 127"))
     end = _end_mark(prologue)
     # The braces make the shell read everything first, so that no command of the prologue reads the rest as its input.
     return (
         "echo '@python'\n"
         "if command -v bash >/dev/null; then shell='bash -l'; else shell=sh; fi\n"
-        f"$shell <<'{end}' || exit 3\n{{\n{prologue}\n{look}\n}} </dev/null\n{end}"
+        f"$shell <<'{end}'; code=$?\n{{\n{prologue}\n{look}\n}} </dev/null\n{end}\n"
+        f'[ $code = {_ANSWERED} ] || {{ echo "@ended $code"; exit 3; }}'
     )

@@ -10,6 +10,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import pairwise
@@ -20,7 +21,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from launcher.model import Platform
+from launcher.preparation import preparation_error
 from launcher.schedulers.base import Answer
+from launcher.schedulers.local import LocalScheduler
 from launcher.scripts import RemotePath, batch_script, look_script, submit_script, tidy_script, watch_script, write_file
 from launcher.transports.local import LocalTransport
 
@@ -254,15 +257,97 @@ def test_submission_without_the_scheduler(tmp_path: Path) -> None:
         replace(PLATFORM, python="/usr/bin/python-that-is-not-here"),
         replace(PLATFORM, python="/usr/bin/env python"),
         replace(PLATFORM, prologue=("exit 5",)),
+        replace(PLATFORM, prologue=("exit 0",)),
+        replace(PLATFORM, prologue=("exec true",)),
+        replace(PLATFORM, python="/bin/true"),
+        replace(PLATFORM, prologue=("exit 0",), image="x.sif"),
         replace(PLATFORM, python="/usr/bin/python-that-is-not-here", prologue=("cat >/dev/null",)),
     ],
-    ids=["missing", "with arguments", "failing prologue", "prologue that reads its input"],
+    ids=[
+        "missing",
+        "with arguments",
+        "failing prologue",
+        "prologue that leaves",
+        "prologue that becomes another",
+        "no Python",
+        "image",
+        "prologue that reads its input",
+    ],
 )
 def test_submission_without_python(tmp_path: Path, platform: Platform) -> None:
     """Where Python or its prologue fails, nothing is written or submitted."""
     answer = submission(tmp_path, platform)
-    assert (answer.exit_code, answer.text.splitlines()[-1]) == (3, "@python")
+    first, last = answer.text.splitlines()
+    assert (answer.exit_code, first) == (3, "@python")
+    assert last.startswith("@ended ")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_prologue_that_leaves_is_said(tmp_path: Path) -> None:
+    """A prologue that ends the shell, with whatever code, is an error that points at it."""
+    answer = submission(tmp_path, replace(PLATFORM, prologue=("exit 0",)))
+    assert "`exit` or `exec` in `prologue`" in str(explained(answer))
+
+
+def explained(answer: Answer) -> Exception:
+    """What the user is told of an answer."""
+    steps = {line.split(" ", 1)[0]: line.partition(" ")[2] for line in answer.text.splitlines()}
+    return preparation_error(PLATFORM, LocalScheduler(), "here", steps, answer)
+
+
+@pytest.fixture
+def project() -> Iterator[Path]:
+    """A directory whose ancestors are all the machine's or the user's own."""
+    with tempfile.TemporaryDirectory() as directory:
+        yield Path(directory).resolve()
+
+
+@pytest.mark.parametrize(
+    ("owner", "mode", "safe"),
+    [
+        (0, 0o755, True),
+        (0, 0o2775, True),  # a project's directory, shared with a group
+        (0, 0o1777, True),  # as /tmp
+        (0, 0o777, False),
+        (0, 0o757, False),
+        (20003, 0o755, False),
+        (20003, 0o1777, False),
+    ],
+)
+@pytest.mark.parametrize("linked", [False, True], ids=["real", "linked"])
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a directory away")
+def test_run_dir_below_a_directory_of_others(project: Path, owner: int, mode: int, safe: bool, linked: bool) -> None:
+    """Nothing is written or submitted where somebody else could put other files in their place."""
+    shared, link = project / "it's shared", project / "link"
+    (shared / "mine").mkdir(parents=True)
+    link.symlink_to(shared / "mine")
+    os.chown(shared, owner, 0)
+    shared.chmod(mode)
+    answer = submission(link if linked else shared / "mine")
+    assert ("@submit" in answer.text.splitlines()) is safe, answer
+    if not safe:
+        assert answer.text.splitlines()[-1] == f"@unsafe {shared}/."
+        assert f"{shared} belongs to another user" in str(explained(answer))
+        assert list((shared / "mine/sessions").iterdir()) == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a directory away")
+def test_link_of_others(project: Path) -> None:
+    """A way that leads through a directory of somebody else is not safe, wherever its link leads now."""
+    theirs, mine = project / "theirs", project / "mine"
+    theirs.mkdir()
+    mine.mkdir()
+    (theirs / "link").symlink_to(mine)
+    os.chown(theirs, 20003, 20003)
+    assert submission(theirs / "link").text.splitlines()[-1] == f"@unsafe {theirs}/."
+
+
+def test_sessions_are_closed_to_the_group(tmp_path: Path) -> None:
+    """A directory of sessions that a group could write, as a project's default may have it, is closed."""
+    (tmp_path / "sessions").mkdir()
+    (tmp_path / "sessions").chmod(0o2777)
+    assert "@submit" in submission(tmp_path).text.splitlines()
+    assert stat.S_IMODE((tmp_path / "sessions").stat().st_mode) == 0o2755
 
 
 class Watched:
