@@ -14,7 +14,7 @@ $(VENV)/ready: pyproject.toml
 # What a user would type, one after the other.
 demo: $(VENV)/ready
 	@mkdir -p demo && cp docs/notebooks/demo.ipynb demo/map.ipynb
-	@$(BIN)/springline stop demo >/dev/null 2>&1 || true
+	@$(BIN)/springline stop demo --platform local >/dev/null 2>&1 || true
 	$(BIN)/python -m jobs.spring_index.sample demo/daymet --years 2000:2001 --size 120
 	$(BIN)/springline up local --name demo --root demo --detach
 	$(BIN)/springline run --session demo spring-index --input demo/daymet --output demo/spring.zarr --plot --overwrite

@@ -79,13 +79,13 @@ def status(session: str | None, console: Console, platform: str | None, config: 
 
     cluster, found, store = _reach(session, console, platform, config)
     current = sessions.status(cluster, found)
-    sessions.remember_end(store, current)
-    url = wiring.local_url(found) if current.phase == "ready" else None
+    current = sessions.remember_end(store, current)
+    url = wiring.local_url(current, store) if current.phase == "ready" else None
     said = report.document(current, url)
     console.result(said, report.sheet(said))
     if ends.ended_badly(current):
         error = ends.end_error(cluster, current)
-        report_error(error, json_output=False)  # stdout has its one object already
+        report_error(error)  # stdout has its one object already
         sys.exit(error.exit_code)
 
 
@@ -114,9 +114,9 @@ def _list_records(console: Console, everything: bool) -> None:
     store.purge(time.time())
     documents = []
     for current in wiring.statuses([s for s in store.all() if everything or not s.ended], console.asker()):
-        session = current.session
         sessions.remember_end(store, current)
-        documents.append(report.document(current, wiring.local_url(session) if current.phase == "ready" else None))
+        url = wiring.local_url(current, store) if current.phase == "ready" else None
+        documents.append(report.document(current, url))
     text = report.listing(documents) if documents else "no sessions; start one: springline up"
     console.result({"schema_version": 1, "sessions": documents}, text)
 
@@ -141,10 +141,11 @@ def _list_orphans(console: Console, place: Place) -> None:
     found, errors = orphans.find(console.asker(), place, Store().all())
     documents = [orphans.document(one) for one in found]
     columns = ("platform", "job_id", "job_name", "state", "why", "hint")
-    text = report.listing(documents, columns) if documents else "no orphans"
+    none = "nobody can say that there are none: not every platform answered" if errors else "no orphans"
+    text = report.listing(documents, columns) if documents else none
     console.result({"schema_version": 1, "orphans": documents}, text)
     for error in errors:
-        report_error(error, json_output=False)
+        report_error(error)
     if errors:
         sys.exit(max(error.exit_code for error in errors))
 
@@ -159,12 +160,12 @@ def url(
     session: str | None, console: Console, page: str, show_token: bool, platform: str | None, config: Path | None
 ) -> None:
     """Print the address of SESSION on this computer."""
-    from launcher import wiring
+    from launcher import sessions, wiring
     from launcher.access import Secrets
     from launcher.errors import TunnelError
 
-    cluster, found, _ = _reach(session, console, platform, config)
-    address = wiring.local_url(found, page)
+    cluster, found, store = _reach(session, console, platform, config)
+    address = wiring.local_url(sessions.status(cluster, found), store, page)
     if address is None:
         raise TunnelError(
             f"no tunnel to session {found.name} is open on this computer", f"open it: springline attach {found.name}"
@@ -224,7 +225,7 @@ def _stop_all(console: Console) -> None:
     over = ", ".join(current.session.name for current in ended if current.phase in sessions.OVER)
     console.result({"schema_version": 1, "sessions": documents}, f"over: {over}" if over else "no session was ended")
     for error in errors:
-        report_error(error, json_output=False)
+        report_error(error)
     if errors:
         sys.exit(max(error.exit_code for error in errors))
     return None

@@ -150,11 +150,15 @@ class Console:
             self._drawn = False
 
 
-def report_error(error: SpringlineError, *, json_output: bool) -> None:
-    """Say what, where and what to do; with --json as an object too."""
-    if json_output and not Console.answered:
+def error_document(error: SpringlineError) -> None:
+    """An error as the command's one JSON object, unless that is out already."""
+    if not Console.answered:
         said = {"code": error.exit_code, "message": error.message, "hint": error.hint}
         click.echo(json.dumps({"schema_version": SCHEMA_VERSION, "error": said}))
+
+
+def report_error(error: SpringlineError) -> None:
+    """Say what, where and what to do."""
     click.echo(f"springline: {error.message}", err=True)
     if error.hint:
         click.echo(f"  → {error.hint}", err=True)

@@ -11,7 +11,7 @@ from launcher import platforms, sessions, wiring
 from launcher.cluster import Cluster
 from launcher.errors import NotFoundError, SpringlineError, UsageError
 from launcher.inventory import Found
-from launcher.model import Platform, Session, SessionStatus
+from launcher.model import Platform, Session, SessionStatus, Unknown
 from launcher.parallel import side_by_side
 from launcher.store import Store
 from launcher.transports.base import Asker
@@ -82,11 +82,9 @@ def _sought(name: str | None, ask: Asker, place: Place) -> tuple[Cluster, Sessio
     def work(platform: Platform) -> Callable[[Asker], list[tuple[Cluster, Found]]]:
         def look(asker: Asker) -> list[tuple[Cluster, Found]]:
             cluster = wiring.cluster(platform, asker)
-            return [
-                (cluster, found)
-                for found in cluster.sessions(place.config_text)
-                if (found.name == name if name else not found.over)
-            ]
+            found = cluster.sessions(place.config_text)
+            wanted = [one for one in found if one.name == name] if name else _live(cluster, found)
+            return [(cluster, one) for one in wanted]
 
         return look
 
@@ -101,6 +99,17 @@ def _sought(name: str | None, ask: Asker, place: Place) -> tuple[Cluster, Sessio
         names = ", ".join(f"{session.name} on {session.platform}" for _, session in sought)
         raise UsageError(f"there are several sessions: {names}", "name the one you mean, with its --platform")
     return _with_id(*sought[0])
+
+
+def _live(cluster: Cluster, found: Iterable[Found]) -> list[Found]:
+    """Those that are not over: many an end leaves no marker, so the scheduler is asked."""
+    unmarked = [(one, one.session) for one in found if one.session and not one.over]
+    current = sessions.statuses(cluster, [session for _, session in unmarked])
+    return [one for (one, _), now in zip(unmarked, current, strict=True) if not _gone(now)]
+
+
+def _gone(current: SessionStatus) -> bool:
+    return current.phase in sessions.OVER or (isinstance(current.job, Unknown) and current.job.unlisted)
 
 
 def _without_aliases(found: Iterable[tuple[Cluster, Found]]) -> list[tuple[Cluster, Session]]:

@@ -6,7 +6,7 @@ import re
 from datetime import UTC, datetime
 
 from launcher.cluster import STOP_NOTE, Cluster
-from launcher.errors import ConnectError, JobCancelled, JobFailed, JobOutOfMemory, JobTimeLimit
+from launcher.errors import ConnectError, JobCancelled, JobFailed, JobOutOfMemory, JobStopped, JobTimeLimit
 from launcher.model import ENDED_WELL, Gone, JobState, Known, Session, SessionStatus
 
 STOPPED = "stopped"  # in a record: ended by `springline stop`
@@ -28,8 +28,10 @@ _KINDS: dict[JobState, tuple[type[JobFailed], str]] = {
     ),
 }
 
-# What slurmstepd writes when it, or the kernel, ends a job for its memory.
-_MEMORY = re.compile(r"exceeded (?:job|step)?\s*memory limit|oom[-_ ]?kill|out[- ]of[- ]memory", re.IGNORECASE)
+# What slurmstepd writes when it, or the kernel, ends a job for its memory. What the job itself prints tells nothing.
+_MEMORY = re.compile(
+    r"slurmstepd.*(?:exceeded (?:job|step)?\s*memory limit|oom[-_ ]?kill|out[- ]of[- ]memory)", re.IGNORECASE
+)
 
 
 def verdict(current: SessionStatus) -> JobState | None:
@@ -53,7 +55,7 @@ def end_error(cluster: Cluster, current: SessionStatus) -> JobFailed:
     """What ended the session, as an error with the last words of its log."""
     session, node = current.session, current.node
     if verdict(current) is JobState.CANCELLED and _noted_stop(cluster, session):
-        return JobCancelled(f"session {session.name} was stopped with `springline stop`")
+        return JobStopped(f"session {session.name} was stopped with `springline stop`")
     lines = _last_lines(cluster, session)
     state = _explained(verdict(current) or JobState.FAILED, current, lines)
     kind, hint = _KINDS.get(state, (JobFailed, "`springline logs {session}` shows more"))
@@ -69,7 +71,7 @@ def _explained(state: JobState, current: SessionStatus, lines: list[str]) -> Job
     """What a failure was, by what it left behind. SLURM calls a job it killed for its memory a launch failure, too."""
     if state not in (JobState.FAILED, JobState.NOT_LAUNCHED):
         return state
-    if any(_MEMORY.search(line) for line in lines):
+    if any(_MEMORY.match(line) for line in lines):
         return JobState.OUT_OF_MEMORY
     return JobState.FAILED if lines or current.node else state
 

@@ -110,6 +110,10 @@ class JobCancelled(JobFailed):
     exit_code = 43
 
 
+class JobStopped(JobCancelled):
+    """The user's own `springline stop` ended it, here or elsewhere."""
+
+
 # --- On the laptop ---------------------------------------------------------------------------------
 
 

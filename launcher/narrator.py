@@ -39,7 +39,7 @@ class Narrator:
 
     def waiting(self, seconds: float) -> str:
         """The live line of a session that is not ready yet."""
-        return f"  {self._words()} ({format_duration(seconds)})" if self._current else ""
+        return f"  {format_duration(seconds)}  {self._words()}" if self._current else ""
 
     def holding(self, seconds: float) -> str:
         """The live line of a ready session."""
@@ -74,7 +74,11 @@ class Narrator:
         self._was_ready = current.phase is SessionPhase.READY
 
     def _warn(self, current: SessionStatus) -> None:
-        warning = current.node.warning if current.node else None
-        if warning and warning != self._warning and current.phase is SessionPhase.READY:
-            self._console.warn(f"session {current.session.name}: {warning}: save your work")
-        self._warning = warning
+        """Say once that the time is almost up, when the session says so; how much is left is seen here and now."""
+        node = current.node
+        if node is None or node.warning == self._warning or current.phase is not SessionPhase.READY:
+            return
+        self._warning = node.warning
+        if node.warning:
+            left = f"{time_left(node.ends)} left" if node.ends else node.warning
+            self._console.warn(f"session {current.session.name}: {left}: save your work")

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from launcher.errors import Interrupted, SpringlineError
+from launcher.errors import Interrupted, SpringlineError, UsageError
 
 if TYPE_CHECKING:
-    from launcher.flows import Wishes
+    from launcher.stay import Wishes
 
 Command = Callable[..., Any]
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
@@ -33,18 +33,14 @@ class Springline(click.Group):
         except SystemExit as end:
             code = end.code
         except click.Abort:
-            click.echo("springline: interrupted", err=True)
-            code = Interrupted.exit_code
+            code = _report(Interrupted("interrupted"), arguments)
         except click.ClickException as error:
             error.show()
-            code = error.exit_code
+            code = _report(UsageError(error.format_message()), arguments, said=True)
         except SpringlineError as error:
-            from launcher.console import report_error
-
-            report_error(error, json_output="--json" in arguments)
-            code = error.exit_code
+            code = _report(error, arguments)
         except Exception:  # noqa: BLE001 - a bug of ours: the user gets a file to send, not a traceback
-            code = _report_bug(arguments)
+            code = _report(SpringlineError(*_bug(arguments)), arguments)
         _leave(code if isinstance(code, int) else 0)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -60,10 +56,20 @@ def _leave(code: int) -> NoReturn:
     os._exit(code)
 
 
-def _report_bug(arguments: list[str]) -> int:
+def _report(error: SpringlineError, arguments: list[str], *, said: bool = False) -> int:
+    """Say an error, as an object too where --json asks for one; returns its exit code."""
+    from launcher.console import error_document, report_error
+
+    if "--json" in arguments:
+        error_document(error)
+    if not said:
+        report_error(error)
+    return error.exit_code
+
+
+def _bug(arguments: list[str]) -> tuple[str, str]:
     from launcher.private import state_home, write_private
 
-    said = f"springline: internal error: {sys.exception()!r}"
     story = f"springline {' '.join(arguments)}\n\n{traceback.format_exc()}"
     try:
         file = state_home() / "last-error.txt"
@@ -71,8 +77,7 @@ def _report_bug(arguments: list[str]) -> int:
         story = str(file)
     except SpringlineError:  # nowhere to write it: then it has to be seen
         pass
-    click.echo(f"{said}\n  → please report it with {story}", err=True)
-    return 70
+    return f"internal error: {sys.exception()!r}", f"please report it with {story}"
 
 
 def common(command: Command) -> Command:
@@ -108,7 +113,7 @@ def connection_options(command: Command) -> Command:
     """Give a command the options of `up` and `attach`."""
     for option in (
         click.option("--local-port", type=click.IntRange(1, 65535), help="Port on this computer; default any free."),
-        click.option("--wait", type=click.FloatRange(0), metavar="SECONDS", help="Longest wait in the queue."),
+        click.option("--wait", type=click.IntRange(0), metavar="SECONDS", help="Longest wait in the queue."),
         click.option("--detach", is_flag=True, help="Leave when the session is ready; it lives on."),
         click.option("--no-browser", is_flag=True, help="Do not open a browser."),
         click.option("--page", default="lab", help="What to open, e.g. lab/tree/map.ipynb."),
@@ -121,7 +126,7 @@ def connection_options(command: Command) -> Command:
 
 def wishes_of(options: dict[str, Any], local_port: int | None) -> Wishes:
     """The connection options as one value."""
-    from launcher.flows import Wishes
+    from launcher.stay import Wishes
 
     return Wishes(
         local_port=local_port,

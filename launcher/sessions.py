@@ -28,6 +28,7 @@ from launcher.units import format_duration
 from launcher.watcher import Notice, Watcher
 
 START_SECONDS = 300.0
+FRESH_SECONDS = 30.0  # after its submission a request that can never be met is taken back
 STOP_SECONDS = 60.0
 OVER = (SessionPhase.ENDED, SessionPhase.FAILED)
 
@@ -106,14 +107,17 @@ def wait_until_ready(
     notice: Notice,
     *,
     wait: float | None = None,
+    fresh: bool = True,
+    watcher: Watcher | None = None,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> NodeState:
     """Wait in the queue (for `wait` seconds at most, if given), then 5 min at most for JupyterLab.
 
-    Returns the ready state. Raises StillPending, StartTimeout, or what ended the job; none of them cancels it.
+    Returns the ready state. Raises StillPending, StartTimeout, or what ended the job; none of them cancels it. Only a
+    `fresh` job, just submitted, that can never start is withdrawn: the limits of a partition may change for a while.
     """
-    watcher = Watcher(cluster, session, notice, sleep)
+    watcher = watcher or Watcher(cluster, session, notice, sleep)
     began, running_since = clock(), None
     while True:
         if running_since is None:
@@ -126,7 +130,8 @@ def wait_until_ready(
             running_since = None
         if current.phase in OVER:
             raise end_error(cluster, current)
-        if isinstance(current.job, Known) and cluster.scheduler.never_starts(current.job.reason):
+        hopeless = isinstance(current.job, Known) and cluster.scheduler.never_starts(current.job.reason)
+        if hopeless and fresh and clock() - began < FRESH_SECONDS:
             raise _withdrawn(cluster, current)
         if current.phase is SessionPhase.STARTING:
             running_since = clock() if running_since is None else running_since
@@ -137,10 +142,15 @@ def wait_until_ready(
 
 
 def hold(
-    cluster: Cluster, session: Session, notice: Notice, *, sleep: Callable[[float], None] = time.sleep
+    cluster: Cluster,
+    session: Session,
+    notice: Notice,
+    *,
+    watcher: Watcher | None = None,
+    sleep: Callable[[float], None] = time.sleep,
 ) -> SessionStatus:
     """Watch a ready session until there is proof that it is over; a requeued one gets ready again."""
-    watcher = Watcher(cluster, session, notice, sleep, pace=15.0)
+    watcher = watcher or Watcher(cluster, session, notice, sleep, pace=15.0)
     while (current := watcher.next()).phase not in OVER:
         pass
     return current
@@ -242,9 +252,16 @@ def as_recorded(store: Store, current: SessionStatus) -> SessionStatus:
 def remember_end(store: Store, current: SessionStatus) -> SessionStatus:
     """Write down that a session is over, once there is proof; returns the status with what is recorded."""
     current = as_recorded(store, current)
-    if current.phase in OVER and not current.session.ended:
-        store.save(replace(current.session, ended=current.phase.value))
+    if current.phase in OVER:
+        remember(store, current.session, current.phase.value)
     return current
+
+
+def remember(store: Store, session: Session, ended: str) -> None:
+    """Write an end down; what another command of this laptop wrote first stays."""
+    record = store.get(session.name)
+    if record is None or record.job_name != session.job_name or not record.ended:
+        store.save(replace(session, ended=ended))
 
 
 def _submit(cluster: Cluster, plan: Plan) -> Placed:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
@@ -64,6 +67,30 @@ class Store:
     def get(self, name: str) -> Session | None:
         """The record of that name, if there is one."""
         return next((session for session in self.all() if session.name == name), None)
+
+    @contextmanager
+    def tunnel(self, name: str, port: int) -> Iterator[None]:
+        """Show other commands, for as long as this process lives, the port at which it holds a session."""
+        file = self._tunnels / f"{name}.{os.getpid()}"
+        write_private(file, str(port))
+        try:
+            yield
+        finally:
+            file.unlink(missing_ok=True)
+
+    def open_port(self, name: str) -> int | None:
+        """The port at which a living process of this laptop holds a session. A port that was left is anybody's."""
+        for file in self._tunnels.glob(f"{name}.*"):
+            try:
+                os.kill(int(file.suffix[1:]), 0)
+                return int(file.read_text(encoding="utf-8"))
+            except (ValueError, OSError):
+                file.unlink(missing_ok=True)
+        return None
+
+    @property
+    def _tunnels(self) -> Path:
+        return self._directory.with_name("tunnels")
 
     def _file(self, name: str) -> Path:
         return self._directory / f"{name}.json"

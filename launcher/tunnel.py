@@ -141,10 +141,3 @@ def _copy(source: Stream, target: Stream) -> None:
             target.sendall(data)
     with contextlib.suppress(OSError, EOFError):
         target.end_sending()
-
-
-def is_listening(port: int) -> bool:
-    """True if something takes connections on this port of this computer."""
-    with socket.socket() as probe:
-        probe.settimeout(1)
-        return probe.connect_ex((LOOPBACK, port)) == 0

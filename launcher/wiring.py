@@ -11,14 +11,14 @@ from pathlib import Path
 from launcher import platforms, sessions
 from launcher.cluster import Cluster
 from launcher.errors import ConfigurationError, NotFoundError, SpringlineError
-from launcher.model import Platform, Session, SessionStatus, Unknown
+from launcher.model import Platform, Session, SessionPhase, SessionStatus, Unknown
 from launcher.parallel import side_by_side
 from launcher.schedulers import scheduler_for
 from launcher.store import Store
 from launcher.transports import transport_for
 from launcher.transports.base import Asker
 from launcher.transports.local import run_here
-from launcher.tunnel import LOOPBACK, is_listening
+from launcher.tunnel import LOOPBACK
 
 
 def cluster(platform: Platform, ask: Asker, login: str = "") -> Cluster:
@@ -105,11 +105,25 @@ def _by_place(known: Sequence[Session]) -> list[list[Session]]:
     return list(groups.values())
 
 
-def local_url(session: Session, page: str = "lab") -> str | None:
-    """The session's address on this computer, if something listens there."""
-    if session.port is None or not is_listening(session.port):
-        return None
-    return f"http://{LOOPBACK}:{session.port}/{page}"
+def local_url(current: SessionStatus, store: Store, page: str = "lab") -> str | None:
+    """A session's address on this computer, if a process of ours holds it there, or it runs here itself.
+
+    A port is not enough: another user of this computer may have taken one that was left.
+    """
+    session, node = current.session, current.node
+    port: str | int | None = store.open_port(session.name)
+    if port is None and current.phase is SessionPhase.READY and node and _runs_here(session):
+        port = node.doors.get("loopback")
+    return f"http://{LOOPBACK}:{port}/{page}" if port else None
+
+
+def _runs_here(session: Session) -> bool:
+    config = Path(session.config) if session.config else None
+    try:
+        platform = platforms.load(config).get(session.platform)
+    except SpringlineError:
+        return False
+    return platform.host is None and platform.scheduler == "local"
 
 
 def run_jobs(arguments: list[str], environment: dict[str, str]) -> int:

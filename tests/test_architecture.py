@@ -19,7 +19,7 @@ HALVES = ("launcher", "jobs")
 # From the top down: a module may import from its own layer and from those below.
 LAUNCHER_LAYERS = (
     ("cli", "commands", "legacy", "options"),
-    ("flows", "narrator", "wiring", "elsewhere", "orphans", "console"),
+    ("flows", "stay", "narrator", "wiring", "elsewhere", "orphans", "console"),
     ("browser", "store", "sessions", "ends", "planning", "watcher", "ways", "access", "scaling", "parallel"),
     ("cluster", "inventory", "preparation", "platforms", "bundle", "certificates", "relay", "tls", "tunnel", "report"),
     ("transports", "schedulers", "scripts", "keys"),

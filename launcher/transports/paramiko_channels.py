@@ -142,7 +142,8 @@ class ChannelTransport:
         except paramiko.ChannelException as error:
             raise ConnectError(f"{where} cannot be reached from where it should be: {error.text}") from error
         except (paramiko.SSHException, EOFError, OSError) as error:
-            raise ConnectError(f"{where}: {error or 'connection lost'}", "check your network and try again") from error
+            said = str(error) or "the connection was lost"
+            raise ConnectError(f"{where}: {said}", "check your network and try again") from error
 
 
 class NodeTransport(ChannelTransport):
