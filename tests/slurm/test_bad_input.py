@@ -22,7 +22,11 @@ SECTIONS = [
     ("no-apptainer", "image = analysis.sif", 2, "cannot run apptainer"),
     ("relative", "run_dir = here", 2, "must begin with /"),
     ("bad-option", "sbatch = --no-such-option", 20, "sbatch"),
+    ("renamed", "sbatch = --job-name=mine", 2, "springline's own"),
+    ("brace", "run_dir = /home/$USER/x", 2, "no other $"),
+    ("spill", "worker_local_directory = $(touch x)/x y", 2, "must begin with /"),
     ("no-python", "python = /opt/none/bin/python", 2, "there is no such program"),
+    ("leaving", "prologue = exit 0", 2, "before Python answered"),
     ("no-jupyter", "python = /usr/bin/python3", 2, "-m pip install jupyterlab"),
     ("no-permission", "run_dir = /root/springline", 2, "run_dir"),
     ("misspelt", "partion = normal", 2, "did you mean 'partition'?"),
@@ -54,7 +58,7 @@ def test_a_wrong_section_is_explained(springline: Springline, name: str, text: s
     """Nothing is left on the cluster, nor in `ls`."""
     section(springline, name, text)
     says(springline("up", name, "--detach", timeout=60), code, words)
-    if name not in ("misspelt", "bad-walltime", "relative"):
+    if name not in ("misspelt", "bad-walltime", "relative", "renamed", "brace", "spill"):
         assert springline("ls").stdout.startswith("no sessions")
     assert not live(springline)
 
@@ -85,6 +89,15 @@ def test_no_sbatch_on_the_path(springline: Springline) -> None:
     """The host may not be a login host: say so."""
     with mounted(springline, "--bind /dev/null /usr/bin/sbatch", "/usr/bin/sbatch"):
         says(springline("up", "testbed"), 2, "there is no 'sbatch'")
+
+
+def test_a_run_dir_of_somebody_else(springline: Springline) -> None:
+    """Below a directory of mallory's she could put other files in the session's place: nothing is submitted."""
+    springline.cluster.login.run("mkdir /tmp/open && chmod 777 /tmp/open", user="mallory")
+    section(springline, "below", "run_dir = /tmp/open/springline")
+    says(springline("up", "below"), 2, "/tmp/open belongs to another user, or everybody may write there")
+    assert "below your home" in springline("up", "below").stderr
+    assert not live(springline)
 
 
 def test_a_full_disk(springline: Springline) -> None:

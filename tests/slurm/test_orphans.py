@@ -43,3 +43,6 @@ def test_orphans_of_a_platform_that_does_not_answer(springline: Springline) -> N
     assert listed.returncode == 10
     assert json.loads(listed.stdout)["orphans"] == []
     assert "does not answer" in listed.stderr
+    listed = springline("ls", "--orphans", "--platform", "testbed")
+    assert listed.returncode == 10
+    assert "no orphans" not in listed.stdout

@@ -20,12 +20,12 @@ def forget(springline: Springline) -> None:
     cluster.start_slurmctld()
 
 
-def reuse(springline: Springline, job_id: str) -> str:
-    """Submit other jobs until one has that id; the ones before it end at once."""
+def reuse(springline: Springline, job_id: str, user: str = "alice") -> str:
+    """Submit other jobs of a user until one has that id; the ones before it end at once."""
     login, given = springline.cluster.login, 0
     while given < int(job_id):
         seconds = 300 if given == int(job_id) - 1 else 0
-        given = int(login.run(f"sbatch --parsable -J other --wrap 'sleep {seconds}'", user="alice").stdout)
+        given = int(login.run(f"sbatch --parsable -J other --wrap 'sleep {seconds}'", user=user).stdout)
     return str(given)
 
 
@@ -56,7 +56,7 @@ def test_a_purged_record_and_an_end_marker(springline: Springline) -> None:
 
 
 def test_a_purged_record_without_a_marker_and_a_reused_id(springline: Springline) -> None:
-    """Without a marker it stays unknown, whoever has the id now, and `stop` closes it without touching that job."""
+    """Without a marker it stays unknown, and `stop` closes it without touching the stranger's job that has its id."""
     assert springline("up", "testbed", "--name", "unmarked", "--detach").returncode == 0
     cluster = springline.cluster
     job_id = status(springline, "unmarked")[1]["job_id"]
@@ -67,13 +67,28 @@ def test_a_purged_record_without_a_marker_and_a_reused_id(springline: Springline
     code, document, _ = status(springline, "unmarked")
     assert (code, document["state"]) == (0, "unknown")
     assert f"SLURM no longer lists job {job_id}, and the session left no end marker" in document["message"]
-    assert reuse(springline, job_id) == job_id
+    assert reuse(springline, job_id, "mallory") == job_id
     assert status(springline, "unmarked")[1]["state"] == "unknown"
     stopped = springline("stop", "unmarked", "--json")
     assert stopped.returncode == 0, stopped.stderr
     assert "neither job" in json.loads(stopped.stdout)["message"]
-    assert job_id in {job["id"] for job in cluster.jobs() if job["state"] in ("RUNNING", "PENDING")}
+    strangers = cluster.jobs("mallory")
+    assert job_id in {job["id"] for job in strangers if job["state"] in ("RUNNING", "PENDING")}
+    cluster.cancel_jobs("mallory")
     assert json.loads(springline("ls", "--json").stdout)["sessions"] == []
+
+
+def test_a_session_whose_job_was_given_another_name(springline: Springline) -> None:
+    """It may still be the session's: neither `status` nor `stop` says that it is over, and `stop` says what to do."""
+    assert springline("up", "testbed", "--name", "renamed", "--detach").returncode == 0
+    job_id, login = status(springline, "renamed")[1]["job_id"], springline.cluster.login
+    login.run(["scontrol", "update", f"jobid={job_id}", "name=mine"], user="alice")
+    assert status(springline, "renamed")[1]["state"] == "unknown"
+    stopped = springline("stop", "renamed", timeout=90)
+    assert stopped.returncode == 10, stopped.stdout
+    assert f"scancel {job_id}" in stopped.stderr
+    assert live(springline) == 1
+    login.run(["scancel", job_id], user="alice")
 
 
 def test_accounting_knows_a_job_whose_id_was_used_again(accounting_springline: Springline) -> None:
