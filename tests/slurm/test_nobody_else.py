@@ -6,7 +6,7 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import pytest
@@ -70,8 +70,10 @@ class Scene:
 @pytest.fixture(scope="module")
 def scene(shared_springline: Springline) -> Iterator[Scene]:
     """One session with one worker for the tests of this module; alice's home is open, as some are."""
-    up = start(shared_springline, "--name", "private", "--workers", "1")
     cluster = shared_springline.cluster
+    for node in cluster.nodes:  # where Dask would write by default: mallory was there first
+        node.run("rm -rf /tmp/dask-scratch-space && mkdir -m 777 /tmp/dask-scratch-space", user="mallory")
+    up = start(shared_springline, "--name", "private", "--workers", "1")
     until(lambda: sum(job["state"] == "RUNNING" for job in cluster.jobs()) == 2, 60)
     cluster.login.run("chmod 755 /home/alice")
     yield Scene(up, up.token, cluster.login, cluster.hosts[up.line["node"]])
@@ -181,6 +183,38 @@ def test_alice_s_own_certificate_opens_dask(scene: Scene) -> None:
     assert let_in.stdout.startswith("IN"), (let_in.stdout, let_in.stderr)
 
 
+WHERE_DASK_WRITES = """\
+import json, sys
+from distributed import Client, Security
+scheduler, run_dir = sys.argv[1:]
+files = {"tls_ca_file": "tls.crt", "tls_client_cert": "tls.crt", "tls_client_key": "tls.key"}
+security = Security(require_encryption=True, **{name: f"{run_dir}/{file}" for name, file in files.items()})
+with Client(scheduler, security=security) as client:
+    client.wait_for_workers(1)
+    at_scheduler = client.run_on_scheduler(lambda dask_scheduler: dask_scheduler.local_directory)
+    ((worker, at_worker),) = client.run(lambda dask_worker: dask_worker.local_directory).items()
+    host = client.run(lambda: __import__("socket").gethostname())[worker]
+print(json.dumps([[None, at_scheduler], [host, at_worker]]))
+"""
+
+
+def test_the_files_of_dask(scene: Scene) -> None:
+    """Scheduler and worker write where mallory cannot enter, and nothing into the directory she laid out for them."""
+    asked = [sys.executable, "-c", WHERE_DASK_WRITES, scene.up.line["dask"]["scheduler"], scene.run_dir]
+    places = json.loads(scene.node.run(asked, user="alice").stdout)
+    hosts = scene.up.springline.cluster.hosts
+    for name, place in places:
+        host = hosts[name] if name else scene.node
+        assert re.match(r"/tmp/springline-\w{8}/", place), place
+        host.run(["test", "-d", place], user="alice")
+        private = "/".join(place.split("/")[:3])
+        assert host.run(["stat", "-c", "%a %U", private]).stdout == "700 alice\n"
+        assert "Permission denied" in scene.mallory("ls", place, on=host).stderr
+        assert "Operation not permitted" in scene.mallory("mv", private, f"{private}-x", on=host).stderr
+    for host in scene.up.springline.cluster.nodes:
+        assert host.run(["find", "/tmp/dask-scratch-space", "-user", "alice"]).stdout == ""
+
+
 def test_the_dashboard(scene: Scene) -> None:
     """Not at its own port, on which mallory gets no page; through JupyterLab with the token alice gets it."""
     dashboard = scene.up.line["dask"]["dashboard"].removeprefix(scene.up.base)
@@ -230,3 +264,29 @@ def test_the_laptop_s_port_and_sockets(scene: Scene, transport: str) -> None:
         assert mode == f"700 {springline.user}\n", (socket, mode)
     assert any("ssh" in socket for socket in sockets), sockets
     springline("stop", f"here-{transport}")
+
+
+def test_the_name_of_the_socket_afterwards(scene: Scene) -> None:
+    """When the session is over its directory is empty but there, so that mallory cannot wait there for the tunnel.
+
+    The worker's directory, whose name nobody comes back to, is gone. This test ends the session: the last one.
+    """
+    cluster = scene.up.springline.cluster
+    state = json.loads(scene.login.run(["cat", f"{scene.run_dir}/state.json"]).stdout)
+    directory = state["doors"]["socket"].rpartition("/")[0]
+    workers = workers_directories(cluster.nodes)
+    assert workers
+    scene.up.springline("stop", "private")
+    until(lambda: not cluster.login.run("squeue -h").stdout, 60)
+    until(lambda: scene.node.run(["ls", "-A", directory]).stdout == "", 10)
+    assert scene.node.run(["stat", "-c", "%a %U", directory]).stdout == "700 alice\n"
+    assert "File exists" in scene.mallory("mkdir", directory).stderr
+    assert scene.mallory("rmdir", directory).returncode == 1
+    for name, place in (entry.split(":") for entry in workers):
+        assert cluster.hosts[name].run(["test", "-e", place], check=False).returncode == 1, place
+
+
+def workers_directories(nodes: Sequence[Host]) -> list[str]:
+    """The directories that worker jobs made for Dask on the nodes."""
+    search = "find /tmp -mindepth 2 -maxdepth 2 -path '/tmp/springline-*/dask-scratch-space'"
+    return [f"{host.name}:{line.rpartition('/')[0]}" for host in nodes for line in host.run(search).stdout.split()]
