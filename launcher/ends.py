@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
+from datetime import datetime
 
 from launcher.cluster import STOP_NOTE, Cluster
 from launcher.errors import ConnectError, JobCancelled, JobFailed, JobOutOfMemory, JobStopped, JobTimeLimit
 from launcher.model import ENDED_WELL, Gone, JobState, Known, Session, SessionStatus
+from launcher.report import expected
 
 STOPPED = "stopped"  # in a record: ended by `springline stop`
 READ_LINES, TOLD_LINES = 40, 5  # of the job's log
@@ -99,17 +100,4 @@ def pending_words(cluster: Cluster, current: SessionStatus, now: datetime | None
     words = cluster.scheduler.explain_pending(current.job.reason)
     if current.requeued:
         words = f"it was put back in the queue and starts again by itself; {words}"
-    start = _local_time(current.job.expected_start, now or datetime.now(UTC))
-    return f"{words}; expected about {start}, the scheduler estimates" if start else words
-
-
-def _local_time(text: str, now: datetime) -> str:
-    """A UTC moment to come as this computer's clock will show it; empty if there is none."""
-    try:
-        moment = datetime.fromisoformat(text).replace(tzinfo=UTC)
-    except ValueError:
-        return ""
-    if moment <= now:
-        return ""
-    there, here = moment.astimezone(now.astimezone().tzinfo), now.astimezone()
-    return f"{there:%H:%M}" if there.date() == here.date() else f"{there:%H:%M on %d %B}"
+    return words + expected(current.job, now)

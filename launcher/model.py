@@ -92,6 +92,7 @@ class Known:
     reason: str = ""  # the scheduler's own word, e.g. Priority
     node: str = ""
     expected_start: str = ""  # the scheduler's estimate, in UTC and ISO-8601 without a zone
+    why: str = field(default="", compare=False)  # the reason in words, with what to do about it
 
 
 @dataclass(frozen=True)

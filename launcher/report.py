@@ -47,7 +47,7 @@ def sentence(current: SessionStatus) -> str:
     match current.phase:
         case SessionPhase.PENDING:
             words = "put back in the queue, it starts again by itself" if current.requeued else "waiting in the queue"
-            return f"{words} ({job.reason})" if isinstance(job, Known) else words
+            return f"{words}: {job.why or job.reason}{expected(job)}" if isinstance(job, Known) else words
         case SessionPhase.STARTING:
             return "the job runs, JupyterLab is starting"
         case SessionPhase.READY:
@@ -60,6 +60,24 @@ def sentence(current: SessionStatus) -> str:
         case _:
             said = (node.message if node else None) or (job.proof if isinstance(job, Gone) else "")
             return f"over: {said}" if said else "over"
+
+
+def expected(job: Known, now: datetime | None = None) -> str:
+    """The scheduler's estimate of the start, to be put behind other words; empty if it has none."""
+    start = _local_time(job.expected_start, now or datetime.now(UTC))
+    return f"; expected about {start}, the scheduler estimates" if start else ""
+
+
+def _local_time(text: str, now: datetime) -> str:
+    """A UTC moment to come as this computer's clock will show it; empty if there is none."""
+    try:
+        moment = datetime.fromisoformat(text).replace(tzinfo=UTC)
+    except ValueError:
+        return ""
+    if moment <= now:
+        return ""
+    there, here = moment.astimezone(now.astimezone().tzinfo), now.astimezone()
+    return f"{there:%H:%M}" if there.date() == here.date() else f"{there:%H:%M on %d %B}"
 
 
 def _unknown_words(current: SessionStatus) -> str:

@@ -8,6 +8,7 @@ from shlex import quote
 
 from launcher.model import Gone, JobRef, JobState, JobStatus, Known, Unknown
 from launcher.schedulers.base import Answer
+from launcher.schedulers.slurm_reasons import explain
 
 _STATES = {
     "PENDING": JobState.PENDING,
@@ -211,7 +212,8 @@ def _status(source: str, word: str, *, reason: str = "", node: str = "", start: 
     if state is None:
         return Unknown(f"{source} says {word or 'nothing'}, which springline does not know")
     if state is JobState.PENDING:
-        return Known(state, reason=reason, node=node, expected_start="" if start in ("N/A", "Unknown") else start)
+        start = "" if start in ("N/A", "Unknown") else start
+        return Known(state, reason=reason, node=node, expected_start=start, why=explain(reason))
     if state is JobState.RUNNING:
         return Known(state, reason=reason, node=node)
     if state is JobState.FAILED and reason == "JobLaunchFailure":
