@@ -246,6 +246,7 @@ class Cluster:
 
     def _adopt(self, job_name: str, directory: str, doubt: str) -> str:
         """After a doubtful submission look the unique name up; never submit again."""
+        answered = False
         for pause in (1, 2, 4, 8, 15, 30, 60):
             self._sleep(pause)
             try:
@@ -258,8 +259,10 @@ class Cluster:
                 continue
             if found is not None:
                 return found
+            answered = True
+        now = f"no job '{job_name}' is listed" if answered else f"nobody could say whether job '{job_name}' exists"
         raise SubmissionUnknown(
-            f"{self.platform.name}: the answer to the submission was lost ({doubt}) and no job '{job_name}' is listed",
+            f"{self.platform.name}: the answer to the submission was lost ({doubt}), and {now}",
             f"before you try again, look on the cluster: squeue --me --name {job_name}",
         )
 

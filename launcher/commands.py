@@ -134,15 +134,18 @@ def _list_platform(console: Console, place: Place, everything: bool) -> None:
 
 
 def _list_orphans(console: Console, place: Place) -> None:
-    from launcher import orphans, report
+    from launcher import orphans
     from launcher.console import report_error
     from launcher.store import Store
 
     found, errors = orphans.find(console.asker(), place, Store().all())
     documents = [orphans.document(one) for one in found]
-    columns = ("platform", "job_id", "job_name", "state", "why", "hint")
+    blocks = [
+        f"{one['job_id']}  {one['job_name']}  {one['state']} on {one['platform']}\n  {one['why']}\n  → {one['hint']}"
+        for one in documents
+    ]
     none = "nobody can say that there are none: not every platform answered" if errors else "no orphans"
-    text = report.listing(documents, columns) if documents else none
+    text = "\n".join(blocks) or none
     console.result({"schema_version": 1, "orphans": documents}, text)
     for error in errors:
         report_error(error)

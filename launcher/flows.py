@@ -20,6 +20,7 @@ from launcher.store import Store
 from launcher.transports import roads as roads_of
 from launcher.transports.base import Transport
 from launcher.tunnel import Tunnel
+from launcher.units import format_duration
 from launcher.ways import Ways
 
 
@@ -29,7 +30,7 @@ def up(cluster: Cluster, plan: Plan, wishes: Wishes, console: Console, store: St
         roads = _warmed(cluster) if tunnel else []
         with console.stage(f"connect {cluster.transport.label}"):
             cluster.transport.open()
-        with console.stage("submit"):
+        with console.stage("submit"), console.live(_submitting, remind=True):
             session = _submitted(cluster, plan, store)
         with living_on(session):
             console.say(f"session {session.name}, job {session.job_id}")
@@ -49,6 +50,10 @@ def attach(cluster: Cluster, session: Session, wishes: Wishes, console: Console,
             return
         with living_on(session):
             Stay(cluster, session, secrets, wishes, console, store, fresh=False).through(tunnel, roads)
+
+
+def _submitting(seconds: float) -> str:
+    return f"  {format_duration(seconds)}  no clear answer yet; looking whether the job exists" if seconds > 5 else ""
 
 
 def _warmed(cluster: Cluster, login: str = "") -> list[Transport]:

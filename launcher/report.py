@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -117,10 +116,10 @@ def sheet(said: dict[str, Any]) -> str:
 SESSION_COLUMNS = ("session", "platform", "state", "job_id", "node", "message")
 
 
-def listing(documents: list[dict[str, Any]], columns: Sequence[str] = SESSION_COLUMNS) -> str:
-    """Documents as a table, a line each."""
-    rows = [[str(said[column] or "-").partition("\n")[0] for column in columns] for said in documents]
-    return table([[column.upper() for column in columns], *rows])
+def listing(documents: list[dict[str, Any]]) -> str:
+    """Sessions as a table, a line each."""
+    rows = [[str(said[column] or "-").partition("\n")[0] for column in SESSION_COLUMNS] for said in documents]
+    return table([[column.upper() for column in SESSION_COLUMNS], *rows])
 
 
 def table(rows: list[list[str]]) -> str:

@@ -351,12 +351,12 @@ def test_tls_close_wakes_the_reader(tmp_path: Path) -> None:
         assert said == [b""]
 
 
-def test_certificate_is_its_own_and_short_lived() -> None:
-    """Each session has another pair, on a curve, valid for a month and not used as an authority for others."""
+def test_certificate_is_its_own() -> None:
+    """Each session has another pair, on a curve, valid longer than any queue and job, and not used as an authority for others."""
     from cryptography import x509
 
     first, second = new_certificate(), new_certificate()
     assert first.key != second.key
     read = x509.load_pem_x509_certificate(first.certificate.encode())
     assert read.issuer == read.subject
-    assert (read.not_valid_after_utc - read.not_valid_before_utc).days == 32
+    assert (read.not_valid_after_utc - read.not_valid_before_utc).days == 826
