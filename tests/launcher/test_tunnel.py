@@ -352,7 +352,7 @@ def test_tls_close_wakes_the_reader(tmp_path: Path) -> None:
 
 
 def test_certificate_is_its_own() -> None:
-    """Each session has another pair, on a curve, valid longer than any queue and job, and not used as an authority for others."""
+    """Each session has another pair, on a curve, valid longer than any queue and job, and no authority for others."""
     from cryptography import x509
 
     first, second = new_certificate(), new_certificate()
