@@ -21,7 +21,7 @@ from typing import Any
 from . import addresses, daskconfig, springline_guard
 from .jupyter import missing
 from .request import Request, SessionDir, Workers
-from .scratch import job_lines
+from .scratch import job_lines, keep_to, users_own
 from .upkeep import LONG_ENOUGH, Upkeep
 
 log = logging.getLogger("springline")
@@ -160,33 +160,22 @@ def _make(directory: SessionDir, request: Request, address: str) -> Any:  # noqa
     )
     preload = preloads(import_module("dask").config.get("distributed.worker.preload"))
     if request.scheduler == "local":
-        _keep_to(directory)
+        keep_to(directory.scratch.resolve())
         return distributed.LocalCluster(security=security, **local_options(request, preload))
     jobqueue = _jobqueue()
     request = _with_users_own(request)
-    _keep_to(directory)
+    keep_to(directory.scratch.resolve())
     return jobqueue.SLURMCluster(security=security, **slurm_options(request, directory.path, address, preload))
 
 
 def _with_users_own(request: Request) -> Request:
     """Where the request does not say it, let the workers' files lie where the user's Dask configuration says."""
-    get = import_module("dask").config.get
-    theirs = get("jobqueue.slurm.local-directory", None) or get("temporary-directory", None)
-    base = request.workers.local_directory or theirs
+    base = request.workers.local_directory or users_own()
     try:
         job_lines(base)
     except ValueError as error:
         raise DaskError(f"The workers' local directory {base!r} cannot be used: {error}.") from error
     return replace(request, workers=replace(request.workers, local_directory=base))
-
-
-def _keep_to(directory: SessionDir) -> None:
-    """Let this program's scheduler and its own workers keep their files in the session's private directory.
-
-    Dask's default, /tmp/dask-scratch-space, may be somebody else's, who could then change what is run from there.
-    """
-    scratch = str(directory.scratch.resolve())
-    import_module("dask").config.set({"temporary-directory": scratch, "jobqueue.slurm.local-directory": None})
 
 
 def _jobqueue() -> Any:  # noqa: ANN401

@@ -6,6 +6,7 @@ import re
 import shlex
 import shutil
 from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 
 DEFAULT = '"${TMPDIR:-/tmp}"'
@@ -56,3 +57,18 @@ def job_lines(base: str | None) -> list[str]:
         # A trap of the prologue stays. Caught, SIGTERM reaches the shell only when the worker has ended of it.
         """[ -n "$(trap -p EXIT)" ] || trap 'rm -rf -- "$DASK_TEMPORARY_DIRECTORY"' EXIT; trap : TERM""",
     ]
+
+
+def users_own() -> str | None:
+    """Return where the user's Dask configuration wants workers to keep files; ask before ``keep_to``."""
+    get = import_module("dask").config.get
+    base = get("jobqueue.slurm.local-directory", None) or get("temporary-directory", None)
+    return None if base is None else str(base)
+
+
+def keep_to(directory: Path) -> None:
+    """Let this program's scheduler and its own workers keep their files in a private directory.
+
+    Dask's default, /tmp/dask-scratch-space, may be somebody else's, who could then change what is run from there.
+    """
+    import_module("dask").config.set({"temporary-directory": str(directory), "jobqueue.slurm.local-directory": None})

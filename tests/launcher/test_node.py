@@ -205,6 +205,18 @@ def test_worker_s_directory_holds_no_commands(base: str) -> None:
         scratch.job_lines(base)
 
 
+def test_users_own_place_for_dask_s_files_counts_for_workers(tmp_path: Path) -> None:
+    """Where the user's Dask configuration puts files, workers make their private directories; this program has its."""
+    dask = pytest.importorskip("dask")
+    with dask.config.set({"temporary-directory": "/scratch/me", "jobqueue.slurm.local-directory": None}):
+        assert scratch.users_own() == "/scratch/me"
+        with dask.config.set({"jobqueue.slurm.local-directory": "$TMPDIR"}):
+            assert scratch.users_own() == "$TMPDIR"
+            scratch.keep_to(tmp_path)
+            assert dask.config.get("temporary-directory") == str(tmp_path)
+            assert dask.config.get("jobqueue.slurm.local-directory") is None
+
+
 def test_emptied_directory_stays(tmp_path: Path) -> None:
     """What is in it goes, links are not followed, and its name stays taken."""
     kept = tmp_path / "kept"
