@@ -103,7 +103,7 @@ def test_accounting_knows_a_job_whose_id_was_used_again(accounting_springline: S
     assert reuse(springline, job_id) == job_id
     until(lambda: "RUNNING" in cluster.login.run(accounts, user="alice").stdout)
     code, document, errors = status(springline, "booked")
-    assert (code, document["state"]) == (43, "ended"), errors
+    assert (code, document["state"]) == (43, "ended"), document["message"] + errors
     assert "sacct: CANCELLED by" in errors
 
 
