@@ -113,6 +113,12 @@ def reach(request: pytest.FixtureRequest, home: Path) -> Iterator[Reach]:
 
 
 @pytest.fixture
+def openssh(home: Path) -> Iterator[Reach]:
+    """The transport through the system's ssh."""
+    yield from _reached(OpenSshTransport, home)
+
+
+@pytest.fixture
 def fabric(home: Path) -> Iterator[Reach]:
     """The transport through paramiko alone."""
     yield from _reached(FabricTransport, home)
