@@ -75,9 +75,11 @@ def test_same_name_on_two_platforms(home: Path) -> None:
 
 
 def test_only_live_session_needs_no_name(home: Path) -> None:
-    """Without a name the only session that did not say it ended is meant."""
+    """Without a name the only session is meant that did not say it ended, and whose job is there."""
+    started = Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19]
     put(home, "a", "s1", state='{"phase": "ending", "exit_code": 0}\n')
-    put(home, "b", "s2")
+    put(home, "a", "s3")
+    put(home, "b", "s2", submission=f"{os.getpid()}-{started}\n")
     assert reach(home, None).name == "s2"
 
 

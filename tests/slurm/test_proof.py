@@ -96,6 +96,8 @@ def test_accounting_knows_a_job_whose_id_was_used_again(accounting_springline: S
     springline, cluster = accounting_springline, accounting_springline.cluster
     assert springline("up", "testbed", "--name", "booked", "--detach").returncode == 0
     job_id = status(springline, "booked")[1]["job_id"]
+    names = f"sacct -n -P -X -j {job_id} -o JobName"  # it learns them a moment after the job has started
+    until(lambda: "springline-booked" in cluster.login.run(names, user="alice").stdout)
     cluster.login.run(["scancel", job_id], user="alice")
     accounts = f"sacct -n -P -X -j {job_id} -o State"
     until(lambda: "CANCELLED by" in cluster.login.run(accounts, user="alice").stdout)
