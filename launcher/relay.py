@@ -8,6 +8,8 @@ import socket
 from dataclasses import dataclass, field
 
 _PIECE = 256 * 1024
+# Another thread may close a socket that is waited for here: poll hears of it, epoll just forgets the socket.
+_Selector = getattr(selectors, "PollSelector", selectors.SelectSelector)
 
 
 @dataclass
@@ -34,7 +36,7 @@ class _Direction:
 def relay(near: socket.socket, far: socket.socket) -> None:
     """Copy both ways until the far end has said all, or either is broken or closed by another thread."""
     _, downward = directions = _Direction(near, far), _Direction(far, near)
-    with contextlib.suppress(OSError, ValueError), selectors.DefaultSelector() as selector:
+    with contextlib.suppress(OSError, ValueError), _Selector() as selector:
         for end in (near, far):
             end.setblocking(False)
             selector.register(end, selectors.EVENT_READ)

@@ -79,11 +79,6 @@ class Ways:
         self._finding = threading.Lock()
         self._proven = False  # the first road has let us in
 
-    @property
-    def name(self) -> str | None:
-        """The name of the way in use."""
-        return self._way.name if self._way else None
-
     def follow(self, node: NodeState | None) -> None:
         """Take in what the session says of itself, and begin at once with what can be done about it."""
         if node is None or not node.host or node == self._node:
@@ -154,17 +149,23 @@ class Ways:
             try:
                 self._roads[0].open()
             except _CLOSED:
-                self._roads.pop(0).close()
+                self._leave_road()
             except ConnectError:
                 if self._proven:
                     raise
                 self._roads[1].open()  # raises if it is the network
-                self._roads.pop(0).close()
+                self._leave_road()
             else:
                 break
         self._roads[0].open()
         self._proven = True
         return self._roads[0]
+
+    def _leave_road(self) -> None:
+        """Take the next road from now on, to nodes too."""
+        for transport in [*self._nodes.values(), self._roads.pop(0)]:
+            transport.close()
+        self._nodes.clear()
 
     def _try(self, name: str, road: Transport) -> Way:
         """The way of that name, seen to work. Raises NotThisWay, or ConnectError where only the network is down."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from tests.slurm.laptop import Springline
-from tests.slurm.upping import start
+from tests.slurm.upping import start, until
 
 
 def with_section(springline: Springline, text: str) -> None:
@@ -67,3 +69,31 @@ def test_plain_http_only_on_request(springline: Springline) -> None:
     running = start(springline, "--name", "way", "--insecure-http")
     assert running.line["access"] == "node-http"
     assert running.ask("/api/status", running.token).stdout.endswith("200")
+
+
+def test_an_ssh_that_does_not_work_here(springline: Springline) -> None:
+    """Where the system's ssh trips over its configuration, the tunnel takes the way of the commands."""
+    config = springline.home / ".ssh" / "config"
+    config.write_text("Host *\n  UseKeychain yes\n", encoding="utf-8")
+    try:
+        running = start(springline, "--name", "way")
+        assert running.ask("/api/status", running.token).stdout.endswith("200")
+    finally:
+        config.unlink()
+
+
+def test_a_way_that_is_lost_gives_way_to_another(springline: Springline) -> None:
+    """When nodes stop taking logins in the middle of a session, the tunnel goes on through TLS, on the same port."""
+    running = start(springline, "--name", "way")
+    token, cluster = running.token, springline.cluster
+    assert running.line["access"] == "socket"
+    try:
+        for node in cluster.nodes:
+            cluster.daemon("sshd", node).stop()
+            node.run("pkill -KILL -u alice sshd", check=False)
+        until(lambda: running.ask("/api/status", token).stdout.endswith("200"), 30)
+        status = json.loads(springline("status", "way", "--json").stdout)
+        assert status["access"] == "node-tls"
+    finally:
+        for node in cluster.nodes:
+            cluster.daemon("sshd", node).start()
