@@ -125,16 +125,17 @@ class Control:
 
 
 def obtain(destination: Destination, ask: Asker, *, again: bool) -> Control:
-    """A control connection to the destination: one that lives, or a new one, for which the user may be asked.
+    """A control connection that lives, or a new one, for which the user may be asked. Raises ConnectError's kin."""
+    seconds = AGAIN_SECONDS if again else destination.seconds
+    return standing(destination, again=again) or _open(destination, ask, seconds)
 
-    Raises AuthenticationError, HostKeyError or ConnectError.
-    """
+
+def standing(destination: Destination, *, again: bool = False) -> Control | None:
+    """A control connection that lives: the user's own, or another springline's."""
     if not again and _answers(destination, None):
         return Control(destination, None, None)
     public = _public(destination)
-    if public.exists() and _answers(destination, public):
-        return Control(destination, public, None)
-    return _open(destination, ask, AGAIN_SECONDS if again else destination.seconds)
+    return Control(destination, public, None) if public.exists() and _answers(destination, public) else None
 
 
 def _public(destination: Destination) -> Path:

@@ -112,6 +112,9 @@ class OpenSshTransport:
         if shutil.which("ssh") is None:
             raise ConfigurationError("there is no `ssh` on this computer", "install OpenSSH, or set transport = fabric")
         *earlier, destination = self._destinations or [self._node_destination()]
+        # A connection that stands asks nobody for a code, whichever of the name's hosts it leads to.
+        if earlier and not self._opened_before and (found := control.standing(destination)):
+            return found
         for first in earlier:
             try:
                 return control.obtain(first, self._ask, again=self._opened_before)

@@ -69,12 +69,18 @@ def test_rebooted_login(cluster: Cluster) -> None:
     assert job in on_laptop(cluster, "squeue -h -t running -o %i").stdout.split()
 
 
+def states(cluster: Cluster) -> set[str]:
+    """The states of the processes of the laptop's user, as in /proc."""
+    pids = cluster.laptop.processes(cluster.laptop_user)
+    return {Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] for pid in pids}
+
+
 def test_frozen_laptop(cluster: Cluster) -> None:
     """Every process of the laptop's user stops, ssh's included, and all go on as if nothing had been."""
     session = open_session(cluster)
     cluster.freeze_laptop()
-    pids = cluster.laptop.processes(cluster.laptop_user)
-    assert pids and {Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] for pid in pids} == {"T"}
+    assert cluster.laptop.processes(cluster.laptop_user)
+    wait_until(lambda: states(cluster) == {"T"}, what="stop of all processes", timeout=5, every=0.05)
     with pytest.raises(subprocess.TimeoutExpired):
         session.wait(timeout=0.5)
     cluster.thaw_laptop()
