@@ -14,10 +14,14 @@ class Option:
 
     name: str
     help: str
-    type: type[int] | type[str] | type[bool] = str
+    type: type[int] | type[float] | type[str] | type[bool] = str
     default: Any = None
     choices: tuple[str, ...] = ()
     metavar: str = ""
+    multiple: bool = False
+    required: bool = False
+    aliases: tuple[str, ...] = ()
+    """Further spellings, with their hyphens."""
 
 
 class Progress(Protocol):
@@ -32,6 +36,9 @@ class Progress(Protocol):
     def advance(self, amount: int, label: str = "") -> None:
         """Count `amount` more, optionally with what is under way."""
 
+    def show(self, done: int, text: str, values: Mapping[str, Any]) -> None:
+        """Say how far it is in a job's own words: `text` for people, `values` with the keys of progress.json."""
+
     def close(self) -> None:
         """End the count."""
 
@@ -44,8 +51,8 @@ class Request:
     output: str
     options: Mapping[str, Any]
     progress: Progress
-    connect: Callable[[int], AbstractContextManager[Any]]
-    """Given the number of tasks, opens a Dask client for the time of the run."""
+    connect: Callable[..., AbstractContextManager[Any]]
+    """Given the number of tasks, opens a Dask client for the time of the run; see `clusters.connect`."""
     overwrite: bool = False
 
 
@@ -70,3 +77,33 @@ class Job:
     options: tuple[Option, ...] = ()
     examples: tuple[str, ...] = ()
     """Arguments after `run NAME`, one example each."""
+    has_output: bool = True
+    """Whether it needs --output; a job may say where results go in another way."""
+    has_input: bool = True
+    """Whether it needs --input; a job may find its input in another way."""
+
+
+@dataclass(frozen=True)
+class BatchJob:
+    """A function `f(source, target, **options)` over many items, registered as a `Job` is; `jobs.batch` runs it.
+
+    The hooks are written "module:function", so that a worker can import them and nothing else.
+    """
+
+    name: str
+    summary: str
+    function: str
+    input_help: str
+    options: tuple[Option, ...] = ()
+    """Given to the function as keywords, by their names with underscores."""
+    target: str = ""
+    """`target(source, output, options) -> str`, or a template such as "{output}/{stem}.zarr"; empty: --target says it."""
+    check: str = ""
+    """`check(source, options) -> None`: looks at an item before anything is scheduled; raises `InputError`."""
+    select: str = ""
+    """`select(sources, options) -> sources`: chooses among all of them first."""
+    wall_limit: float | None = None
+    """Seconds an item may take unless the user says otherwise; None: as long as it likes."""
+    examples: tuple[str, ...] = ()
+    script: str = ""
+    """The text of the file the function stands in, where it is no module that could be imported."""
