@@ -2,6 +2,8 @@
 # Installs what the Makefile's targets need, once:  prepare.sh python | venv PYTHON DIR | slurm
 set -euo pipefail
 
+XSAR=(xsar==2026.8.31 xarray-safe-s1==2026.1.23 mapraster==2026.1.6)  # as docs/l1b.md and jobs/l1b/xsar_engine.py say
+
 new_enough() { "$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; }
 root_on_debian() { [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; }
 
@@ -26,7 +28,10 @@ venv)
     new_enough "$2" || { echo "springline needs Python 3.11 or newer; '$2' is older (make PYTHON=...)" >&2; exit 2; }
     "$2" -c 'import ensurepip' 2>/dev/null || { root_on_debian && apt_install python3-venv; }
     [ -x "$3/bin/python" ] || "$2" -m venv "$3"
-    "$3/bin/python" -m pip install --quiet --disable-pip-version-check -e '.[jobs,test]' ;;
+    pip=("$3/bin/python" -m pip install --quiet --disable-pip-version-check)
+    "${pip[@]}" -e '.[jobs,l1b,l1b-xsar,test]' || { echo "prepare: pip could not install '.[jobs,l1b,l1b-xsar,test]'" >&2; exit 1; }
+    # xsar asks for GDAL's source package, which it never imports, and mapraster for an older xarray than the newest.
+    "${pip[@]}" --no-deps "${XSAR[@]}" || { echo "prepare: pip could not install ${XSAR[*]}, which the tests of l1b's engine xsar need" >&2; exit 1; } ;;
 slurm)
     if ! root_on_debian; then
         echo "prepare: not root on Debian or Ubuntu; the tests on the real SLURM cluster will be skipped by name" >&2
