@@ -116,6 +116,20 @@ class Annotation:
 
 
 @dataclass(frozen=True)
+class Cells:
+    """How the image is cut into cells: whole blocks of pixels, what is left at the end is not used."""
+
+    block: tuple[int, int]
+    """Lines and samples of a cell."""
+    shape: tuple[int, int]
+    """Rows and columns of cells."""
+
+    def centres(self, axis: int) -> Floats:
+        """Where the cells' centres lie along an axis; 0 is the centre of the first pixel [pixel]."""
+        return (np.arange(self.shape[axis], dtype=np.float64) + 0.5) * self.block[axis] - 0.5
+
+
+@dataclass(frozen=True)
 class Vector:
     """One range vector of a look-up table, on its own pixel grid."""
 
