@@ -22,6 +22,7 @@ import numpy.typing as npt
 from jobs.errors import InputError, UsageError
 from jobs.l1b import geolocation, tables
 from jobs.l1b.annotation import amplitude, annotation, calibration, noise, open_xml
+from jobs.l1b.heading import heading
 from jobs.l1b.measurement import opened, strips
 from jobs.l1b.model import Annotation, Cells, Floats, Noise, Safe, Vector
 from jobs.l1b.power import cell_sums, power_sums, valid_counts
@@ -120,7 +121,7 @@ def _dataset(images: list[Image], cells: Cells, measured: list[tuple[Floats, Flo
 
     about = images[0].annotation
     line, sample = cells.centres(0), cells.centres(1)
-    longitude, latitude, heading = geolocation.locate(about.grid, line, sample)
+    longitude, latitude = geolocation.locate(about.grid, line, sample)
     raw, nesz, valid = (np.stack(parts) for parts in zip(*measured, strict=True))
     noise_free = raw - np.nan_to_num(nesz)
     plane, cube = ("line", "sample"), ("pol", "line", "sample")
@@ -133,7 +134,7 @@ def _dataset(images: list[Image], cells: Cells, measured: list[tuple[Floats, Flo
         "elevation": (plane, geolocation.interpolate(about.grid, about.grid.elevation, line, sample)),
         "longitude": (plane, longitude),
         "latitude": (plane, latitude),
-        "ground_heading": (plane, heading),
+        "ground_heading": (plane, heading(longitude, latitude)),
         "time": (("line",), times(about, line)),
     }
     coords = {"pol": [image.annotation.polarisation for image in images], "line": line, "sample": sample}
