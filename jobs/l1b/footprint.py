@@ -1,4 +1,4 @@
-"""Where a product lies: a ring of corners as WKT that is right at the antimeridian and around a pole, and what is inside it."""
+"""Where a product lies: its corners as WKT, right at the antimeridian and around a pole, and what is inside them."""
 
 from __future__ import annotations
 

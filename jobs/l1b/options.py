@@ -90,7 +90,8 @@ def _variables(asked: str | Iterable[str] | None, gamma0: bool) -> tuple[str, ..
 
 def _some(name: str, asked: str | Iterable[str] | None, known: tuple[str, ...], case: Any) -> tuple[str, ...]:  # noqa: ANN401 - a method of str
     """Names with commas or as a list, in the order of `known`; empty where nothing is asked for."""
-    parts = [case(part.strip()) for part in (asked.split(",") if isinstance(asked, str) else asked or ()) if part.strip()]
+    listed = asked.split(",") if isinstance(asked, str) else asked or ()
+    parts = [case(part.strip()) for part in listed if part.strip()]
     unknown = [part for part in parts if part not in known]
     if unknown:
         raise UsageError(f"--{name}: {unknown[0]!r} is not known.", f"There are: {', '.join(known)}.")

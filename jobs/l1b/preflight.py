@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -95,13 +96,19 @@ def select(sources: list[str], options: Mapping[str, Any]) -> list[str]:
     dropped: set[str] = set()
     for group in _acquisitions(sources):
         *older, newest = sorted(group, key=_processing)
-        names = ", ".join(storage.basename(source) for source in group)
+        names = "One acquisition, processed more than once: " + ", ".join(map(storage.basename, group))
         if chosen.newest_ipf:
             dropped.update(older)
-            logger.warning("One acquisition: %s; taking %s.", names, storage.basename(newest))
+            _say(f"{names}. Taking {storage.basename(newest)}.")
         else:
-            logger.warning("One acquisition: %s; all are computed, --newest-ipf takes the newest.", names)
+            _say(f"{names}. All are computed; --newest-ipf takes the newest.")
     return [source for source in sources if source not in dropped]
+
+
+@cache
+def _say(text: str) -> None:
+    """Say it once, however often the engine asks."""
+    logger.warning(text)
 
 
 def _acquisitions(sources: list[str]) -> list[list[str]]:
@@ -135,7 +142,7 @@ def _start(source: str) -> float:
 
 
 def _processing(source: str) -> tuple[str, float]:
-    """What orders processings: the version of the IPF, then when it ended; a product that cannot be read comes first."""
+    """What orders processings: the version of the IPF, then when it ended; a product that cannot be read is oldest."""
     try:
         safe = read_safe(storage.absolute(source))
     except InputError:
