@@ -9,17 +9,20 @@ import signal
 import sys
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
 import click
 
 from jobs import registry
-from jobs.errors import ItemsFailedError, JobError
+from jobs.errors import ItemsFailedError, JobError, UsageError
 from jobs.model import Job, Option, Progress, Report, Request
-from jobs.progress import Bar, Lines, Quiet
+from jobs.progress import Bar, Lines, Quiet, Snapshot, Together
 
 PROGRAM = os.environ.get("SPRINGLINE_PROG", "python -m jobs")
+FOLLOW = "SPRINGLINE_FOLLOW"
+"""Names a directory for a copy of progress.json, where a launcher far away looks for it."""
 DASK_HELP = "Where to compute; default: the session's cluster, else this machine."
 WAIT_HELP = "How long to wait for the first worker of a cluster (600)."
 COMMON = ("input", "output", "overwrite", "dask", "workers", "wait", "json", "quiet")
@@ -34,8 +37,23 @@ class JobGroup(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command:
         """The command of a job."""
+        if cmd_name == registry.MAP:
+            return click.Command(cmd_name, help=registry.MAP_SUMMARY)
         try:
             return job_command(registry.load(cmd_name))
+        except JobError as error:
+            fail(error)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command of a job; that of `map` depends on the function named next, whose options it has."""
+        if args[0] != registry.MAP or len(args) == 1 or args[1].startswith("-"):
+            if args[0] == registry.MAP and args[1:] not in (["-h"], ["--help"]):
+                fail(UsageError("map: which function?", f"{PROGRAM} run map package.module:function --help"))
+            return super().resolve_command(ctx, args)
+        try:
+            return f"map {args[1]}", job_command(registry.function_job(args[1]), f"map {args[1]}"), args[2:]
         except JobError as error:
             fail(error)
 
@@ -57,6 +75,9 @@ def list_jobs(as_json: bool) -> None:
     """Every job that can be run."""
     found = []
     for name in registry.names():
+        if name == registry.MAP:
+            found.append({"name": name, "summary": registry.MAP_SUMMARY})
+            continue
         try:
             found.append({"name": name, "summary": registry.load(name).summary})
         except JobError as error:
@@ -68,11 +89,15 @@ def list_jobs(as_json: bool) -> None:
         click.echo(f"{job['name']:<16} {job['summary'] or 'cannot be loaded: ' + job['error']}")
 
 
-def job_command(job: Job) -> click.Command:
+def job_command(job: Job, name: str = "") -> click.Command:
     """The click command of a job: the options all jobs share, then its own."""
+    name = name or job.name
     params: list[click.Parameter] = [
-        click.Option(["--input", "-i"], multiple=True, required=True, metavar="PATH|URL", help=job.input_help),
-        click.Option(["--output", "-o"], required=True, metavar="PATH|URL", help="Where the result goes."),
+        click.Option(["--input", "--inputs", "-i"], multiple=True, metavar="PATH|URL", help=job.input_help),
+        *(
+            [click.Option(["--output", "-o"], required=True, metavar="PATH|URL", help="Where the result goes.")]
+            if job.has_output else []
+        ),
         *(_click_option(option) for option in job.options),
         click.Option(["--overwrite"], is_flag=True, help="Replace an existing output."),
         click.Option(["--dask"], metavar="local|slurm|ADDRESS", help=DASK_HELP),
@@ -82,8 +107,9 @@ def job_command(job: Job) -> click.Command:
         click.Option(["--quiet", "-q"], is_flag=True, help="No progress."),
         click.Argument(["more"], nargs=-1, metavar="[MORE INPUTS]..."),
     ]  # fmt: skip
-    epilog = "\b\nExamples:\n" + "\n".join(f"  {PROGRAM} run {job.name} {example}" for example in job.examples)
-    return click.Command(job.name, params=params, callback=partial(run_job, job), help=job.summary, epilog=epilog)
+    examples = "\b\nExamples:\n" + "\n".join(f"  {PROGRAM} run {name} {example}" for example in job.examples)
+    epilog = examples if job.examples else None
+    return click.Command(name, params=params, callback=partial(run_job, job), help=job.summary, epilog=epilog)
 
 
 def _click_option(option: Option) -> click.Option:
@@ -93,7 +119,8 @@ def _click_option(option: Option) -> click.Option:
     else:
         kind = click.Choice(option.choices) if option.choices else option.type
         settings |= {"type": kind, "default": option.default, "metavar": option.metavar or None}
-    return click.Option([f"--{option.name}"], **settings)
+        settings |= {"multiple": option.multiple, "required": option.required}
+    return click.Option([f"--{option.name}", *option.aliases], **settings)
 
 
 def run_job(job: Job, more: tuple[str, ...], **values: Any) -> None:  # noqa: ANN401 - click passes what the options hold
@@ -102,8 +129,11 @@ def run_job(job: Job, more: tuple[str, ...], **values: Any) -> None:  # noqa: AN
 
     options = {name: value for name, value in values.items() if name not in COMMON}
     quiet, as_json = values["quiet"], values["json"]
+    inputs, output = (*values["input"], *more), str(values.get("output") or "").rstrip("/")
+    if job.has_input and not inputs:
+        raise click.UsageError("Missing option '--input' / '-i'.")
     request = Request(
-        (*values["input"], *more), str(values["output"]).rstrip("/"), options, _progress(quiet),
+        inputs, output, options, _progress(job.name, output, quiet),
         partial(connect, values["dask"], values["workers"], values["wait"]), values["overwrite"],
     )  # fmt: skip
     guard(lambda: _finish(job.run(request), as_json))
@@ -112,17 +142,17 @@ def run_job(job: Job, more: tuple[str, ...], **values: Any) -> None:  # noqa: AN
 def _finish(report: Report, as_json: bool) -> None:
     """Print the report; items that failed make exit code 1."""
     click.echo(json.dumps(report.values, ensure_ascii=False) if as_json else "\n".join(report.lines))
-    if report.failed:
+    if report.failed or report.failures:
         named = "; ".join(f"{item}: {why}" for item, why in report.failed.items())
-        raise ItemsFailedError(
-            f"{len(report.failed)} failed: {named}", "Repair the input and run the same command again."
-        )
+        count = report.failures or len(report.failed)
+        more = "; …" if count > len(report.failed) else ""
+        raise ItemsFailedError(f"{count:,} failed: {named}{more}", "Repair the input and run the same command again.")
 
 
-def _progress(quiet: bool) -> Progress:
-    if quiet:
-        return Quiet()
-    return Bar(sys.stderr) if sys.stderr.isatty() else Lines(sys.stderr)
+def _progress(job: str, output: str, quiet: bool) -> Progress:
+    shown = Quiet() if quiet else Bar(sys.stderr) if sys.stderr.isatty() else Lines(sys.stderr)
+    follow = os.environ.get(FOLLOW)
+    return Together(shown, Snapshot(Path(follow), job, output)) if follow else shown
 
 
 def guard(action: Callable[[], None]) -> None:

@@ -23,7 +23,9 @@ INSTALL = "Install the same springline there: pip install 'springline[jobs]=={ve
 
 
 @contextlib.contextmanager
-def connect(where: str | None, workers: int | None, wait: float, tasks: int) -> Iterator[Client]:
+def connect(
+    where: str | None, workers: int | None, wait: float, tasks: int, *, threads: bool = False
+) -> Iterator[Client]:
     """A client of the cluster `where` means, for the time of a run of `tasks` tasks.
 
     Parameters
@@ -34,12 +36,14 @@ def connect(where: str | None, workers: int | None, wait: float, tasks: int) -> 
         How many workers to start; None: as many as make sense here, one on SLURM.
     wait
         Seconds to wait for the first worker of a foreign cluster.
+    threads
+        Whether threads of this process do as workers here: for tasks that only wait for processes of their own.
     """
     import dask
 
     where = where or os.environ.get("DASK_SCHEDULER_ADDRESS") or dask.config.get("scheduler-address", None) or LOCAL
     if where == LOCAL:
-        with _embedded(workers, tasks) as client:
+        with _embedded(workers, tasks, threads) as client:
             yield client
     elif where == SLURM:
         with _slurm(workers or 1) as client:
@@ -52,7 +56,7 @@ def connect(where: str | None, workers: int | None, wait: float, tasks: int) -> 
 
 
 @contextlib.contextmanager
-def _embedded(workers: int | None, tasks: int) -> Iterator[Client]:
+def _embedded(workers: int | None, tasks: int, threads: bool) -> Iterator[Client]:
     """A cluster of processes on this machine; threads in this process where there is hardly anything to do."""
     from dask.distributed import Client, LocalCluster
     from dask.system import CPU_COUNT
@@ -61,10 +65,12 @@ def _embedded(workers: int | None, tasks: int) -> Iterator[Client]:
     fit = max(1, min(CPU_COUNT, int(MEMORY_LIMIT // WORKER_BYTES)))
     count = min(workers or fit, max(tasks, 1))
     settings: dict[str, Any] = {"dashboard_address": "127.0.0.1:0", "silence_logs": "CRITICAL"}
-    if count > 1:
-        settings["host"] = "127.0.0.1"
+    if count > 1 and not threads:
+        settings |= {"host": "127.0.0.1", "n_workers": count, "threads_per_worker": 1}
+    else:
+        settings |= {"processes": False, "n_workers": 1, "threads_per_worker": count}
     with _no_interrupts():
-        local = LocalCluster(n_workers=count, threads_per_worker=1, processes=count > 1, **settings)
+        local = LocalCluster(**settings)
     with local as cluster, Client(cluster) as client:
         yield client
 

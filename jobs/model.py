@@ -63,7 +63,9 @@ class Report:
     values: Mapping[str, Any]
     lines: tuple[str, ...]
     failed: Mapping[str, str] = field(default_factory=dict)
-    """Item → why, for what could not be done."""
+    """Item → why, for what could not be done, or the first of them."""
+    failures: int = 0
+    """How many could not be done, if more than `failed` names."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,7 @@ class BatchJob:
     options: tuple[Option, ...] = ()
     """Given to the function as keywords, by their names with underscores."""
     target: str = ""
-    """`target(source, output, options) -> str`, or a template such as "{output}/{stem}.zarr"; empty: --target says it."""
+    """`target(source, output, options) -> str`, or a pattern: "{output}/{stem}.zarr"; empty: the user says it."""
     check: str = ""
     """`check(source, options) -> None`: looks at an item before anything is scheduled; raises `InputError`."""
     select: str = ""

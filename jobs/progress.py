@@ -1,11 +1,20 @@
-"""Progress for people: a bar on a terminal, a line now and then elsewhere."""
+"""Progress for people: a bar on a terminal, a line now and then elsewhere, a small file for whoever is far away."""
 
 from __future__ import annotations
 
+import json
+import os
 import time
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, TextIO
 
-LINE_SECONDS = 10.0
+from jobs.model import Progress
+
+LINE_SECONDS = 60.0
+FILE_SECONDS = 1.0
+KEPT_NOTES = 50
+FILE = "progress.json"
 
 
 class Quiet:
@@ -19,6 +28,9 @@ class Quiet:
 
     def advance(self, amount: int, label: str = "") -> None:
         """Count nothing."""
+
+    def show(self, done: int, text: str, values: Mapping[str, Any]) -> None:
+        """Show nothing."""
 
     def close(self) -> None:
         """Nothing to end."""
@@ -42,13 +54,28 @@ class Bar(Quiet):
         """Draw the bar."""
         from tqdm import tqdm
 
-        self.bar = tqdm(total=total, unit=f" {unit}", unit_scale=True, desc=label, file=self.stream, smoothing=0.1)
+        self.bar = tqdm(
+            total=total,
+            unit=f" {unit}",
+            unit_scale=True,
+            desc=label,
+            file=self.stream,
+            smoothing=0.1,
+            dynamic_ncols=True,
+        )
 
     def advance(self, amount: int, label: str = "") -> None:
         """Move the bar."""
         if label:
             self.bar.set_description_str(label, refresh=False)
         self.bar.update(amount)
+
+    def show(self, done: int, text: str, values: Mapping[str, Any]) -> None:
+        """Draw a short bar, and the job's own words behind it."""
+        if self.bar is not None:
+            self.bar.bar_format = "{desc} {percentage:3.0f} % {bar:16} {postfix}"
+            self.bar.n = done
+            self.bar.set_postfix_str(text)
 
     def close(self) -> None:
         """Leave the bar as it is."""
@@ -57,12 +84,12 @@ class Bar(Quiet):
 
 
 class Lines(Quiet):
-    """Plain lines, at most one in LINE_SECONDS."""
+    """Plain lines, at most one in LINE_SECONDS and one at the end."""
 
     def __init__(self, stream: TextIO) -> None:
         self.stream = stream
         self.total = self.done = 0
-        self.unit, self.began, self.said = "", 0.0, 0.0
+        self.unit, self.label, self.began, self.said = "", "", 0.0, 0.0
 
     def note(self, text: str) -> None:
         """Print a line."""
@@ -70,20 +97,118 @@ class Lines(Quiet):
 
     def start(self, total: int, unit: str, label: str) -> None:
         """Begin to count."""
-        self.total, self.unit, self.began = total, unit, time.monotonic()
+        self.total, self.unit, self.label, self.began = total, unit, label, time.monotonic()
         self.said = self.began
 
     def advance(self, amount: int, label: str = "") -> None:
         """Count, and say so if it is time."""
         self.done += amount
+        rate = self.done / max(time.monotonic() - self.began, 1e-9)
+        left = (self.total - self.done) / max(rate, 1e-9)
+        rates = f"{_short(self.done)} of {_short(self.total)} {self.unit} at {_short(rate)}/s"
+        self._say(label or self.label, f"{rates}, {_clock(left)} left")
+
+    def show(self, done: int, text: str, values: Mapping[str, Any]) -> None:
+        """Say it if it is time."""
+        if done != self.done or done < self.total:
+            self.done = done
+            self._say(self.label, text)
+
+    def _say(self, label: str, text: str) -> None:
         now = time.monotonic()
         if now - self.said >= LINE_SECONDS or self.done >= self.total:
             self.said = now
-            rate = self.done / max(now - self.began, 1e-9)
-            left = (self.total - self.done) / max(rate, 1e-9)
-            share = f"{100 * self.done / max(self.total, 1):.0f} %"
-            rates = f"{_short(self.done)} of {_short(self.total)} {self.unit} at {_short(rate)}/s"
-            self.note(f"{label}: {share}, {rates}, {_clock(left)} left")
+            self.note(f"{label}: {100 * self.done / max(self.total, 1):.0f} %, {text}")
+
+
+class Snapshot(Quiet):
+    """progress.json, replaced about once a second, for `springline watch` and others that look from outside."""
+
+    def __init__(self, directory: Path, job: str, output: str = "", run_dir: Path | None = None) -> None:
+        self.file = directory / FILE
+        self.values: dict[str, Any] = {
+            "schema_version": 1, "job": job, "state": "planning", "unit": None, "total": None, "done": 0, "failed": 0,
+            "skipped": 0, "retried": 0, "workers": None, "seconds": 0.0, "items_per_minute": None, "bytes_in": None,
+            "bytes_out": None, "bytes_per_second": None, "eta_seconds": None, "label": job, "text": "", "notes": [],
+            "run_dir": str(run_dir) if run_dir else None, "output": output or None, "updated": 0.0, "exit_code": None,
+        }  # fmt: skip
+        self.notes: list[dict[str, Any]] = []
+        self.began, self.written, self.said = time.monotonic(), 0.0, 0
+
+    def note(self, text: str) -> None:
+        """Keep the last ones, numbered, so that a reader knows which are new."""
+        self.said += 1
+        self.notes = [*self.notes, {"number": self.said, "text": text}][-KEPT_NOTES:]
+        self._write()
+
+    def start(self, total: int, unit: str, label: str) -> None:
+        """Note what is counted."""
+        self.values |= {"state": "running", "total": total, "unit": unit, "label": label}
+        self._write()
+
+    def advance(self, amount: int, label: str = "") -> None:
+        """Count."""
+        self.values["done"] += amount
+        self.values["label"] = label or self.values["label"]
+        done, total, seconds = self.values["done"], self.values["total"], time.monotonic() - self.began
+        self.values["eta_seconds"] = round((total - done) * seconds / max(done, 1), 1)
+        self.values["text"] = f"{_short(done)} of {_short(total)} {self.values['unit']}"
+        self._write()
+
+    def show(self, done: int, text: str, values: Mapping[str, Any]) -> None:
+        """Take the job's own numbers over."""
+        self.values |= dict(values) | {"text": text, "state": "running" if values.get("workers") else "waiting"}
+        self._write()
+
+    def close(self) -> None:
+        """Write the last numbers."""
+        self.values["state"] = "ended"
+        self._write(now=True)
+
+    def _write(self, now: bool = False) -> None:
+        if not now and time.monotonic() - self.written < FILE_SECONDS:
+            return
+        self.written = time.monotonic()
+        values = self.values | {"notes": self.notes, "updated": round(time.time(), 1)}
+        values["seconds"] = values["seconds"] or round(self.written - self.began, 1)
+        scratch = self.file.with_name(f".{FILE}.{os.getpid()}")
+        try:
+            scratch.write_text(json.dumps(values, ensure_ascii=False) + "\n", encoding="utf-8", errors="replace")
+            scratch.replace(self.file)
+        except OSError:  # a full disk must not end the run that waits for room
+            return
+
+
+class Together(Quiet):
+    """Several ways to show progress at once."""
+
+    def __init__(self, *parts: Progress) -> None:
+        self.parts = parts
+
+    def note(self, text: str) -> None:
+        """Tell all."""
+        for part in self.parts:
+            part.note(text)
+
+    def start(self, total: int, unit: str, label: str) -> None:
+        """Tell all."""
+        for part in self.parts:
+            part.start(total, unit, label)
+
+    def advance(self, amount: int, label: str = "") -> None:
+        """Tell all."""
+        for part in self.parts:
+            part.advance(amount, label)
+
+    def show(self, done: int, text: str, values: Mapping[str, Any]) -> None:
+        """Tell all."""
+        for part in self.parts:
+            part.show(done, text, values)
+
+    def close(self) -> None:
+        """Tell all."""
+        for part in self.parts:
+            part.close()
 
 
 def _short(number: float) -> str:

@@ -25,6 +25,11 @@ def filesystem(url: str) -> tuple[Any, str]:
     return fs, path.rstrip("/") or path
 
 
+def is_plain(path: str) -> bool:
+    """Whether it is a path of this machine without any protocol; costs nothing, so it may be asked a million times."""
+    return "://" not in path and "::" not in path
+
+
 def is_local(url: str) -> bool:
     """Whether a URL names a file of this machine."""
     protocol = filesystem(url)[0].protocol

@@ -1,0 +1,192 @@
+"""The process that runs items: `python -m jobs.batch.child`. It may be killed at any moment without loss.
+
+It speaks with its worker through one socket and says through a shared page which item it is at.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import json
+import os
+import signal
+import socket
+import struct
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from mmap import mmap
+from multiprocessing.connection import Connection
+from typing import Any
+
+from jobs.batch import causes, functions, targets
+from jobs.batch.meter import Meter
+from jobs.batch.work import DONE, FOUND, Outcome, Setup, Task
+from jobs.errors import JobError
+
+PAGE = struct.Struct("qd")
+"""Index of the item under way (-1: none) and when it began, on the monotonic clock."""
+IDLE_SECONDS = 120.0
+"""Without work for so long it ends: its worker was lost, or forgot it."""
+QUICK_SECONDS = 0.05
+"""Items below this are made to reach the disk together, others one by one."""
+TOGETHER, TOGETHER_SECONDS = 256, 0.2
+MESSAGE, OUTPUT, TRACEBACK = 1000, 2000, 20_000
+"""Characters of an error's message, of what the function printed, and of a traceback that are kept."""
+
+
+class Items:
+    """Runs the items of batches one after the other."""
+
+    def __init__(self, setup: Setup, owner: str, page: mmap, send: Callable[[list[Outcome]], None]) -> None:
+        self._function = functions.resolve(setup.function, setup.script)
+        self._setup, self._owner, self._page, self._send = setup, owner, page, send
+        self._worker = f"{socket.gethostname()}:{os.getpid()}"
+        self._meter = Meter()
+        self._ready: list[Outcome] = []
+        self._written: list[tuple[str, str]] = []  # scratch and target of what is ready
+        self._since = 0.0
+
+    def run(self, tasks: Sequence[Task]) -> None:
+        """Run all of a batch; outcomes are sent as soon as their targets are whole."""
+        for index, task in enumerate(tasks):
+            if self._ready and time.monotonic() - self._since > TOGETHER_SECONDS:
+                self._commit()
+            self._one(index, task)
+        self._commit()
+
+    def _one(self, index: int, task: Task) -> None:
+        source, target, own = task
+        began, clock = time.time(), time.monotonic()
+        if not self._setup.replace and targets.is_done(target):
+            self._commit()
+            self._send([Outcome(index, FOUND, began, worker=self._worker)])
+            return
+        scratch = targets.scratch_name(target, self._owner)
+        PAGE.pack_into(self._page, 0, index, clock)
+        self._meter.start()
+        printed = os.fstat(1).st_size
+        try:
+            targets.prepare(target, scratch)
+            result = _plain(self._function(source, scratch, **{**self._setup.options, **own}))
+            written = _written(scratch)
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a user's function raises is its item's
+            self._failed(self._outcome(index, "", began, clock), error, scratch, printed)
+        else:
+            outcome = self._outcome(index, DONE, began, clock)
+            self._keep(outcome._replace(bytes_out=written, result=result), (scratch, target))
+        finally:
+            PAGE.pack_into(self._page, 0, -1, 0.0)
+        if len(self._ready) >= TOGETHER or time.monotonic() - clock > QUICK_SECONDS:
+            self._commit()
+
+    def _outcome(self, index: int, how: str, began: float, clock: float) -> Outcome:
+        seconds = time.monotonic() - clock
+        return Outcome(index, how, began, seconds, self._meter.bytes_in(), 0, self._meter.peak(), self._worker)
+
+    def _failed(self, outcome: Outcome, error: BaseException, scratch: str, printed: int) -> None:
+        with contextlib.suppress(OSError):
+            targets.discard(scratch)
+        story = _story(error) + _printed(printed)
+        self._send([_with_error(outcome, error)._replace(traceback=story)])
+
+    def _keep(self, outcome: Outcome, pair: tuple[str, str]) -> None:
+        if not self._ready:
+            self._since = time.monotonic()
+        self._ready.append(outcome)
+        self._written.append(pair)
+
+    def _commit(self) -> None:
+        """Make what is ready appear, and tell."""
+        if not self._ready:
+            return
+        try:
+            targets.commit(self._written, self._setup.replace)
+        except OSError as error:  # a disk that is full, or that went away
+            story = _story(error)
+            self._ready = [_with_error(outcome, error)._replace(traceback=story) for outcome in self._ready]
+            for scratch, _ in self._written:
+                with contextlib.suppress(OSError):
+                    targets.discard(scratch)
+        self._send(self._ready)
+        self._ready, self._written = [], []
+
+
+def _with_error(outcome: Outcome, error: BaseException) -> Outcome:
+    words = str(error).strip() or type(error).__name__
+    return outcome._replace(how=causes.cause(error), error=type(error).__name__, message=words[:MESSAGE])
+
+
+def _written(scratch: str) -> int:
+    try:
+        return targets.size(scratch)
+    except FileNotFoundError:
+        raise FileNotFoundError("the function returned without having written its target") from None
+
+
+def _plain(result: object) -> Mapping[str, Any] | None:
+    """What the function says of its item, if it can be written down."""
+    if not isinstance(result, Mapping):
+        return None
+    plain: dict[str, Any] = json.loads(json.dumps(dict(result), default=str))
+    return plain
+
+
+def _story(error: BaseException) -> str:
+    """The traceback from the user's function on, its end if it is long."""
+    last = error.__traceback__
+    inner = last.tb_next if last is not None and last.tb_next is not None else last
+    return "".join(traceback.format_exception(type(error), error, inner))[-TRACEBACK:]
+
+
+def _printed(start: int) -> str:
+    """The end of what was printed since `start`, where it goes to a file."""
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    with contextlib.suppress(OSError):
+        size = os.fstat(1).st_size
+        if size > start:
+            text = os.pread(1, OUTPUT, max(start, size - OUTPUT)).decode(errors="replace")
+            return f"\nIt printed:\n{text}"
+    return ""
+
+
+def _die_with_parent() -> None:
+    """On Linux the kernel ends this process with its worker, even in the middle of an item."""
+    parent = os.getppid()
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+    if os.getppid() != parent or parent == 1:
+        os._exit(1)
+
+
+def _batches(connection: Connection) -> Iterator[Sequence[Task]]:
+    """Batches until the worker has no more, is gone, or is silent for long."""
+    while connection.poll(IDLE_SECONDS):
+        try:
+            yield connection.recv()
+        except EOFError:
+            return
+
+
+def main(socket_number: int, page_number: int) -> None:
+    """Run what comes through the inherited socket."""
+    _die_with_parent()
+    connection, page = Connection(socket_number), mmap(page_number, PAGE.size)
+    setup, owner = connection.recv()
+    if setup.path and setup.path not in sys.path:
+        sys.path.append(setup.path)
+    try:
+        items = Items(setup, owner, page, connection.send)
+    except JobError as error:
+        connection.send(error.message)
+        return
+    connection.send(None)  # the function is there
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+        for tasks in _batches(connection):
+            items.run(tasks)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), int(sys.argv[2]))

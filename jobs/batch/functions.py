@@ -1,0 +1,160 @@
+"""The user's function: found by "pkg.module:function" or "script.py:function", its options read from its signature."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import sys
+import types
+import typing
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from jobs.errors import UsageError
+from jobs.model import BatchJob, Option
+
+KINDS = (int, float, str, bool)
+
+
+def resolve(text: str, script: str = "") -> Callable[..., Any]:
+    """The function that "pkg.module:function" or "script.py:function" means.
+
+    Parameters
+    ----------
+    script
+        The script's text, where it was read before; else the file is read now.
+
+    Raises
+    ------
+    UsageError
+        Saying what is missing and where it was looked for.
+    """
+    where, _, name = text.rpartition(":")
+    if not where or not name:
+        raise UsageError(f"{text} is no function.", "Write package.module:function or script.py:function.")
+    module = _load_script(where, script) if where.endswith(".py") else _import(where)
+    try:
+        found: Any = module
+        for part in name.split("."):
+            found = getattr(found, part)
+    except AttributeError:
+        names = [n for n, v in vars(module).items() if callable(v) and not n.startswith("_")]
+        raise UsageError(f"{where} has no function {name}.", f"It has: {', '.join(sorted(names)) or 'none'}.") from None
+    if not callable(found):
+        raise UsageError(f"{text} is not a function but a {type(found).__name__}.")
+    return typing.cast("Callable[..., Any]", found)
+
+
+def read_script(text: str) -> str:
+    """The text of the script a function stands in; empty for a function of a module."""
+    where = text.rpartition(":")[0]
+    if not where.endswith(".py"):
+        return ""
+    try:
+        return Path(where).expanduser().read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{where} cannot be read: {error}") from error
+
+
+def _load_script(where: str, text: str) -> types.ModuleType:
+    """Run a script as a module that is not called __main__."""
+    path = Path(where).expanduser().absolute()
+    text = text or read_script(f"{where}:")
+    name = f"springline_script_{path.stem}"
+    module = types.ModuleType(name)
+    module.__file__ = str(path)
+    sys.modules[name] = module  # so that what it defines can be pickled
+    if str(path.parent) not in sys.path:
+        sys.path.insert(0, str(path.parent))  # where it finds its neighbours, as when Python runs it
+    try:
+        exec(compile(text, str(path), "exec"), vars(module))
+    except Exception as error:
+        raise UsageError(f"{where} cannot be run: {type(error).__name__}: {error}") from error
+    return module
+
+
+def _import(name: str) -> types.ModuleType:
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        hint = f"Is it installed for {sys.executable}? A file is named with its .py: {name}.py:function."
+        raise UsageError(f"{name} cannot be imported: {error}", hint) from error
+    except Exception as error:
+        raise UsageError(f"{name} cannot be imported: {type(error).__name__}: {error}") from error
+
+
+def as_job(name: str, text: str) -> BatchJob:
+    """A batch job made of nothing but a function.
+
+    Its first two parameters are the source and the target; the others become options.
+    """
+    function = resolve(text)
+    words = inspect.getdoc(function) or f"Run {text} over many items."
+    return BatchJob(
+        name=name,
+        summary=words.partition("\n\n")[0].replace("\n", " "),
+        function=text,
+        input_help="What to work on: paths, globs or URLs.",
+        options=tuple(_option(text, parameter) for parameter in further(text, function)),
+        script=read_script(text),
+    )
+
+
+def further(text: str, function: Callable[..., Any]) -> list[inspect.Parameter]:
+    """The parameters after source and target."""
+    try:
+        parameters = list(inspect.signature(function, eval_str=True).parameters.values())
+    except (ValueError, NameError, TypeError) as error:
+        raise UsageError(f"The parameters of {text} cannot be read: {error}") from error
+    first, rest = parameters[:2], parameters[2:]
+    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    if len(first) < 2 or any(p.kind not in positional for p in first):
+        raise UsageError(f"{text} does not take a source and a target.", "It must begin so: f(source, target, …).")
+    named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    return [p for p in rest if p.kind in named]
+
+
+def _option(text: str, parameter: inspect.Parameter) -> Option:
+    """A parameter as an option of the command line."""
+    required = parameter.default is inspect.Parameter.empty
+    default = None if required else parameter.default
+    kind, choices = _kind(parameter)
+    if kind not in KINDS:
+        raise UsageError(
+            f"{text}: parameter {parameter.name} is a {kind}, which no option can give.",
+            "Options are int, float, str or bool.",
+        )
+    words = "Required by the function." if required else f"Default: {default}."
+    return Option(parameter.name.replace("_", "-"), words, kind, default, choices, required=required)
+
+
+def _kind(parameter: inspect.Parameter) -> tuple[Any, tuple[str, ...]]:
+    """What type of value a parameter takes: by its annotation, else by its default."""
+    annotation, default = parameter.annotation, parameter.default
+    if annotation is inspect.Parameter.empty:
+        known = default is not inspect.Parameter.empty and default is not None
+        return (type(default) if known else str), ()
+    origin, inner = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin in (typing.Union, types.UnionType):
+        rest = [a for a in inner if a is not type(None)]
+        return _kind(parameter.replace(annotation=rest[0])) if len(rest) == 1 else (annotation, ())
+    if origin is typing.Literal and all(isinstance(a, str) for a in inner):
+        return str, tuple(inner)
+    return (str if annotation is Path else annotation), ()
+
+
+def convert(value: Any, option: Option) -> Any:  # noqa: ANN401 - a table's value, of whatever type its reader gives
+    """A value of a table as its option takes it.
+
+    Raises
+    ------
+    ValueError
+        If it is no such value.
+    """
+    if option.type is bool and isinstance(value, str):
+        words = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+        if value.lower() not in words:
+            raise ValueError(f"{value!r} is neither true nor false")
+        return words[value.lower()]
+    return option.type(value)

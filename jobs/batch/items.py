@@ -1,0 +1,196 @@
+"""What there is to do: items from globs, lists and tables, and where the result of each goes."""
+
+from __future__ import annotations
+
+import csv
+import difflib
+import glob
+import os
+import string
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from jobs import storage
+from jobs.errors import InputError, UsageError
+
+FIELDS = ("dir", "name", "stem", "ext", "output")
+"""What a target template may name, besides the columns of a table and the job's options."""
+MAGIC = "*?["
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One thing to do; small, because a million of them are written down and sent around."""
+
+    source: str
+    target: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """What differs from the job's options for this item alone: the columns of a table."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What a source of items says of one of them."""
+
+    source: str
+    target: str = ""
+    columns: Mapping[str, Any] = field(default_factory=dict)
+
+
+def rows(inputs: Iterable[str], table: str | None) -> Iterator[Row]:
+    """All items that paths, globs and one list or table mean, in their order.
+
+    Raises
+    ------
+    InputError
+        If a pattern matches nothing or the table cannot be read.
+    """
+    for text in inputs:
+        yield from (Row(source) for source in _matches(text))
+    if table:
+        reader = READERS.get(os.path.splitext(table)[1].lower())
+        if reader is None:
+            raise UsageError(
+                f"--items {table} is no kind of list that is known.", f"There are: {', '.join(READERS)} and - (stdin)."
+            )
+        yield from (Row(anchored(row.source), row.target, row.columns) for row in reader(table))
+
+
+def _matches(text: str) -> list[str]:
+    """The paths a pattern means; a path without one is taken as it is: what is wrong with it is that item's error."""
+    if not any(mark in text for mark in MAGIC) or (storage.is_plain(text) and os.path.lexists(text)):
+        return [anchored(text)]
+    if storage.is_plain(text):
+        found = sorted(glob.glob(os.path.expanduser(text), recursive=True))
+        matches = [anchored(path) for path in found]
+    else:
+        fs, path = storage.filesystem(text)
+        matches = sorted(fs.unstrip_protocol(match) for match in fs.glob(path))
+    if not matches:
+        raise InputError(f"Nothing matches {text}.", "Check the pattern; quote it, so that the shell leaves it alone.")
+    return matches
+
+
+def anchored(path: str) -> str:
+    """The same place for a process that runs in another directory."""
+    path = path.removeprefix("file://")
+    return os.path.abspath(os.path.expanduser(path)) if storage.is_plain(path) else path
+
+
+def _lines(path: str) -> Iterator[Row]:
+    """One source a line; empty lines and those that begin with # are left out."""
+    with _opened(path) as stream:
+        for line in stream:
+            text = line.strip()
+            if text and not text.startswith("#"):
+                yield Row(text)
+
+
+def _csv(path: str) -> Iterator[Row]:
+    with _opened(path) as stream:
+        reader = csv.DictReader(stream)
+        if reader.fieldnames is None or "source" not in reader.fieldnames:
+            raise InputError(f"{path} has no column called source.", "Its first line must name the columns.")
+        for number, line in enumerate(reader, 2):
+            if not line["source"] or None in line or None in line.values():
+                raise InputError(f"{path}, line {number}: not as many values as columns, or no source.")
+            yield _row({name: value for name, value in line.items() if value != ""})
+
+
+def _parquet(path: str) -> Iterator[Row]:
+    try:
+        import pyarrow.parquet as parquet  # type: ignore[import-not-found, import-untyped, unused-ignore]
+    except ImportError as error:
+        raise InputError(f"{path} cannot be read: {error}", "pip install pyarrow, or give the table as CSV.") from error
+    fs, where = storage.filesystem(path)
+    try:
+        with fs.open(where) as stream:
+            file = parquet.ParquetFile(stream)
+            if "source" not in file.schema_arrow.names:
+                raise InputError(f"{path} has no column called source.")
+            for batch in file.iter_batches():
+                yield from (_row({k: v for k, v in line.items() if v is not None}) for line in batch.to_pylist())
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} cannot be read: {error}") from error
+
+
+def _row(line: dict[str, Any]) -> Row:
+    return Row(str(line.pop("source", "")), str(line.pop("target", "")), line)
+
+
+def _opened(path: str) -> Any:  # noqa: ANN401 - whatever fsspec opens
+    if path == "-":
+        return sys.stdin
+    fs, where = storage.filesystem(path)
+    try:
+        return fs.open(where, "rt", encoding="utf-8-sig", newline="")
+    except OSError as error:
+        raise InputError(f"--items {path} cannot be read: {error}") from error
+
+
+READERS: dict[str, Callable[[str], Iterator[Row]]] = {
+    ".txt": _lines, ".lst": _lines, ".csv": _csv, ".parquet": _parquet, "": _lines,
+}  # fmt: skip
+"""By ending. A new source of items is one more reader here."""
+
+
+@dataclass(frozen=True)
+class Template:
+    """Where results go, as a pattern over the source: "{output}/{stem}.zarr"."""
+
+    text: str
+    output: str = ""
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Refuse a template that would send everything to one place, or that cannot be read."""
+        if not self._names():
+            raise UsageError(f"--target {self.text} is the same for every item.", "Name {stem} in it, for example.")
+
+    def _names(self) -> list[str]:
+        try:
+            return [name for _, name, _, _ in string.Formatter().parse(self.text) if name is not None]
+        except ValueError as error:
+            raise UsageError(f"--target {self.text} cannot be read: {error}.", "{{ and }} stand for braces.") from error
+
+    def fill(self, row: Row) -> str:
+        """The target of one item.
+
+        Raises
+        ------
+        UsageError
+            If the template names something that is not known of it.
+        """
+        folder, _, name = row.source.rstrip("/").rpartition("/")
+        stem, ext = os.path.splitext(name)
+        known = {**self.options, **row.columns, "dir": folder or ".", "name": name, "stem": stem, "ext": ext}
+        try:
+            return anchored(self.text.format(**known, output=self.output))
+        except (KeyError, IndexError, AttributeError, ValueError) as error:
+            wrong = str(error).strip("'\"")
+            near = difflib.get_close_matches(wrong, known, n=1)
+            hint = f"Did you mean {{{near[0]}}}?" if near else f"There are: {', '.join(FIELDS)} and a table's columns."
+            raise UsageError(f"--target {self.text}: {{{wrong}}} is not known of {row.source}.", hint) from error
+
+    def root(self) -> str:
+        """The directory that holds all targets, as far as the template says; empty if it says nothing."""
+        fixed = self.text.replace("{output}", self.output).partition("{")[0]
+        folder = fixed.rpartition("/")[0]
+        return anchored(folder) if folder else ""
+
+
+def normal(path: str) -> str:
+    """One spelling for each place."""
+    return os.path.normpath(path) if storage.is_plain(path) else path.rstrip("/")
+
+
+def contains(outer: str, inner: str) -> bool:
+    """Whether one path is the other or holds it."""
+    return inner == outer or inner.startswith(outer.rstrip("/") + "/")
+
+
+def parent(path: str) -> str:
+    """The directory of a path or URL."""
+    return path.rstrip("/").rpartition("/")[0] or "/"

@@ -1,0 +1,236 @@
+"""A batch job from its command line to its report: plan, drive, tell."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from jobs import ledger, storage
+from jobs.batch import functions, options, plan, targets
+from jobs.batch.closing import close
+from jobs.batch.items import Item, Row, Template, anchored, rows
+from jobs.batch.options import Settings
+from jobs.batch.story import end_record, first_line, refused_record, start_record
+from jobs.batch.tally import Tally
+from jobs.batch.verdict import Rules
+from jobs.batch.work import Setup
+from jobs.errors import InterruptedRunError, OutputError, UsageError
+from jobs.model import BatchJob, Job, Progress, Report, Request
+from jobs.progress import Snapshot, Together
+
+SHOWN = 20
+"""Items that --dry-run shows."""
+
+
+def as_job(batch: BatchJob) -> Job:
+    """The batch job as the command line knows jobs."""
+    return Job(
+        name=batch.name,
+        summary=batch.summary,
+        run=partial(run, batch),
+        input_help=batch.input_help,
+        options=options.options_of(batch),
+        examples=batch.examples,
+        has_output="{output}" in batch.target or ":" in batch.target,
+        has_input=False,
+    )
+
+
+def run(batch: BatchJob, request: Request) -> Report:
+    """Run the job of `request`, or say what it would do."""
+    one = prepare(batch, request)
+    if one.settings.dry_run:
+        return _dry_run(one)
+    _make(one.run_dir)
+    with storage.exclusive(str(one.run_dir).removesuffix(".run")):
+        return _run(one)
+
+
+@dataclass
+class Run:
+    """One run, as asked for."""
+
+    batch: BatchJob
+    request: Request
+    settings: Settings
+    options: Mapping[str, Any]
+    """For the function."""
+    target: Callable[[Row], str]
+    run_dir: Path
+    id: str = field(default_factory=lambda: secrets.token_hex(3))
+
+    @property
+    def ledger(self) -> Path:
+        """Where the story is written."""
+        return self.run_dir / "ledger.jsonl"
+
+    def rows(self) -> Iterable[Row]:
+        """All items as their sources name them."""
+        found: Iterable[Row] = rows(self.request.inputs, self.settings.items)
+        if not self.batch.select:
+            return found
+        select = functions.resolve(self.batch.select)
+        by_source = {row.source: row for row in found}
+        return [by_source[source] for source in select(list(by_source), self.options)]
+
+    def to_item(self, row: Row) -> Item:
+        """An item with its target and its own options."""
+        own = {}
+        for option in self.batch.options:
+            name = option.name.replace("-", "_")
+            if name in row.columns:
+                try:
+                    own[name] = functions.convert(row.columns[name], option)
+                except (TypeError, ValueError) as error:
+                    raise UsageError(f"The item {row.source}: column {name}: {error}.") from error
+        return Item(row.source, anchored(row.target) if row.target else self.target(row), own)
+
+
+def prepare(batch: BatchJob, request: Request) -> Run:
+    """Check the command line; looks at no item yet."""
+    chosen = options.settings(request.options, batch)
+    if not request.inputs and not chosen.items:
+        raise UsageError("There is nothing to work on.", "Name inputs, or give a list or table with --items.")
+    if chosen.items == "-" and batch.select:
+        raise UsageError(f"--items - cannot be used with {batch.name}.", "Write the list to a file.")
+    own = options.own(request.options, batch)
+    target, root = _target(batch, chosen, request.output, own)
+    run_dir = Path(anchored(chosen.run_dir)) if chosen.run_dir else _run_dir(root, batch.name)
+    return Run(batch, request, chosen, own, target, run_dir)
+
+
+def _target(batch: BatchJob, chosen: Settings, output: str, own: Mapping[str, Any]) -> tuple[Callable[[Row], str], str]:
+    """How a target follows from an item, and the directory that holds all of them."""
+    output = anchored(output) if output else ""
+    if ":" in batch.target and "{" not in batch.target:
+        hook = functions.resolve(batch.target)
+        return (lambda row: str(hook(row.source, output, {**own, **row.columns}))), output
+    text = batch.target or chosen.target
+    if not text:
+        if chosen.items:
+            return _named_in_table, ""
+        raise UsageError("--target is missing.", "Say where each result goes, such as --target 'out/{stem}.zarr'.")
+    template = Template(text, output, own)
+    return template.fill, output or template.root()
+
+
+def _named_in_table(row: Row) -> str:
+    raise UsageError(f"The item {row.source} has no target.", "Add a column target, or --target PATTERN.")
+
+
+def _run_dir(root: str, name: str) -> Path:
+    """Beside the output; in this directory where the output has no place of its own on this machine."""
+    if root and storage.is_plain(root) and root != anchored("."):
+        return Path(f"{root.rstrip('/')}.run")
+    return Path(anchored(f"{storage.basename(root) if root and not storage.is_plain(root) else name}.run"))
+
+
+def _make(run_dir: Path) -> None:
+    try:
+        run_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{run_dir} cannot be made: {error}", "Choose another place with --run-dir.") from error
+
+
+def _plan(one: Run, refused: Callable[[Item, Exception], None]) -> plan.Plan:
+    chosen, check = one.settings, one.batch.check
+    only = plan.failed_before(ledger.read(one.ledger)) if chosen.only_failed else None
+    planner = plan.Planner(
+        one.to_item,
+        plan.Wishes(one.request.overwrite, only, chosen.limit),
+        functions.resolve(check) if check else None,
+        one.options,
+        refused,
+    )
+    found: list[Row] | None = list(one.rows()) if chosen.items == "-" else None  # stdin can be read only once
+    return planner.plan(one.rows if found is None else lambda: found)
+
+
+def _dry_run(one: Run) -> Report:
+    """Say what would be done; the checks are made."""
+    wrong: list[str] = []
+    planned = _plan(one, lambda item, error: wrong.append(f"  would fail: {item.source}: {error}"))
+    first = [f"  {item.source} → {item.target}" for item, _ in zip(planned.items(), range(SHOWN), strict=False)]
+    more = planned.todo - len(first)
+    lines = [
+        f"{one.batch.name}: {planned.total:,} items: {planned.todo:,} to do, {planned.skipped:,} done before, "
+        f"{planned.refused:,} would fail" + (f", {planned.left_out:,} left out" if planned.left_out else ""),
+        *first, *([f"  … and {more:,} more"] if more > 0 else []), *wrong[:SHOWN],
+        *([f"  … and {len(wrong) - SHOWN:,} more"] if len(wrong) > SHOWN else []),
+    ]  # fmt: skip
+    values = {
+        "schema_version": 1, "job": one.batch.name, "dry_run": True, "total": planned.total, "todo": planned.todo,
+        "skipped": planned.skipped, "would_fail": planned.refused, "left_out": planned.left_out,
+        "run_dir": str(one.run_dir),
+    }  # fmt: skip
+    return Report(values, tuple(lines))
+
+
+def _run(one: Run) -> Report:
+    """Plan, drive and tell; an interruption is told too."""
+    book, tally = ledger.Ledger(one.ledger), Tally(0)
+    progress = Together(one.request.progress, Snapshot(one.run_dir, one.batch.name, one.request.output, one.run_dir))
+    why = "interrupted"
+    try:
+        why = _work(one, tally, book, progress)
+    except KeyboardInterrupt:
+        why = "interrupted"
+    finally:
+        _show(progress, tally)
+        progress.close()
+        book.add(end_record(one.id, time.time(), why, tally))
+        book.close()
+    report = close(one.batch.name, one.run_dir, one.request, tally, why)
+    if why == "interrupted":
+        left = f"{tally.left:,} of {tally.total:,} items left"
+        raise InterruptedRunError(f"Stopped with {left}.", "The same command goes on where this one stopped.")
+    return report
+
+
+def _work(one: Run, tally: Tally, book: ledger.Ledger, progress: Progress) -> str:
+    """Look at all items, then do those there are to do; returns why it ended."""
+    earlier = {str(r["run"]) for r in ledger.read(one.ledger) if r.get("event") == "start" and "run" in r}
+
+    def refused(item: Item, error: Exception) -> None:
+        tally.refused += 1
+        book.add(refused_record(item.source, item.target, error, time.time()))
+        progress.note(f"{item.source} failed: {type(error).__name__}: {first_line(str(error))}")
+
+    progress.note("looking at the items")
+    planned = _plan(one, refused)
+    tally.total, tally.skipped = planned.total - planned.left_out, planned.skipped
+    counts = {"total": tally.total, "skipped": tally.skipped}
+    book.add(start_record(one.id, one.batch.name, time.time(), counts, one.options))
+    book.flush()
+    progress.start(tally.total, "items", one.batch.name)
+    if earlier:
+        targets.sweep((item.target for item in planned.items()), earlier)
+    return _drive(one, planned, tally, book, progress) if planned.todo else "finished"
+
+
+def _drive(one: Run, planned: plan.Plan, tally: Tally, book: ledger.Ledger, progress: Progress) -> str:
+    from jobs.batch.driver import Driver
+    from jobs.batch.queue import Queue
+
+    setup = Setup(
+        one.id, one.batch.function, one.batch.script, dict(one.options), one.request.overwrite,
+        one.settings.wall_limit, str(Path.cwd()),
+    )  # fmt: skip
+    rules = Rules(one.settings.retries, one.settings.max_failures)
+    with one.request.connect(planned.todo, threads=True) as client:
+        tally.restart()
+        driver = Driver(client, setup, Queue(planned.items(), planned.todo), tally, book, rules, progress.note)
+        try:
+            return driver.run(lambda: _show(progress, tally))
+        finally:
+            if driver.losses:
+                targets.sweep((item.target for item in planned.items()), [one.id])
+
+
+def _show(progress: Progress, tally: Tally) -> None:
+    progress.show(tally.total - tally.left, tally.text(), tally.values())

@@ -1,0 +1,44 @@
+"""What an item used: bytes read and the largest memory of this process, where the system tells (Linux)."""
+
+from __future__ import annotations
+
+import os
+
+
+class Meter:
+    """Two readings for each item, a few microseconds each: the files in /proc stay open."""
+
+    def __init__(self) -> None:
+        self._io = _opened("/proc/self/io", os.O_RDONLY)
+        self._reset = _opened("/proc/self/clear_refs", os.O_WRONLY)
+        self._status = _opened("/proc/self/status", os.O_RDONLY)
+        self._before = 0
+
+    def start(self) -> None:
+        """An item begins: its memory and its reading count from here."""
+        if self._reset is not None:
+            os.pwrite(self._reset, b"5", 0)  # the largest memory so far is that of now
+        self._before = self._read()
+
+    def bytes_in(self) -> int:
+        """Bytes read through system calls since `start`, from the page cache too."""
+        return self._read() - self._before
+
+    def peak(self) -> int:
+        """Largest memory since `start` [bytes]; getrusage would count that of the process this one was made by."""
+        if self._status is None:
+            return 0
+        text = os.pread(self._status, 2000, 0)
+        return 1024 * int(text[text.index(b"VmHWM:") + 6 :].split(None, 1)[0])
+
+    def _read(self) -> int:
+        if self._io is None:
+            return 0
+        return int(os.pread(self._io, 40, 0).split(b"\n", 1)[0].split()[1])
+
+
+def _opened(path: str, mode: int) -> int | None:
+    try:
+        return os.open(path, mode)
+    except OSError:
+        return None

@@ -1,0 +1,180 @@
+"""Before anything runs: which items there are, which are done, and what cannot be right. Memory stays flat."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import IO, Any
+
+import numpy as np
+
+from jobs.batch import targets
+from jobs.batch.items import Item, Row, normal, parent
+from jobs.errors import InputError, OutputError, UsageError
+
+TOGETHER = 512
+"""Items looked at side by side."""
+THREADS = 8
+SHOWN = 3
+"""Examples in an error about many items."""
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What to do of all there is."""
+
+    overwrite: bool = False
+    only: frozenset[int] | None = None
+    """Hashes of the targets to try, None for all: those that failed before."""
+    limit: int | None = None
+
+
+@dataclass
+class Plan:
+    """What was found; the items to do lie in a temporary file, which goes with the process."""
+
+    total: int = 0
+    skipped: int = 0
+    todo: int = 0
+    refused: int = 0
+    """Items whose check failed."""
+    left_out: int = 0
+    """Beyond the limit, or not among those that failed before."""
+    unused: set[str] = field(default_factory=set)
+    """Columns of the table that no parameter takes."""
+    _spool: IO[str] = field(default_factory=lambda: tempfile.TemporaryFile("w+", encoding="utf-8"))  # noqa: SIM115
+
+    def items(self) -> Iterator[Item]:
+        """The items to do, in their order; again from the beginning at each call."""
+        self._spool.seek(0)
+        for line in self._spool:
+            source, target, options = json.loads(line)
+            yield Item(source, target, options)
+
+    def add(self, item: Item) -> None:
+        """One more to do."""
+        self.todo += 1
+        self._spool.write(json.dumps([item.source, item.target, item.options]) + "\n")
+
+    def close(self) -> None:
+        """Forget the items."""
+        self._spool.close()
+
+
+Check = Callable[[str, Mapping[str, Any]], None]
+
+
+@dataclass(frozen=True)
+class Planner:
+    """How to look at items."""
+
+    to_item: Callable[[Row], Item]
+    wishes: Wishes
+    check: Check | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    refused: Callable[[Item, Exception], None] = lambda item, error: None
+    looked: Callable[[int], None] = lambda count: None
+
+    def plan(self, rows: Callable[[], Iterable[Row]]) -> Plan:
+        """Look at all items.
+
+        Raises
+        ------
+        OutputError
+            For two items with one target, a target that is its source, and a place where nothing can be written.
+        """
+        plan, seen, looking = Plan(), array("q"), targets.Looking()
+        items = (self.to_item(row) for row in rows())
+        with ThreadPoolExecutor(THREADS) as pool:
+            while chunk := list(islice(items, TOGETHER)):
+                for item in chunk:
+                    self._refuse(item)
+                seen.extend(hash(normal(item.target)) for item in chunk)
+                self._sort(plan, chunk, looking, pool)
+                self.looked(len(seen))
+        plan.total = len(seen)
+        self._refuse_twice(seen, rows)
+        return plan
+
+    @staticmethod
+    def _refuse(item: Item) -> None:
+        if not item.source:
+            raise InputError(f"An item has no source; its target would be {item.target}.")
+        targets.refuse(item.source, item.target)
+        targets.refuse_unwritable(parent(item.target))
+
+    def _sort(self, plan: Plan, chunk: list[Item], looking: targets.Looking, pool: ThreadPoolExecutor) -> None:
+        """Done, beyond what is wished, refused or to do."""
+        wishes = self.wishes
+        done = [False] * len(chunk) if wishes.overwrite else pool.map(looking.is_done, [i.target for i in chunk])
+        asked = []
+        for item, is_done in zip(chunk, done, strict=True):
+            if is_done:
+                plan.skipped += 1
+            elif wishes.only is not None and hash_of(item.target) not in wishes.only:
+                plan.left_out += 1
+            else:
+                asked.append(item)
+        for item, error in zip(asked, pool.map(self._checked, asked), strict=True):
+            if wishes.limit is not None and plan.todo + plan.refused >= wishes.limit:
+                plan.left_out += 1
+            elif error is not None:
+                plan.refused += 1
+                self.refused(item, error)
+            else:
+                plan.add(item)
+
+    def _checked(self, item: Item) -> Exception | None:
+        """What is wrong with an item, as far as a look from outside tells."""
+        if self.check is None:
+            return None
+        try:
+            self.check(item.source, {**self.options, **item.options})
+        except (InputError, OSError) as error:
+            return error
+        return None
+
+    def _refuse_twice(self, seen: array[int], rows: Callable[[], Iterable[Row]]) -> None:
+        """Refuse two items with one target, by name."""
+        hashes = np.sort(np.frombuffer(seen, np.int64)) if seen else np.empty(0, np.int64)
+        doubtful = set(hashes[1:][hashes[1:] == hashes[:-1]].tolist())
+        if not doubtful:
+            return
+        first: dict[str, str] = {}
+        pairs = []
+        for item in (self.to_item(row) for row in rows()):
+            target = normal(item.target)
+            if hash(target) in doubtful:
+                if target in first:
+                    pairs.append(f"{first[target]} and {item.source} → {target}")
+                first.setdefault(target, item.source)
+            if len(pairs) == SHOWN:
+                break
+        if pairs:
+            raise OutputError(
+                f"Several items would have one target: {'; '.join(pairs)}.",
+                "Let the target tell them apart: {stem}, {dir} and a table's columns may stand in it.",
+            )
+
+
+def hash_of(target: str) -> int:
+    """A target as a small number, the same within one process."""
+    return hash(normal(target))
+
+
+def failed_before(records: Iterable[Mapping[str, Any]]) -> frozenset[int]:
+    """Targets whose last attempt failed, as `hash_of` names them."""
+    failed: set[int] = set()
+    for record in records:
+        if record.get("state") == "failed":
+            failed.add(hash_of(str(record["target"])))
+        elif record.get("state") == "done":
+            failed.discard(hash_of(str(record["target"])))
+    if not failed:
+        raise UsageError("No item failed in the runs before.", "Leave --only-failed out.")
+    return frozenset(failed)

@@ -1,0 +1,239 @@
+"""Targets appear whole or not at all: by one rename on a file system, by a marker written last on an object store."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import errno
+import os
+import shutil
+from collections.abc import Iterable, Iterator
+from functools import cache, lru_cache
+from typing import Any
+
+from jobs import storage
+from jobs.batch.items import contains, normal, parent
+from jobs.errors import OutputError
+
+SCRATCH = ".part-"
+"""Names of scratch files begin so: hidden from `*`, and removed after a kill."""
+MARKER = ".complete"
+"""Ends the name of the small object that says its neighbour is whole."""
+LISTINGS = 64
+"""Directories of an object store whose contents are remembered while items are looked up."""
+
+
+def scratch_name(target: str, owner: str) -> str:
+    """A name beside the target for what is not whole yet, with the target's ending; on an object store the target.
+
+    `owner` names the run and the process that writes: no two of them ever write to one place.
+    """
+    if not storage.is_plain(target):
+        return target
+    folder, name = os.path.split(target)
+    return os.path.join(folder, f"{SCRATCH}{owner}-{name}")
+
+
+def is_done(target: str) -> bool:
+    """Whether a target is there and whole, asked anew."""
+    if storage.is_plain(target):
+        return os.path.lexists(target)
+    fs, path = storage.filesystem(target)
+    fs.invalidate_cache(parent(path))
+    return bool(fs.exists(path + MARKER))
+
+
+class Looking:
+    """Looks up many targets; on an object store each directory is listed once instead of asking for each of them."""
+
+    def __init__(self) -> None:
+        self._listings: dict[str, set[str]] = {}
+
+    def is_done(self, target: str) -> bool:
+        """Whether a target is there and whole, as far as a recent look tells."""
+        if storage.is_plain(target):
+            return os.path.lexists(target)
+        folder, _, name = target.rpartition("/")
+        if folder not in self._listings:
+            if len(self._listings) >= LISTINGS:
+                self._listings.clear()
+            self._listings[folder] = _names(folder)
+        return name + MARKER in self._listings[folder]
+
+
+def _names(folder: str) -> set[str]:
+    fs, path = storage.filesystem(folder)
+    try:
+        return {str(name).rstrip("/").rpartition("/")[2] for name in fs.ls(path, detail=False)}
+    except FileNotFoundError:
+        return set()
+
+
+def prepare(target: str, scratch: str) -> None:
+    """Make room for what will be written: the directory above, and no remains of an earlier attempt."""
+    if storage.is_plain(target):
+        _make_folder(os.path.dirname(target))
+        return
+    storage.remove(target + MARKER)
+    storage.remove(scratch)
+
+
+@lru_cache(4096)
+def _make_folder(folder: str) -> None:
+    os.makedirs(folder, exist_ok=True)
+
+
+def size(path: str) -> int:
+    """Bytes of a file or of everything below a directory.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is nothing.
+    """
+    if not storage.is_plain(path):
+        fs, where = storage.filesystem(path)
+        fs.invalidate_cache()
+        return int(fs.du(where))
+    if not os.path.isdir(path):
+        return os.lstat(path).st_size
+    return sum(os.lstat(os.path.join(folder, name)).st_size for folder, _, names in os.walk(path) for name in names)
+
+
+def commit(pairs: list[tuple[str, str]], replace: bool) -> None:
+    """Make targets appear: all scratches reach the disk first, then each is renamed.
+
+    Parameters
+    ----------
+    pairs
+        Scratch and target of each.
+    replace
+        Whether what stands in a target's place goes away; else it is another worker's result and stays.
+    """
+    _sync([scratch for scratch, target in pairs if storage.is_plain(target)])
+    for scratch, target in pairs:
+        if storage.is_plain(target):
+            _rename(scratch, target, replace)
+        else:
+            storage.write_bytes(target + MARKER, b"complete\n")
+
+
+def _rename(scratch: str, target: str, replace: bool) -> None:
+    try:
+        os.replace(scratch, target)
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.EISDIR, errno.ENOTDIR):
+            raise
+        if not replace:
+            discard(scratch)
+            return
+        old = f"{scratch}.old"
+        os.rename(target, old)
+        os.rename(scratch, target)
+        discard(old)
+
+
+def _sync(scratches: list[str]) -> None:
+    """Let a crash of the machine find whole files. Many small ones go together: one call where each would wait."""
+    if len(scratches) > 1 and _sync_file_system(scratches[0]):
+        return
+    for scratch in scratches:
+        for path in _files(scratch):
+            handle = os.open(path, os.O_RDONLY)
+            try:
+                os.fsync(handle)
+            finally:
+                os.close(handle)
+
+
+def _files(path: str) -> Iterator[str]:
+    if not os.path.isdir(path):
+        yield path
+        return
+    for folder, _, names in os.walk(path):
+        yield from (os.path.join(folder, name) for name in names)
+
+
+def _sync_file_system(path: str) -> bool:
+    """Write everything of the path's file system to the disk; False where there is no such call."""
+    call = _syncfs()
+    if call is None:
+        return False
+    handle = os.open(os.path.dirname(path), os.O_RDONLY)
+    try:
+        return int(call(handle)) == 0
+    finally:
+        os.close(handle)
+
+
+@cache
+def _syncfs() -> Any:  # noqa: ANN401 - a function of the C library
+    return getattr(ctypes.CDLL(None), "syncfs", None)
+
+
+def discard(path: str) -> None:
+    """Remove a scratch, whatever it is, if it is there."""
+    if not storage.is_plain(path):
+        storage.remove(path)
+    elif os.path.isdir(path) and not os.path.islink(path):
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path)
+
+
+def sweep(targets: Iterable[str], owners: Iterable[str]) -> int:
+    """Remove what killed owners of scratches left beside their targets; returns how many.
+
+    An owner is a run, for all its processes, or one process: names that begin with it.
+    """
+    removed, before = 0, ""
+    prefixes = tuple(f"{SCRATCH}{owner}-" for owner in owners)
+    for target in targets:
+        folder = parent(target)
+        if folder == before or not storage.is_plain(target):
+            continue
+        before = folder
+        try:
+            names = [entry.name for entry in os.scandir(folder) if entry.name.startswith(prefixes)]
+        except OSError:
+            continue
+        for name in names:
+            discard(os.path.join(folder, name))
+        removed += len(names)
+    return removed
+
+
+def refuse(source: str, target: str) -> None:
+    """Refuse a target that is, holds or lies in its own source.
+
+    Raises
+    ------
+    OutputError
+        Naming both.
+    """
+    if source and (contains(normal(target), normal(source)) or contains(normal(source), normal(target))):
+        raise OutputError(
+            f"The target {target} would overwrite or change its source {source}.",
+            "Choose another --target or --output.",
+        )
+
+
+@lru_cache(4096)
+def refuse_unwritable(folder: str) -> None:
+    """Refuse a directory in which nothing can be made, or that cannot be made itself.
+
+    Raises
+    ------
+    OutputError
+        Saying where it ends.
+    """
+    if not storage.is_plain(folder):
+        return
+    there = folder
+    while not os.path.lexists(there) and there != os.path.dirname(there):
+        there = os.path.dirname(there)
+    if not os.path.isdir(there):
+        raise OutputError(f"{folder} cannot be made: {there} is no directory.", "Choose another --target or --output.")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise OutputError(f"Nothing can be written in {there}.", "Choose another --target or --output.")
