@@ -1,0 +1,5 @@
+"""The report page of a batch run."""
+
+from jobs.batch.report.page import report_page
+
+__all__ = ["report_page"]
