@@ -9,7 +9,7 @@ from jobs.batch.report.record import node, number, place, text, whole
 from jobs.batch.report.tally import Tally
 from jobs.batch.report.text import count, day_and_time, duration, items, plural, shorten, time_of_day
 
-MOST_CAUSES, MOST_EXAMPLES, MOST_RETRIES = 25, 5, 12
+FIRST_CAUSES, MOST_CAUSES, MOST_EXAMPLES, MOST_RETRIES = 8, 30, 3, 12
 
 
 def failures(tally: Tally) -> Html:
@@ -20,19 +20,16 @@ def failures(tally: Tally) -> Html:
     nodes = len({node(worker) for worker in tally.workers})
     more = sum(cause.count for cause in causes[MOST_CAUSES:])
     said = f"{plural(len(causes), 'cause')}, most items first; what differs in numbers and names only is one cause."
+    cards = [_card(cause, nodes) for cause in causes[:MOST_CAUSES]]
+    rest = cards[FIRST_CAUSES:]
+    left = f"{items(more)} more, for {plural(len(causes) - MOST_CAUSES, 'other cause')}: see failed.csv."
     return tag(
         "section",
         tag("h2", "What failed, and what to do"),
         tag("p", f"{said} All failed items are in failed.csv beside this page.", class_="soft"),
-        *(_card(cause, nodes) for cause in causes[:MOST_CAUSES]),
-        tag(
-            "p",
-            f"{items(more)} more, for {plural(len(causes) - MOST_CAUSES, 'other cause')}: see failed.csv.",
-            class_="notice",
-        )
-        if more
-        else None,
-        id="failures",
+        *cards[:FIRST_CAUSES],
+        tag("details", tag("summary", plural(len(rest), "rarer cause")), *rest) if rest else None,
+        tag("p", left, class_="notice") if more else None,
     )
 
 

@@ -13,12 +13,16 @@ from jobs.batch.report.text import one_line, shorten
 MOST_CAUSES, MOST_EXAMPLES, MOST_NODES = 300, 8, 50
 LONGEST_MESSAGE, LONGEST_TRACEBACK, LONGEST_NAME = 400, 8000, 300
 OTHER = "(other messages)"
+TELLING = r"(?<!Errno )(?<!HTTP )(?<!status )(?<!code )(?<!signal )"
+"""Numbers after these words say what went wrong."""
 FOLDS = (
+    (re.compile(r"\b\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?Z?)?"), "‹time›"),
     (re.compile(r"\b[a-z][a-z0-9+.-]*://[^\s'\"<>]+", re.IGNORECASE), "‹url›"),
     (re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b|\b0x[0-9a-f]+\b", re.IGNORECASE), "‹id›"),
     (re.compile(r"\b(?=[0-9a-f]*\d)(?=[0-9a-f]*[a-f])[0-9a-f]{10,}\b", re.IGNORECASE), "‹id›"),
-    (re.compile(r"(?:\b[A-Za-z]:)?(?:(?<![\w‹›])[~.]{0,2}[/\\]|\b[\w.+-]+/)[^\s'\"<>,;:()]+"), "‹path›"),
-    (re.compile(r"(?<![A-Za-z])[-+]?\d[\d_,.]*(?:e[-+]?\d+)?"), "#"),
+    (re.compile(r"(?:\b[A-Za-z]:)?(?:(?<![\w‹›])[~.]{0,2}[/\\]|\b[\w.+-]+/(?=\S*[./\d]))[^\s'\"<>,;:()]+"), "‹path›"),
+    (re.compile(rf"{TELLING}(?<![A-Za-z\d])[-+]?\d+(?:[_,.]\d+)*(?:e[-+]?\d+)?|(?<=[A-Za-z_])\d{{3,}}"), "#"),
+    (re.compile(r"#(?:[\s,;:x×]+#){2,}"), "# …"),
 )
 
 

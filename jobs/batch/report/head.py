@@ -38,11 +38,7 @@ def head(tally: Tally, summary: Summary, title: str) -> Html:
     start = tally.runs[-1].start if tally.runs else {}
     return tag(
         "header",
-        tag(
-            "div",
-            " · ".join(filter(None, ("springline", text(start, "version"), text(start, "job")))),
-            class_="eyebrow",
-        ),
+        tag("div", f"springline {text(start, 'version')} · job {text(start, 'job') or 'not known'}", class_="eyebrow"),
         tag("h1", title),
         tag("p", tag("b", verdict(summary)), " ", _ending(tally, summary), class_="lead"),
         _tiles(summary),
@@ -57,6 +53,8 @@ def verdict(summary: Summary) -> str:
     """The run in one sentence."""
     if not summary.total:
         return "There was nothing to do."
+    if summary.failed == summary.total:
+        return "The item failed." if summary.total == 1 else f"All {items(summary.total)} failed."
     if summary.failed:
         return f"{count(summary.failed)} of {items(summary.total)} failed."
     if summary.not_run:
@@ -141,20 +139,21 @@ def _workers(tally: Tally) -> Html:
 
 
 def _bytes(tally: Tally) -> Html:
-    speed = max(tally.bytes_in, tally.bytes_out) / max(tally.seconds, 1e-9)
-    return _fact("Read and written", f"{size(tally.bytes_in)} → {size(tally.bytes_out)}", f"{size(speed)}/s")
+    most, verb = max((tally.bytes_in, "read"), (tally.bytes_out, "written"))
+    speed = f"{size(most / max(tally.seconds, 1e-9))}/s {verb}"
+    return _fact("Read and written", f"{size(tally.bytes_in)} → {size(tally.bytes_out)}", speed)
 
 
-def command_of(start: Record) -> tuple[str, bool]:
-    """The command line, and whether all of it is there."""
+def _command(start: Record) -> str:
+    """The command line; of a very long one the middle is left out."""
     said = start.get("command")
     whole = shlex.join(str(part) for part in said) if isinstance(said, list | tuple) else text(start, "command")
-    return (whole, True) if len(whole) <= LONGEST_COMMAND else (shorten(whole, LONGEST_COMMAND), False)
+    return shorten(whole, LONGEST_COMMAND)
 
 
 def _next(start: Record, summary: Summary) -> Html | None:
     """How to go on, if there is something left."""
-    command, _ = command_of(start)
+    command = _command(start)
     if not command:
         return None
     if not summary.failed and not summary.not_run:

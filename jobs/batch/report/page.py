@@ -10,7 +10,7 @@ from jobs.batch.report.failures import failures, retries
 from jobs.batch.report.head import head
 from jobs.batch.report.markup import Html, tag
 from jobs.batch.report.record import Record
-from jobs.batch.report.sections import how, memory, runs, slowest, throughput, times, workers
+from jobs.batch.report.sections import memory, options, runs, slowest, throughput, times, workers
 from jobs.batch.report.tally import count_all
 from jobs.batch.report.text import day_and_time, zone
 
@@ -39,7 +39,7 @@ def report_page(records: Iterable[Record], title: str) -> str:
         workers(tally),
         retries(tally),
         runs(tally),
-        how(tally),
+        options(tally),
         tag(
             "footer", f"Written {day_and_time(now)} ({zone(now)}) from ledger.jsonl, in the time zone of that machine."
         ),

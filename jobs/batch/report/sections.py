@@ -7,7 +7,6 @@ import re
 
 from jobs.batch.report.bins import LogHistogram
 from jobs.batch.report.charts import NICE_BYTES, NICE_SECONDS, distribution
-from jobs.batch.report.head import command_of
 from jobs.batch.report.markup import Child, Column, Html, join, table, tag
 from jobs.batch.report.record import Record
 from jobs.batch.report.tally import Run, Tally, Worker, by_node
@@ -119,7 +118,7 @@ def workers(tally: Tally) -> Html | None:
     ordered = sorted(shown.items(), key=lambda pair: (-pair[1].failed - pair[1].lost, -pair[1].done, pair[0]))
     rows = [_worker(name, worker, single) for name, worker in ordered[:MOST_ROWS]]
     left = len(ordered) - len(rows)
-    caption = "Those with failures first" + (f"; {plural(left, 'other')} left out" if left else "")
+    caption = "What each did; those with failures first" + (f"; {plural(left, 'other')} left out" if left else "")
     columns = [Column("Worker" if single else "Node"), *([] if single else [Column("Workers", True)])]
     columns += [Column(name, True) for name in ("Done", "Failed", "Retried", "Median time", "Times lost")]
     title = "Workers" if single else f"Workers by node ({count(len(tally.workers))} workers)"
@@ -155,34 +154,20 @@ def _run(run: Run) -> list[Child]:
     return [day_and_time(run.began), duration(run.seconds), *numbers, shorten(run.why, 200)]
 
 
-def how(tally: Tally) -> Html | None:
-    """The command and the options of the last run."""
-    start = tally.runs[-1].start if tally.runs else {}
-    command, complete = command_of(start)
-    rows = _options(start)
-    if not command and not rows:
+def options(tally: Tally) -> Html | None:
+    """The options of the last run."""
+    rows = _options(tally.runs[-1].start) if tally.runs else []
+    if not rows:
         return None
     return tag(
-        "section",
-        tag("h2", "How it was run"),
-        tag("pre", command, tabindex=0) if command else None,
-        None
-        if complete
-        else tag("p", "The command is too long for this page; run.json beside it has all of it.", class_="soft"),
-        tag(
-            "details",
-            tag("summary", "Options"),
-            table("Options of the last run", (Column("Option"), Column("Value")), rows),
-        )
-        if rows
-        else None,
+        "section", tag("h2", "Options"), table("As the job was given them", (Column("Option"), Column("Value")), rows)
     )
 
 
 def _options(start: Record) -> list[tuple[Child, Child]]:
     """Name and value; what is called a secret is not shown."""
-    options = start.get("options")
-    pairs = list(options.items())[:MOST_OPTIONS] if isinstance(options, dict) else []
+    given = start.get("options")
+    pairs = list(given.items())[:MOST_OPTIONS] if isinstance(given, dict) else []
     return [
         (tag("code", str(name)), tag("code", "•••" if SECRET.search(str(name)) else _value(v))) for name, v in pairs
     ]
