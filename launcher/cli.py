@@ -80,7 +80,7 @@ def up(
         insecure_http=wishes.insecure_http,
     )
     if dry_run:
-        steps = cluster.rehearse(plan.session.name, plan.files)
+        steps = cluster.rehearse(plan.session, plan.files)
         shown = "\n".join(f"# --- {title}\n{text}" for title, text in steps.items())
         return console.result({"schema_version": 1, "platform": platform, "steps": steps}, shown)
     return flows.up(cluster, plan, wishes, console, Store())

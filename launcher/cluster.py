@@ -5,15 +5,13 @@ Silence is never read as an end: whatever could not be asked is Unknown.
 
 from __future__ import annotations
 
-import json
 import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from shlex import quote
-from typing import Any
 
-from launcher import inventory, scripts
+from launcher import inventory, looking, scripts
 from launcher.errors import (
     AuthenticationError,
     ConfigurationError,
@@ -22,7 +20,8 @@ from launcher.errors import (
     SubmissionRefused,
     SubmissionUnknown,
 )
-from launcher.model import JobRef, JobState, JobStatus, Known, NodeState, Platform, Session, settled
+from launcher.kinds import RUN, SESSION, Kind
+from launcher.model import JobRef, JobState, JobStatus, Known, NodeState, Platform, Progress, Session, settled
 from launcher.preparation import preparation_error
 from launcher.schedulers.base import Answer, Doubt, Queued, Refused, Scheduler, Submitted
 from launcher.scripts import RemotePath
@@ -30,7 +29,8 @@ from launcher.transports.base import Transport
 
 LOOK_SECONDS = 90.0  # SLURM's own commands give up on a silent controller well before
 
-STOP_NOTE = "stop"  # in a session's directory: `springline stop` ended it, from wherever
+STOP_NOTE = "stop"  # in a session's or run's directory: the user's own `stop` or `cancel` ended it, from wherever
+SECRETS = ("token", "tls.key", "tls.crt")
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,8 @@ class Look:
     node: NodeState | None
     job_words: str = ""
     state_words: str = ""
+    progress: Progress | None = None  # of a run
+    progress_mark: str = ""
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,7 @@ class Placed:
     job_id: str
     directory: str  # absolute
     login: str = ""  # address of the very host it was submitted from
+    version: str = ""  # of springline over there, where a run needs it
 
 
 class Cluster:
@@ -68,34 +71,35 @@ class Cluster:
         self.scheduler = scheduler
         self._sleep = sleep
 
-    def rehearse(self, name: str, files: Mapping[str, str]) -> dict[str, str]:
+    def rehearse(self, session: Session, files: Mapping[str, str]) -> dict[str, str]:
         """Everything a session would send, by title; secrets and the node program's source are left out."""
-        shown = {path: "…" if path in ("token", "tls.key", "tls.crt") else text for path, text in files.items()}
+        shown = {path: "…" if path in SECRETS else text for path, text in files.items()}
         shown = {path: text for path, text in shown.items() if not path.startswith("node/")}
-        directory = scripts.session_directory(self.platform, name)
+        noun, directory = session.noun, self._directory(session)
         return {
-            f"on {self.transport.label}: check, write the session's files, submit": self._submit_script(name, shown),
+            f"on {self.transport.label}: check, write the {noun}'s files, submit": self._submit_script(session, shown),
             "job.sh, run by the scheduler": files["job.sh"],
-            "while waiting": scripts.watch_script(
+            "while waiting": looking.watch_script(
                 directory,
                 self.scheduler.status_command([JobRef("0-0", "…", directory.text)]),
                 known_state="",
                 known_job="",
+                known_progress="" if session.kind is RUN else None,
             ),
         }
 
-    def submit(self, name: str, job_name: str, files: Mapping[str, str]) -> Placed:
+    def submit(self, session: Session, files: Mapping[str, str]) -> Placed:
         """Make the session's directory, write the files and submit its job.sh once."""
-        directory = scripts.session_directory(self.platform, name)
+        directory, job_name = self._directory(session), session.job_name
         try:
-            answer = self.transport.run(self._submit_script(name, files))
+            answer = self.transport.run(self._submit_script(session, files))
         except ConnectError as error:
             return Placed(self._adopt(job_name, directory.text, error.message), self._absolute(directory))
-        return self._read_submission(answer, job_name)
+        return self._read_submission(answer, session)
 
-    def find(self, name: str, job_name: str) -> tuple[str | None, str]:
-        """The id of the job of that unique name, if the scheduler has it, and the session's directory."""
-        directory = self._absolute(scripts.session_directory(self.platform, name))
+    def find(self, session: Session) -> tuple[str | None, str]:
+        """The id of the job of a session's unique name, if the scheduler has it, and the session's directory."""
+        job_name, directory = session.job_name, self._absolute(self._directory(session))
         try:
             return self._found(job_name, directory), directory
         except ValueError as error:
@@ -104,10 +108,10 @@ class Cluster:
                 f"look on the cluster: squeue --me --name {job_name}",
             ) from error
 
-    def sessions(self, config: str = "") -> list[inventory.Found]:
-        """What lies in the run directory: every session of the account, started from whichever computer."""
+    def sessions(self, config: str = "", kind: Kind = SESSION) -> list[inventory.Found]:
+        """What lies in the run directory: every session (or run) of the account, started from whichever computer."""
         mark = f"springline-{secrets.token_hex(8)}"
-        script = inventory.list_script(scripts.sessions_directory(self.platform), mark)
+        script = inventory.list_script(scripts.sessions_directory(self.platform, kind), mark)
         answer = self.transport.run(script, timeout=LOOK_SECONDS)
         return [self._identified(one) for one in inventory.parse_list(answer.text, mark, self.platform.name, config)]
 
@@ -128,7 +132,8 @@ class Cluster:
     def look(self, sessions: Sequence[Session]) -> list[Look]:
         """Ask the scheduler about sessions and read their state files, now: one remote command for all of them."""
         ask = self.scheduler.status_command([session.job for session in sessions])
-        script = scripts.look_script([RemotePath(session.directory) for session in sessions], ask)
+        directories = [RemotePath(session.directory) for session in sessions]
+        script = looking.look_script(directories, ask, progress=sessions[0].kind is RUN)
         answer = self.transport.run(script, timeout=LOOK_SECONDS)
         return self._looks(sessions, answer)
 
@@ -142,9 +147,10 @@ class Cluster:
         limit: float = 60,
         first: float = 0,
         glance: float = 0.2,
+        rate: float = 2,
     ) -> Look:
         """Return at the next change, or after `limit` seconds: one remote command, its questions ever slower."""
-        script = scripts.watch_script(
+        script = looking.watch_script(
             RemotePath(session.directory),
             self.scheduler.status_command([session.job]),
             known_state=known.state_words,
@@ -155,18 +161,24 @@ class Cluster:
             first=first,
             glance=glance,
             job_is_known=isinstance(known.job, Known) and known.job.state is JobState.RUNNING,
+            known_progress=known.progress_mark if session.kind is RUN else None,
+            rate=rate,
         )
         return self._looks([session], self.transport.run(script, timeout=limit + 60))[0]
 
     def _looks(self, sessions: Sequence[Session], answer: Answer) -> list[Look]:
-        """Take the answer apart: a line of state for each session, then the scheduler's words."""
-        lines = answer.text.rstrip("\n").split("\n") + [""] * len(sessions)
-        states, job_words = lines[: len(sessions)], "\n".join(lines[len(sessions) :]).rstrip("\n")
+        """Take the answer apart: a line of state for each session (a run has another), then the scheduler's words."""
+        width = 2 if sessions[0].kind is RUN else 1
+        count = width * len(sessions)
+        lines = answer.text.rstrip("\n").split("\n") + [""] * count
+        job_words = "\n".join(lines[count:]).rstrip("\n")
         said = self.scheduler.parse_status(replace(answer, text=job_words), [session.job for session in sessions])
         looks = []
-        for session, words in zip(sessions, states, strict=True):
-            node = _node_state(words)
-            looks.append(Look(settled(said[session.job], node), node, job_words, words))
+        for number, session in enumerate(sessions):
+            words, *more = lines[number * width : (number + 1) * width]
+            node, (mark, progress) = looking.state_of(words), looking.progress_of(more)
+            job = settled(said[session.job], node)
+            looks.append(Look(job, node, job_words, words, progress=progress, progress_mark=mark))
         return looks
 
     def cancel(self, session: Session) -> None:
@@ -179,7 +191,7 @@ class Cluster:
         if answer.exit_code:
             raise SubmissionUnknown(
                 f"the scheduler did not take the cancellation of job {session.job_id}: {answer.errors.strip()}",
-                "try `springline stop` again; the job may still run",
+                f"try `{session.kind.end}` again; the job may still run",
             )
 
     def read(self, directory: str, name: str, lines: int) -> str:
@@ -203,19 +215,23 @@ class Cluster:
 
     def set_aside(self, session: Session) -> None:
         """Rename the directory of an ended session, and no other's, to make room for a new one of its name."""
-        path = scripts.session_directory(self.platform, session.name).quoted()
+        path = self._directory(session).quoted()
         script = f"grep -qsF {quote(session.job_name)} {path}/session.json || exit 0\n"
         answer = self.transport.run(script + f'mv {path} {path}."$(date +%Y%m%dT%H%M%S)"')
         if answer.exit_code:
             raise ConfigurationError(f"cannot rename {session.name} on {self.transport.label}: {answer.errors.strip()}")
 
-    def _submit_script(self, name: str, files: Mapping[str, str]) -> str:
+    def _directory(self, session: Session) -> RemotePath:
+        return scripts.session_directory(self.platform, session.name, session.kind)
+
+    def _submit_script(self, session: Session, files: Mapping[str, str]) -> str:
         return scripts.submit_script(
             self.platform,
             required=self.scheduler.required_command,
-            directory=scripts.session_directory(self.platform, name),
+            directory=self._directory(session),
             files=files,
             submit=self.scheduler.submit_command("job.sh", "."),
+            modules=scripts.NEEDED_MODULES[session.noun],
         )
 
     def _absolute(self, directory: RemotePath) -> str:
@@ -224,7 +240,8 @@ class Cluster:
         except ConnectError:  # the job was found: better a path to be expanded than no record of it
             return directory.text
 
-    def _read_submission(self, answer: Answer, job_name: str) -> Placed:
+    def _read_submission(self, answer: Answer, session: Session) -> Placed:
+        job_name = session.job_name
         steps = {line.split(" ", 1)[0]: line.partition(" ")[2] for line in answer.text.splitlines() if line[:1] == "@"}
         if "@submit" not in steps:
             raise preparation_error(self.platform, self.scheduler, self.transport.label, steps, answer)
@@ -233,7 +250,7 @@ class Cluster:
         login = "" if self.transport.is_here else steps.get("@login", "")
         match outcome:
             case Submitted(job_id):
-                return Placed(job_id, steps["@created"], login)
+                return Placed(job_id, steps["@created"], login, steps.get("@springline", ""))
             case Refused(reason, hint):
                 self.discard(steps["@created"])
                 raise SubmissionRefused(f"{self.platform.name}: the scheduler refused the job: {reason}", hint)
@@ -265,11 +282,3 @@ class Cluster:
             f"{self.platform.name}: the answer to the submission was lost ({doubt}), and {now}",
             f"before you try again, look on the cluster: squeue --me --name {job_name}",
         )
-
-
-def _node_state(words: str) -> NodeState | None:
-    try:
-        document: dict[str, Any] = json.loads(words)
-    except ValueError:
-        return None
-    return NodeState.parse(document)

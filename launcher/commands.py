@@ -136,9 +136,11 @@ def _list_platform(console: Console, place: Place, everything: bool) -> None:
 def _list_orphans(console: Console, place: Place) -> None:
     from launcher import orphans
     from launcher.console import report_error
+    from launcher.kinds import RUN, SESSION
     from launcher.store import Store
 
-    found, errors = orphans.find(console.asker(), place, Store().all())
+    records = [session for kind in (SESSION, RUN) for session in Store(kind=kind).all()]
+    found, errors = orphans.find(console.asker(), place, records)
     documents = [orphans.document(one) for one in found]
     blocks = [
         f"{one['job_id']}  {one['job_name']}  {one['state']} on {one['platform']}\n  {one['why']}\n  → {one['hint']}"

@@ -7,7 +7,7 @@ import shutil
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -19,6 +19,8 @@ from launcher.transports.base import Asker
 from launcher.units import format_duration
 
 REDRAW_SECONDS = 1.0
+AFTER_INTERRUPT = ("Session", "stop", "waiting")  # and of a run:
+AFTER_INTERRUPT_OF_RUN = ("Run", "cancel", "watching")
 REMIND_SECONDS = 60.0  # where there is no terminal to redraw a line on
 
 
@@ -96,21 +98,22 @@ class Console:
         """How a transport may ask. --yes accepts an unknown host key, never a changed one: that is not asked."""
         return Asker(secret=self._secret, visible=self._visible, confirm=self._confirm, tell=self.say)
 
-    def choose_after_interrupt(self, session: str) -> str:
+    def choose_after_interrupt(self, name: str, question: Sequence[str] = AFTER_INTERRUPT) -> str:
         """Ask what Ctrl-C meant: detach, stop or keep. Without a terminal, and on a second Ctrl-C: detach."""
+        what, stop, keep = question
         if not self.interactive:
             return "detach"
         try:
             answer = click.prompt(
-                f"\nSession {session}: [d]etach and let it run, [s]top it, or [k]eep waiting?",
+                f"\n{what} {name}: [d]etach and let it run, [{stop[0]}]{stop[1:]} it, or [k]eep {keep}?",
                 default="d",
-                type=click.Choice(["d", "s", "k"], case_sensitive=False),
+                type=click.Choice(["d", stop[0], "k"], case_sensitive=False),
                 show_choices=False,
                 err=True,
             )
         except (click.Abort, EOFError):
             return "detach"
-        return {"d": "detach", "s": "stop", "k": "keep"}[answer.lower()]
+        return {"d": "detach", stop[0]: "stop", "k": "keep"}[answer.lower()]
 
     def confirm(self, question: str) -> bool:
         """Ask for a yes; --yes is one, and where there is nobody to ask the answer is no."""

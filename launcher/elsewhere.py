@@ -1,4 +1,4 @@
-"""Sessions that were started from another computer: the truth about them lies on the platforms, so these are asked."""
+"""Sessions and runs of other computers: the truth about them lies on the platforms, so these are asked."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from launcher import platforms, sessions, wiring
 from launcher.cluster import Cluster
 from launcher.errors import NotFoundError, SpringlineError, UsageError
 from launcher.inventory import Found
+from launcher.kinds import SESSION, Kind
 from launcher.model import Platform, Session, SessionStatus, Unknown
 from launcher.parallel import side_by_side
 from launcher.store import Store
@@ -44,7 +45,7 @@ def reach(name: str | None, ask: Asker, store: Store, place: Place) -> tuple[Clu
     record = _record(store, name)
     if record is not None and place.platform is None:
         return wiring.reach(record.name, ask, store)
-    cluster, session = _sought(name, ask, place)
+    cluster, session = _sought(name, ask, place, store.kind)
     known = store.get(session.name)
     if known is not None and known.job_name == session.job_name:
         session = replace(session, port=known.port, ended=known.ended)
@@ -53,13 +54,15 @@ def reach(name: str | None, ask: Asker, store: Store, place: Place) -> tuple[Clu
     return cluster, session
 
 
-def listed(ask: Asker, place: Place) -> list[tuple[Platform, list[SessionStatus] | SpringlineError]]:
+def listed(
+    ask: Asker, place: Place, kind: Kind = SESSION
+) -> list[tuple[Platform, list[SessionStatus] | SpringlineError]]:
     """How every session on each platform is."""
 
     def work(platform: Platform) -> Callable[[Asker], list[SessionStatus]]:
         def look(asker: Asker) -> list[SessionStatus]:
             cluster = wiring.cluster(platform, asker)
-            there = [found.session for found in cluster.sessions(place.config_text) if found.session]
+            there = [found.session for found in cluster.sessions(place.config_text, kind) if found.session]
             return sessions.statuses(cluster, sorted(there, key=lambda session: session.created))
 
         return look
@@ -76,13 +79,13 @@ def _record(store: Store, name: str | None) -> Session | None:
     return None
 
 
-def _sought(name: str | None, ask: Asker, place: Place) -> tuple[Cluster, Session]:
+def _sought(name: str | None, ask: Asker, place: Place, kind: Kind) -> tuple[Cluster, Session]:
     """The session of that name, or the only live one, wherever it is."""
 
     def work(platform: Platform) -> Callable[[Asker], list[tuple[Cluster, Found]]]:
         def look(asker: Asker) -> list[tuple[Cluster, Found]]:
             cluster = wiring.cluster(platform, asker)
-            found = cluster.sessions(place.config_text)
+            found = cluster.sessions(place.config_text, kind)
             wanted = [one for one in found if one.name == name] if name else _live(cluster, found)
             return [(cluster, one) for one in wanted]
 
@@ -94,10 +97,10 @@ def _sought(name: str | None, ask: Asker, place: Place) -> tuple[Cluster, Sessio
         one for outcome in outcomes if not isinstance(outcome, SpringlineError) for one in outcome
     )
     if not sought:
-        raise next((o for o in outcomes if isinstance(o, SpringlineError)), None) or _nowhere(name, asked)
+        raise next((o for o in outcomes if isinstance(o, SpringlineError)), None) or _nowhere(name, asked, kind)
     if len(sought) > 1:
         names = ", ".join(f"{session.name} on {session.platform}" for _, session in sought)
-        raise UsageError(f"there are several sessions: {names}", "name the one you mean, with its --platform")
+        raise UsageError(f"there are several {kind.noun}s: {names}", "name the one you mean, with its --platform")
     return _with_id(*sought[0])
 
 
@@ -125,17 +128,17 @@ def _with_id(cluster: Cluster, session: Session) -> tuple[Cluster, Session]:
     """Look the job up by its name where the answer to the submission is not there."""
     if session.job_id:
         return cluster, session
-    job_id, _ = cluster.find(session.name, session.job_name)
+    job_id, _ = cluster.find(session)
     if job_id is None:
         raise NotFoundError(
-            f"session {session.name} has no job: {cluster.platform.name} lists none called '{session.job_name}'",
+            f"{session.noun} {session.name} has no job: {cluster.platform.name} lists none called '{session.job_name}'",
             "it may just be being submitted from another computer: try again in a moment",
         )
     return cluster, replace(session, job_id=job_id)
 
 
-def _nowhere(name: str | None, asked: list[Platform]) -> NotFoundError:
+def _nowhere(name: str | None, asked: list[Platform], kind: Kind) -> NotFoundError:
     where = f" here, nor on {', '.join(platform.name for platform in asked)}" if asked else " here"
     if name is None:
-        return NotFoundError(f"there is no session{where}", "start one: springline up")
-    return NotFoundError(f"there is no session '{name}'{where}", "`springline ls` lists the sessions")
+        return NotFoundError(f"there is no {kind.noun}{where}", f"start one: {kind.begin}")
+    return NotFoundError(f"there is no {kind.noun} '{name}'{where}", f"`{kind.list}` lists the {kind.noun}s")

@@ -1,4 +1,4 @@
-"""How sessions end and what they wait for, in words, with what to do about it and the exit code."""
+"""How sessions and runs end and what they wait for, in words, with what to do about it and the exit code."""
 
 from __future__ import annotations
 
@@ -7,26 +7,37 @@ from datetime import datetime
 
 from launcher.cluster import STOP_NOTE, Cluster
 from launcher.errors import ConnectError, JobCancelled, JobFailed, JobOutOfMemory, JobStopped, JobTimeLimit
-from launcher.model import ENDED_WELL, Gone, JobState, Known, Session, SessionStatus
+from launcher.kinds import RUN, SESSION
+from launcher.model import ENDED_WELL, FINISHED, Gone, JobState, Known, Session, SessionStatus
 from launcher.report import expected
 
-STOPPED = "stopped"  # in a record: ended by `springline stop`
+STOPPED = "stopped"  # in a record: ended by the user's own `stop` or `cancel`
 READ_LINES, TOLD_LINES = 40, 5  # of the job's log
 
 _KINDS: dict[JobState, tuple[type[JobFailed], str]] = {
     JobState.OUT_OF_MEMORY: (JobOutOfMemory, "ask for more --memory"),
     JobState.TIME_LIMIT: (JobTimeLimit, "ask for more --walltime; what was saved in files is still there"),
-    JobState.CANCELLED: (JobCancelled, "somebody, or the cluster, cancelled it; start again: springline up {platform}"),
+    JobState.CANCELLED: (JobCancelled, "somebody, or the cluster, cancelled it; start again: {begin}"),
     JobState.PREEMPTED: (
         JobCancelled,
         "a job of higher priority took its place; start again, or take another --partition or --qos",
     ),
-    JobState.NODE_FAILED: (JobFailed, "the node broke, not your work; start again: springline up {platform}"),
+    JobState.NODE_FAILED: (JobFailed, "the node broke, not your work; start again: {begin}"),
     JobState.NOT_LAUNCHED: (
         JobFailed,
         "the node could not enter {directory} or write there: is it removed, full, or not shared with all nodes? "
         "Set `run_dir` of [{platform}] to a directory of yours that they share",
     ),
+}
+
+# A run lost nothing that was done: its own hints say so.
+_GOES_ON = "the same command goes on where it stopped"
+_OF_RUNS = {
+    JobState.TIME_LIMIT: f"{_GOES_ON}; ask for more --walltime, or let --resubmit do it by itself",
+    JobState.CANCELLED: f"somebody, or the cluster, cancelled it; {_GOES_ON}",
+    JobState.PREEMPTED: f"a job of higher priority took its place; {_GOES_ON}",
+    JobState.NODE_FAILED: f"the node broke, not your work; {_GOES_ON}",
+    JobState.OUT_OF_MEMORY: f"ask for more --memory; {_GOES_ON}",
 }
 
 # What slurmstepd writes when it, or the kernel, ends a job for its memory. What the job itself prints tells nothing.
@@ -40,7 +51,7 @@ def verdict(current: SessionStatus) -> JobState | None:
     if not isinstance(current.job, Gone):
         return None
     state, reason = current.job.state, current.node.reason if current.node else None
-    if reason in ENDED_WELL:
+    if reason in (*ENDED_WELL, FINISHED):
         return JobState.COMPLETED
     if state in (JobState.COMPLETED, JobState.FAILED):
         return {"time_limit": JobState.TIME_LIMIT, "terminated": JobState.CANCELLED}.get(reason or "", state)
@@ -56,16 +67,25 @@ def end_error(cluster: Cluster, current: SessionStatus) -> JobFailed:
     """What ended the session, as an error with the last words of its log."""
     session, node = current.session, current.node
     if verdict(current) is JobState.CANCELLED and _noted_stop(cluster, session):
-        return JobStopped(f"session {session.name} was stopped with `springline stop`")
+        return JobStopped(f"{session.noun} {session.name} was stopped with `{session.kind.end}`")
     lines = _last_lines(cluster, session)
     state = _explained(verdict(current) or JobState.FAILED, current, lines)
-    kind, hint = _KINDS.get(state, (JobFailed, "`springline logs {session}` shows more"))
-    hint = hint.format(platform=session.platform, directory=session.directory, session=session.name)
+    kind, hint = _KINDS.get(state, (JobFailed, _more(session)))
+    if session.kind is RUN:
+        hint = _OF_RUNS.get(state, hint)
+    begin = f"{session.kind.begin} {session.platform}" if session.kind is SESSION else "the same command goes on"
+    hint = hint.format(platform=session.platform, directory=session.directory, begin=begin)
     proof = f" ({current.job.proof})" if isinstance(current.job, Gone) else ""
     said = (node.message if node else None) or ("" if lines else "it left no message")
     told = [line for line in lines if line not in said][-TOLD_LINES:]
-    message = f"session {session.name} ended{proof}" + (f": {said}" if said else "")
+    message = f"{session.noun} {session.name} ended{proof}" + (f": {said}" if said else "")
     return kind("\n".join([message, *(f"  | {line}" for line in told)]), hint)
+
+
+def _more(session: Session) -> str:
+    if session.kind is RUN:
+        return f"`springline fetch {session.name}` brings its log, analysis.log"
+    return f"`springline logs {session.name}` shows more"
 
 
 def _explained(state: JobState, current: SessionStatus, lines: list[str]) -> JobState:

@@ -8,12 +8,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from launcher.model import NodeState, Session
+from launcher.kinds import RUN, SESSION
+from launcher.model import FINAL, NodeState, Session
 from launcher.scripts import RemotePath
 
 FILES = ("session.json", "submission", "login", "state.json")
 
-_JOB_NAME = re.compile(r"springline-[a-z0-9-]+")  # it will stand in commands
+_JOB_NAME = re.compile(r"springline-[a-z0-9_-]+")  # it will stand in commands
 
 # A random mark and the names before each file, so that nothing a file holds can pass for the next one; files may be
 # missing, or half there. What was set aside has a dot in its name.
@@ -44,8 +45,9 @@ class Found:
 
     @property
     def over(self) -> bool:
-        """True if the session said that it ended."""
-        return self.node is not None and self.node.exit_code is not None
+        """True if the session said that it ended, and for what reason: a run's job may begin again after some."""
+        again = self.session is not None and self.session.kind is RUN and self.node and self.node.reason not in FINAL
+        return self.node is not None and self.node.exit_code is not None and not again
 
 
 def list_script(sessions: RemotePath, mark: str) -> str:
@@ -73,7 +75,16 @@ def _found(name: str, directory: str, texts: Mapping[str, str]) -> Found:
     job_name, created = document.get("job_name"), document.get("created")
     session = None
     if isinstance(job_name, str) and _JOB_NAME.fullmatch(job_name) and isinstance(created, str):
-        session = Session(name, "", job_name, created, directory=directory, login=texts.get("login", "").strip())
+        session = Session(
+            name,
+            "",
+            job_name,
+            created,
+            directory=directory,
+            login=texts.get("login", "").strip(),
+            noun=RUN.noun if job_name.startswith(RUN.prefix) else SESSION.noun,
+            analysis=str(document.get("analysis", "")),
+        )
     state = _object(texts.get("state.json", ""))
     return Found(
         name,

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
+
+from launcher.kinds import KINDS, SESSION, Kind
 
 SCHEMA_VERSION = 1
 
@@ -115,6 +117,8 @@ JobStatus = Known | Gone | Unknown
 
 
 ENDED_WELL = ("shut_down", "idle", "stopped")  # the reasons of an end that was wished for
+FINISHED = "finished"  # an analysis came to its own end; its exit code says which
+FINAL = (*ENDED_WELL, FINISHED, "failed")  # after these the job is not run again
 
 # What a reason in an end marker says of the job.
 _MARKED = {
@@ -131,6 +135,7 @@ class SessionPhase(StrEnum):
     PENDING = "pending"
     STARTING = "starting"
     READY = "ready"
+    RUNNING = "running"  # a run's analysis works
     ENDING = "ending"
     ENDED = "ended"
     FAILED = "failed"
@@ -139,7 +144,7 @@ class SessionPhase(StrEnum):
 
 @dataclass(frozen=True)
 class Session:
-    """A submitted session: enough to find it again from this laptop."""
+    """A submitted session, or run of an analysis: enough to find it again from this laptop."""
 
     name: str
     platform: str
@@ -151,11 +156,18 @@ class Session:
     login: str = ""  # address of the very login host it was submitted from, where one name stands for several
     port: int | None = None  # the local port it was last reached at, taken again so that an open page recovers
     ended: str = ""  # the final phase, once there was proof
+    noun: str = SESSION.noun  # its kind's
+    analysis: str = ""  # what a run runs, e.g. map
+
+    @property
+    def kind(self) -> Kind:
+        """What it is."""
+        return KINDS[self.noun]
 
     @property
     def worker_name(self) -> str:
         """The name its worker jobs carry."""
-        return f"springline-{self.name}-worker"
+        return f"{self.kind.prefix}{self.name}-worker"
 
     @property
     def job(self) -> JobRef:
@@ -169,6 +181,8 @@ class NodeState:
 
     phase: str
     seq: int = 0
+    job_id: str = ""  # of the job that wrote it; a run that was submitted again has had several
+    next_job_id: str = ""  # the job that goes on where this one had to stop
     host: str = ""
     address: str = ""
     user: str = ""
@@ -191,6 +205,45 @@ class NodeState:
         known["host_keys"] = tuple(known.get("host_keys", ()))
         return cls(**{**known, "phase": str(document.get("phase", "starting"))})
 
+    def is_of(self, session: Session) -> bool:
+        """False for what an earlier or later job of a run wrote."""
+        return session.kind is SESSION or self.job_id in ("", session.job_id)
+
+    def followed(self, session: Session) -> Session:
+        """The session; a run as it goes on in another job, which this says."""
+        newest = self.next_job_id or self.job_id
+        moved = session.kind is not SESSION and newest not in ("", session.job_id)
+        return replace(session, job_id=newest) if moved else session
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run is: what its engine last wrote to progress.json."""
+
+    text: str = ""  # one line, without a bar
+    state: str = ""  # planning | waiting | running | ended
+    unit: str = ""
+    total: int | None = None
+    done: int | None = None
+    failed: int | None = None
+    skipped: int | None = None
+    retried: int | None = None
+    workers: int | None = None
+    items_per_minute: float | None = None
+    bytes_per_second: float | None = None
+    eta_seconds: float | None = None
+    notes: tuple[tuple[int, str], ...] = ()  # the newest, each with its number
+    run_dir: str = ""  # where ledger and reports lie, over there
+    output: str = ""
+    updated: float = 0.0  # POSIX seconds
+
+    @classmethod
+    def parse(cls, document: dict[str, Any]) -> Progress:
+        """Read the engine's document; what this version does not know is ignored."""
+        known = {key: document[key] for key in cls.__dataclass_fields__ if document.get(key) is not None}
+        known["notes"] = tuple((int(note["number"]), str(note["text"])) for note in document.get("notes") or ())
+        return cls(**known)
+
 
 @dataclass(frozen=True)
 class SessionStatus:
@@ -199,6 +252,7 @@ class SessionStatus:
     session: Session
     job: JobStatus
     node: NodeState | None = None
+    progress: Progress | None = None  # of a run
 
     @property
     def phase(self) -> SessionPhase:
@@ -211,15 +265,25 @@ class SessionStatus:
             return SessionPhase.ENDING
         if isinstance(self.job, Unknown):
             return SessionPhase.UNKNOWN
-        return SessionPhase.READY if self.node and self.node.phase == "ready" else SessionPhase.STARTING
+        working = {"ready": SessionPhase.READY, "running": SessionPhase.RUNNING}
+        return working.get(self.node.phase, SessionPhase.STARTING) if self.node else SessionPhase.STARTING
 
     @property
     def requeued(self) -> bool:
         """True while the job waits for another run: the state file is of an earlier one."""
         return self.phase is SessionPhase.PENDING and self.node is not None
 
+    @property
+    def own_code(self) -> int | None:
+        """The exit code with which a run's analysis came to its own end; None where it did not."""
+        if not isinstance(self.job, Gone) or self.node is None or self.node.reason != FINISHED:
+            return None
+        return self.node.exit_code
+
     def _phase_when_gone(self, job: Gone) -> SessionPhase:
         reason = self.node.reason if self.node else None
+        if reason == FINISHED:  # that some items failed is a result
+            return SessionPhase.ENDED if self.own_code in (0, 1) else SessionPhase.FAILED
         told_to = job.state is JobState.FAILED and reason == "terminated"  # ended by a signal, with that exit code
         well = job.state in (JobState.COMPLETED, JobState.CANCELLED) or reason in ENDED_WELL or told_to
         return SessionPhase.ENDED if well else SessionPhase.FAILED

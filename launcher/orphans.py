@@ -10,13 +10,14 @@ from typing import Any
 from launcher import wiring
 from launcher.elsewhere import Place
 from launcher.errors import SpringlineError
+from launcher.kinds import RUN, SESSION
 from launcher.model import Platform, Session
 from launcher.parallel import side_by_side
 from launcher.schedulers.base import Queued
 from launcher.transports.base import Asker
 
-_SESSION_JOB = re.compile(r"springline-(.+)-[0-9a-f]{6}")
-_WORKER_JOB = re.compile(r"springline-(.+)-worker")
+_JOB = re.compile(r"springline-(run_)?(.+)-[0-9a-f]{6}")
+_WORKER_JOB = re.compile(r"springline-(run_)?(.+)-worker")
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,8 @@ def find(ask: Asker, place: Place, records: Collection[Session]) -> tuple[list[O
     def work(platform: Platform) -> Callable[[Asker], list[Orphan]]:
         def look(asker: Asker) -> list[Orphan]:
             cluster = wiring.cluster(platform, asker)
-            there = {found.session.job_name for found in cluster.sessions() if found.session}
+            found = [one for kind in (SESSION, RUN) for one in cluster.sessions(kind=kind)]
+            there = {one.session.job_name for one in found if one.session}
             return orphans(platform.name, cluster.queue(), there, {session.job_name for session in records})
 
         return look
@@ -52,7 +54,7 @@ def find(ask: Asker, place: Place, records: Collection[Session]) -> tuple[list[O
 def orphans(platform: str, queue: Iterable[Queued], there: Collection[str], here: Collection[str]) -> list[Orphan]:
     """Sort a queue out; `there` and `here` are the names of session jobs with a directory there and a record here."""
     queue = list(queue)
-    living = {match[1] for job in queue if (match := _SESSION_JOB.fullmatch(job.name))}
+    living = {match[0].rpartition("-")[0] for job in queue if (match := _JOB.fullmatch(job.name))}
     found = []
     for job in queue:
         why, hint = _trouble(job, platform, living, there, here)
@@ -66,19 +68,21 @@ def _trouble(
 ) -> tuple[str, str]:
     """Why nobody answers for a job, and what to do; empty where somebody does."""
     cancel = f"end it there: scancel {job.id}"
-    worker, session = _WORKER_JOB.fullmatch(job.name), _SESSION_JOB.fullmatch(job.name)
-    if worker:
-        return ("", "") if worker[1] in living else (f"a worker, and session {worker[1]} is over", cancel)
-    if session is None:
+    match = _WORKER_JOB.fullmatch(job.name) or _JOB.fullmatch(job.name)
+    if match is None:
         return "", ""  # not a name that springline gives
+    kind = RUN if match[1] else SESSION
+    if job.name.endswith("-worker"):
+        over = job.name.removesuffix("-worker") not in living
+        return (f"a worker, and {kind.noun} {match[2]} is over", cancel) if over else ("", "")
     if job.name not in there:
-        return f"session {session[1]} has no directory there any more, so nobody can enter it", cancel
+        return f"{kind.noun} {match[2]} has no directory there any more, so nobody can enter it", cancel
     if job.name in here:
         return "", ""
-    options = f"{session[1]} --platform {platform}"
+    options = f"{match[2]} --platform {platform}"
     return (
-        f"session {session[1]} was started from another computer",
-        f"use it: springline attach {options}; end it: springline stop {options}",
+        f"{kind.noun} {match[2]} was started from another computer",
+        f"use it: {kind.join} {options}; end it: {kind.end} {options}",
     )
 
 

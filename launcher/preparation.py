@@ -10,7 +10,7 @@ from launcher.schedulers.base import Answer, Scheduler
 
 
 class DirectoryExists(Exception):
-    """The session's directory is there already."""
+    """The session's or run's directory is there already."""
 
 
 def preparation_error(
@@ -40,7 +40,7 @@ def preparation_error(
         )
     if "@modules" in steps:
         python, _, missing = steps["@modules"].partition(" ")
-        names = " ".join(missing.split()).replace("_", "-")
+        names = "'springline[jobs]'" if "jobs" in missing.split() else " ".join(missing.split()).replace("_", "-")
         return ConfigurationError(
             f"{where}: {python} has no {', '.join(missing.split())}",
             f"install there: {python} -m pip install {names}; or set `python` of {section} to one that has them",

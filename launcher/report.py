@@ -40,6 +40,9 @@ def dask_document(current: SessionStatus, url: str | None) -> dict[str, Any] | N
     }
 
 
+_WHAT = {"session": "JupyterLab", "run": "the analysis"}
+
+
 def sentence(current: SessionStatus) -> str:
     """The state in words, without what only the scheduler could explain."""
     node, job = current.node, current.job
@@ -48,7 +51,11 @@ def sentence(current: SessionStatus) -> str:
             words = "put back in the queue, it starts again by itself" if current.requeued else "waiting in the queue"
             return f"{words}: {job.why or job.reason}{expected(job)}" if isinstance(job, Known) else words
         case SessionPhase.STARTING:
-            return "the job runs, JupyterLab is starting"
+            return f"the job runs, {_WHAT[current.session.noun]} is starting"
+        case SessionPhase.RUNNING:
+            left = time_left(node.ends if node else None)
+            said = current.progress.text if current.progress else ""
+            return "; ".join([said or "running" + (f", {left} left" if left else ""), *dask_trouble(node)])
         case SessionPhase.READY:
             left = time_left(node.ends if node else None)
             return "; ".join(["ready" + (f", {left} left" if left else ""), *dask_trouble(node)])
@@ -84,7 +91,7 @@ def _unknown_words(current: SessionStatus) -> str:
     if not isinstance(job, Unknown):
         return "nobody could say"
     if job.unlisted:
-        return f"{job.error}: nothing proves how it ended; `springline stop {name}` closes it"
+        return f"{job.error}: nothing proves how it ended; `{current.session.kind.end} {name}` closes it"
     return f"nobody could say: {job.error}"
 
 

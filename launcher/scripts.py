@@ -5,14 +5,18 @@ from __future__ import annotations
 import re
 import secrets
 import string
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from shlex import quote
 
+from launcher.kinds import SESSION, Kind
 from launcher.model import Platform
 
-# Modules the session cannot do without, asked for before anything is submitted.
-NEEDED_MODULES = ("jupyterlab", "dask_labextension", "distributed", "dask_jobqueue")
+# Modules the job cannot do without, asked for before anything is submitted. A run's are those of the analyses.
+NEEDED_MODULES = {
+    "session": ("jupyterlab", "dask_labextension", "distributed", "dask_jobqueue"),
+    "run": ("jobs", "distributed", "dask_jobqueue"),
+}
 
 KEPT_DAYS = 14  # for what is left of a session that ended
 
@@ -22,19 +26,24 @@ _EXPANDED = re.compile(r"(~|\$[A-Za-z_]\w*|\$\{[A-Za-z_]\w*\})(/.*)?", re.DOTALL
 # Python's own word: a prologue or a program that just ends gives another exit code.
 _ANSWERED = 117
 _FIND_MODULES = f"""\
-import importlib.util, sys
+import importlib.metadata, importlib.util, sys
 missing = [name for name in sys.argv[1:] if importlib.util.find_spec(name) is None]
-sys.exit(print("@modules", sys.executable, *missing) or 3 if missing else {_ANSWERED})"""
+if missing: sys.exit(print("@modules", sys.executable, *missing) or 3)
+if "jobs" in sys.argv:
+    theirs = [found.version for found in importlib.metadata.distributions(name="springline")]
+    print("@springline", *theirs[:1], flush=True)
+sys.exit({_ANSWERED})"""
 
 # A batch job starts with the environment of an SSH command, where `module` often is not defined: so a login shell.
 _BATCH = """\
 #!/bin/bash -l
 {directives}
-rm -f {directory}/state.json  # of an earlier run, when the job was requeued
-umask 077
+{forget}umask 077
 {prologue}
 exec {python} {directory}/node run {directory}
 """
+
+_FORGET = "rm -f {directory}/state.json  # of an earlier run, when the job was requeued\n"
 
 # Each step says `@word` before it can fail, so that the launcher knows what did.
 _SUBMIT = """\
@@ -84,38 +93,6 @@ _TIDY = """\
   done
 ) </dev/null >/dev/null 2>&1 &"""
 
-# One line for each session, empty where there is no state yet; then what the scheduler says of all of them.
-_LOOK = """\
-for directory in {directories}; do
-  state=
-  [ -r "$directory/state.json" ] && IFS= read -r state <"$directory/state.json"
-  printf '%s\\n' "$state"
-done
-{ask}"""
-
-# Two lines: the node program's state and the scheduler's word. Between two questions `read` and `[` fork nothing. A
-# question may take long (a busy slurmctld), so its seconds count; all times are in tenths of a second.
-_WATCH = """\
-known_state={known_state}
-known_job={known_job}
-job=$known_job waited=0 pace={pace} next={first}
-while :; do
-  state=
-  [ -r {directory}/state.json ] && IFS= read -r state <{directory}/state.json
-  if [ "$state" != "$known_state" ] && {job_is_known}; then job=$known_job; break; fi
-  if [ "$state" != "$known_state" ] || [ $waited -ge $next ]; then
-    asked=$(date +%s)
-    job=$({ask})
-    waited=$((waited + 10 * ($(date +%s) - asked)))
-    if [ "$state" != "$known_state" ] || [ "$job" != "$known_job" ]; then break; fi
-    next=$((waited + pace)); pace=$((pace * 3)); [ $pace -le {slowest} ] || pace={slowest}
-  fi
-  [ $waited -lt {limit} ] || break
-  sleep {glance_seconds} 2>/dev/null || sleep 1; waited=$((waited + {glance}))
-done
-printf '%s\\n%s\\n' "$state" "$job"
-"""
-
 
 @dataclass(frozen=True)
 class RemotePath:
@@ -135,14 +112,14 @@ class RemotePath:
         return RemotePath(f"{self.text}/{name}")
 
 
-def sessions_directory(platform: Platform) -> RemotePath:
-    """Where all sessions of a platform lie."""
-    return RemotePath(platform.run_dir.rstrip("/")) / "sessions"
+def sessions_directory(platform: Platform, kind: Kind = SESSION) -> RemotePath:
+    """Where all sessions, or all runs, of a platform lie."""
+    return RemotePath(platform.run_dir.rstrip("/")) / kind.directory
 
 
-def session_directory(platform: Platform, name: str) -> RemotePath:
-    """Where everything of a session lies on its platform."""
-    return sessions_directory(platform) / name
+def session_directory(platform: Platform, name: str, kind: Kind = SESSION) -> RemotePath:
+    """Where everything of a session or run lies on its platform."""
+    return sessions_directory(platform, kind) / name
 
 
 def python_command(platform: Platform) -> str:
@@ -155,9 +132,12 @@ def python_command(platform: Platform) -> str:
     )
 
 
-def batch_script(platform: Platform, directives: Iterable[str], directory: RemotePath) -> str:
-    """The script the scheduler runs."""
+def batch_script(
+    platform: Platform, directives: Iterable[str], directory: RemotePath, *, keep_state: bool = False
+) -> str:
+    """The script the scheduler runs. A run keeps the state of the job before, which says in which job it goes on."""
     return _BATCH.format(
+        forget="" if keep_state else _FORGET.format(directory=directory.quoted()),
         directives="\n".join(directives),
         prologue="\n".join(platform.prologue),
         python=python_command(platform),
@@ -166,16 +146,22 @@ def batch_script(platform: Platform, directives: Iterable[str], directory: Remot
 
 
 def submit_script(
-    platform: Platform, *, required: str, directory: RemotePath, files: Mapping[str, str], submit: str
+    platform: Platform,
+    *,
+    required: str,
+    directory: RemotePath,
+    files: Mapping[str, str],
+    submit: str,
+    modules: Sequence[str] = NEEDED_MODULES[SESSION.noun],
 ) -> str:
     """Check, make the directory, write the files and submit from inside it: one remote command.
 
-    `files` maps paths in the directory to texts; `submit` is the scheduler's command.
+    `files` maps paths in the directory to texts; `submit` is the scheduler's command; Python must have the `modules`.
     """
     parent = RemotePath(directory.text.rpartition("/")[0])
     return _SUBMIT.format(
         required=required,
-        find_python=_check_python(platform),
+        find_python=_check_python(platform, modules),
         parent=parent.quoted(),
         guard=_GUARD.format(parent=parent.quoted()),
         directory=directory.quoted(),
@@ -188,45 +174,6 @@ def submit_script(
 def tidy_script(sessions: RemotePath) -> str:
     """Remove, in the background, directories of sessions that ended long ago."""
     return _TIDY.format(parent=sessions.quoted(), days=KEPT_DAYS)
-
-
-def watch_script(
-    directory: RemotePath,
-    ask: str,
-    *,
-    known_state: str,
-    known_job: str,
-    pace: float = 3,
-    slowest: float = 30,
-    limit: float = 60,
-    first: float = 0,
-    glance: float = 0.2,
-    job_is_known: bool = False,
-) -> str:
-    """Return when the session's state file or the scheduler's answer differs from what is known, or after `limit` s.
-
-    `pace` and `slowest` are the first and the longest pause between two questions to the scheduler, and `first` is the
-    one before the first of them, `glance` the one between two looks at the state file; all in seconds. Where the job is
-    known (to run), a new state comes at once, without asking the scheduler.
-    """
-    return _WATCH.format(
-        known_state=quote(known_state),
-        known_job=quote(known_job),
-        directory=directory.quoted(),
-        ask="\n" + ask + "\n",
-        pace=int(pace * 10),
-        slowest=int(slowest * 10),
-        limit=int(limit * 10),
-        first=int(first * 10),
-        glance=max(1, round(glance * 10)),
-        glance_seconds=round(glance, 1),
-        job_is_known="true" if job_is_known else "false",
-    )
-
-
-def look_script(directories: Iterable[RemotePath], ask: str) -> str:
-    """Print each session's state file as a line, then the scheduler's answer about all of them."""
-    return _LOOK.format(directories=" ".join(directory.quoted() for directory in directories), ask=ask)
 
 
 def write_file(path: str, text: str) -> str:
@@ -250,13 +197,11 @@ def _begins_alike(line: str, mark: str) -> bool:
     return any(line[:size] == mark[:size] and not line[size : size + 1].isascii() for size in range(1, len(mark) + 1))
 
 
-def _check_python(platform: Platform) -> str:
+def _check_python(platform: Platform, modules: Sequence[str]) -> str:
     """Look for Python's modules without importing them, or for apptainer; the prologue runs first, as in the job."""
     python = python_command(platform)
     program = "apptainer" if platform.image else python
-    look = (
-        f"exit {_ANSWERED}" if platform.image else f"exec {python} -c {quote(_FIND_MODULES)} {' '.join(NEEDED_MODULES)}"
-    )
+    look = f"exit {_ANSWERED}" if platform.image else f"exec {python} -c {quote(_FIND_MODULES)} {' '.join(modules)}"
     prologue = "\n".join((*platform.prologue, f"command -v {program} >/dev/null || exit 127"))
     end = _end_mark(prologue)
     # The braces make the shell read everything first, so that no command of the prologue reads the rest as its input.

@@ -60,15 +60,15 @@ def recovered(cluster: Cluster, session: Session, store: Store) -> Session:
     found = session if session.job_id else find(cluster, session, store)
     if found is None:
         raise NotFoundError(
-            f"session {session.name} was never submitted: the scheduler has no job '{session.job_name}'",
-            f"start it again: springline up {session.platform}",
+            f"{session.noun} {session.name} was never submitted: the scheduler has no job '{session.job_name}'",
+            f"start it again: {session.kind.begin}",
         )
     return found
 
 
 def find(cluster: Cluster, session: Session, store: Store) -> Session | None:
     """Look a submission up whose answer did not arrive; None, and forgotten, if the scheduler does not have it."""
-    job_id, directory = cluster.find(session.name, session.job_name)
+    job_id, directory = cluster.find(session)
     if job_id is None:
         cluster.discard(directory)
         store.forget(session.name)
@@ -87,18 +87,26 @@ def statuses(cluster: Cluster, sessions: Sequence[Session]) -> list[SessionStatu
     """One look at all sessions of a cluster, in one remote command."""
     asked = [session for session in sessions if session.job_id]
     try:
-        looks = dict(zip(asked, cluster.look(asked), strict=True)) if asked else {}
+        found = _looked(cluster, asked)
+        followed = [one.node.followed(one.session) for one in found.values() if one.node]
+        later = [session for session in followed if session not in found]
+        newest = {session.name: current for session, current in _looked(cluster, later).items()}
     except (AuthenticationError, HostKeyError):
         raise
     except ConnectError as error:
         return [SessionStatus(session, Unknown(error.message)) for session in sessions]
     lost = Unknown("the answer to its submission was lost")
-    return [
-        SessionStatus(session, looks[session].job, looks[session].node)
-        if session in looks
-        else SessionStatus(session, lost)
-        for session in sessions
-    ]
+    return [_own(newest.get(one.name) or found.get(one) or SessionStatus(one, lost)) for one in sessions]
+
+
+def _looked(cluster: Cluster, sessions: Sequence[Session]) -> dict[Session, SessionStatus]:
+    looks = zip(sessions, cluster.look(sessions), strict=True) if sessions else ()
+    return {session: SessionStatus(session, look.job, look.node, look.progress) for session, look in looks}
+
+
+def _own(current: SessionStatus) -> SessionStatus:
+    """Without what another job of a run wrote."""
+    return current if current.node is None or current.node.is_of(current.session) else replace(current, node=None)
 
 
 def wait_until_ready(
@@ -191,7 +199,7 @@ def see_end(
 def _nowhere(cluster: Cluster, session: Session) -> bool:
     """True if the queue has no job of the session's unique name, whatever its id."""
     try:
-        return cluster.find(session.name, session.job_name)[0] is None
+        return cluster.find(session)[0] is None
     except SpringlineError:
         return False
 
@@ -204,7 +212,7 @@ def _closed(current: SessionStatus) -> SessionStatus:
 
 
 def _not_ended(current: SessionStatus) -> SpringlineError:
-    job_id, hint = current.session.job_id, "look again with `springline status`"
+    job_id, hint = current.session.job_id, f"look again with `{current.session.kind.look}`"
     if isinstance(current.job, Unknown):
         return ConnectError(
             f"job {job_id} was told to end, but nobody could say that it did: {current.job.error}", hint
@@ -246,7 +254,7 @@ def as_recorded(store: Store, current: SessionStatus) -> SessionStatus:
     """A status with what another command of this laptop wrote down about the session meanwhile."""
     record = store.get(current.session.name)
     ours = record is not None and record.job_name == current.session.job_name
-    return replace(current, session=record) if record and ours else current
+    return replace(current, session=replace(record, job_id=current.session.job_id)) if record and ours else current
 
 
 def remember_end(store: Store, current: SessionStatus) -> SessionStatus:
@@ -266,10 +274,10 @@ def remember(store: Store, session: Session, ended: str) -> None:
 
 def _submit(cluster: Cluster, plan: Plan) -> Placed:
     try:
-        return cluster.submit(plan.session.name, plan.session.job_name, plan.files)
+        return cluster.submit(plan.session, plan.files)
     except DirectoryExists:
         raise UsageError(
-            f"there is a session '{plan.session.name}' on {plan.session.platform} already",
+            f"there is a {plan.session.noun} '{plan.session.name}' on {plan.session.platform} already",
             "give another --name, or leave it out for a new one",
         ) from None
 
@@ -281,8 +289,8 @@ def _check_name_is_free(cluster: Cluster, session: Session, store: Store) -> Non
         return
     if not old.ended and (old.platform != session.platform or status(cluster, old).phase not in OVER):
         raise UsageError(
-            f"session '{old.name}' on {old.platform} is not over",
-            f"use it: springline attach {old.name}; end it: springline stop {old.name}; or give another --name",
+            f"{old.noun} '{old.name}' on {old.platform} is not over",
+            f"use it: {old.kind.join} {old.name}; end it: {old.kind.end} {old.name}; or give another --name",
         )
     if old.platform == session.platform:
         cluster.set_aside(old)

@@ -1,4 +1,4 @@
-"""The laptop's memory of its sessions: one small file each. A cache only; the truth lies on the cluster."""
+"""The laptop's memory of its sessions and runs: one small file each. A cache only; the truth lies on the cluster."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from launcher.errors import NotFoundError, UsageError
+from launcher.kinds import SESSION, Kind
 from launcher.model import Session
 from launcher.private import state_home, write_private
 
@@ -18,10 +19,11 @@ KEPT_SECONDS = 14 * 86400.0
 
 
 class Store:
-    """The sessions this laptop started or attached to."""
+    """The sessions, or the runs, this laptop started or attached to."""
 
-    def __init__(self, directory: Path | None = None) -> None:
-        self._directory = directory or state_home() / "sessions"
+    def __init__(self, directory: Path | None = None, kind: Kind = SESSION) -> None:
+        self.kind = kind
+        self._directory = directory or state_home() / kind.directory
 
     def save(self, session: Session) -> None:
         """Remember a session, or what is new about it."""
@@ -51,17 +53,17 @@ class Store:
 
     def find(self, name: str | None) -> Session:
         """The session of that name; without a name, the only live one."""
-        sessions = self.all()
+        sessions, noun = self.all(), self.kind.noun
         if name is not None:
             for session in sessions:
                 if session.name == name:
                     return session
-            raise NotFoundError(f"there is no session '{name}' here", "`springline ls` lists the sessions")
+            raise NotFoundError(f"there is no {noun} '{name}' here", f"`{self.kind.list}` lists the {noun}s")
         live = [session for session in sessions if not session.ended]
         if not live:
-            raise NotFoundError("there is no session", "start one: springline up")
+            raise NotFoundError(f"there is no {noun}", f"start one: {self.kind.begin}")
         if len(live) > 1:
-            raise UsageError("there are several sessions: " + ", ".join(s.name for s in live), "name the one you mean")
+            raise UsageError(f"there are several {noun}s: " + ", ".join(s.name for s in live), "name the one you mean")
         return live[0]
 
     def get(self, name: str) -> Session | None:

@@ -21,13 +21,21 @@ class Watcher:
     """Remembers the last look, so that only news is passed on; a lost connection is waited out."""
 
     def __init__(
-        self, cluster: Cluster, session: Session, notice: Notice, sleep: Callable[[float], None], *, pace: float = 3.0
+        self,
+        cluster: Cluster,
+        session: Session,
+        notice: Notice,
+        sleep: Callable[[float], None],
+        *,
+        pace: float = 3.0,
+        rate: float = 2.0,
     ) -> None:
         self._cluster = cluster
         self._session = session
         self._notice = notice
         self._sleep = sleep
         self._first_pace = self._pace = pace
+        self._rate = rate  # seconds between two reports of a run's progress
         self._first = 0.0  # seconds until the next question: none, unless the scheduler has just answered
         self._silent = 0.0  # seconds waited since the connection was lost
         self._look = NOTHING
@@ -45,6 +53,7 @@ class Watcher:
                 limit=limit,
                 first=min(self._first, limit),
                 glance=self._glance(),
+                rate=self._rate,
             )
         except HostKeyError:
             raise
@@ -55,9 +64,14 @@ class Watcher:
             return self._silence(error)
         except ConnectError as error:
             return self._silence(error)
+        if look.node and (moved := look.node.followed(self._session)) != self._session:
+            self._session, self._first, self._pace = moved, 0.0, self._first_pace
+            self._look = replace(look, job=NOTHING.job, job_words="", state_words="")
+            return self.next(limit)
         known, self._look = self._look, look
         self._set_pace(known, look, limit)
-        current = SessionStatus(self._session, look.job, look.node if self._is_of_this_run(look) else None)
+        node = look.node if self._is_of_this_run(look) else None
+        current = SessionStatus(self._session, look.job, node, look.progress)
         if look != known:
             self._notice(current)
         return current
@@ -73,7 +87,7 @@ class Watcher:
 
     def _glance(self) -> float:
         """Seconds between two looks at the state file: few where somebody waits for JupyterLab, more later on."""
-        if self._look.node and self._look.node.phase == "ready":
+        if self._look.node and self._look.node.phase in ("ready", "running"):
             return 1.0
         running = isinstance(self._look.job, Known) and self._look.job.state is JobState.RUNNING
         return 0.1 if running else 0.2
@@ -84,10 +98,11 @@ class Watcher:
             self._outdated = look.state_words
             return True
         running = isinstance(look.job, Known)
-        return not (running and look.state_words == self._outdated)
+        of_our_job = look.node is None or look.node.is_of(self._session)
+        return of_our_job and not (running and look.state_words == self._outdated)
 
     def _silence(self, error: ConnectError) -> SessionStatus:
-        current = SessionStatus(self._session, Unknown(error.message), self._look.node)
+        current = SessionStatus(self._session, Unknown(error.message), self._look.node, self._look.progress)
         self._notice(current)
         pause = pause_after(self._silent)
         self._sleep(pause)

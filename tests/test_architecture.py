@@ -22,9 +22,9 @@ LAUNCHER_LAYERS = (
     ("flows", "stay", "narrator", "wiring", "elsewhere", "orphans", "console"),
     ("browser", "store", "sessions", "ends", "planning", "watcher", "ways", "access", "scaling", "parallel"),
     ("cluster", "inventory", "preparation", "platforms", "bundle", "certificates", "relay", "tls", "tunnel", "report"),
-    ("transports", "schedulers", "scripts", "keys"),
+    ("transports", "schedulers", "looking", "scripts", "keys"),
     ("private",),
-    ("model", "errors", "units"),
+    ("model", "errors", "units", "kinds"),
 )
 JOBS_LAYERS = (
     ("__main__", "cli"),
@@ -34,7 +34,8 @@ JOBS_LAYERS = (
     ("model", "errors"),
 )
 
-PURE = ("launcher/schedulers/", "launcher/scripts.py", "launcher/model.py", "launcher/units.py", "launcher/report.py")
+PURE_NAMES = ("schedulers/", "kinds.py", "looking.py", "model.py", "report.py", "scripts.py", "units.py")
+PURE = tuple(f"launcher/{name}" for name in PURE_NAMES)
 KERNELS = ("jobs/spring_index/kernel.py", "jobs/spring_index/model.py", "jobs/spring_index/daylength.py")
 IO = {"asyncio", "fabric", "http", "io", "os", "paramiko", "pathlib", "shutil", "socket", "ssl", "subprocess"}
 FORMATS = {"fsspec", "h5netcdf", "h5py", "pandas", "tempfile", "urllib", "xarray", "zarr"}

@@ -59,8 +59,8 @@ class Scheduler(Protocol):
     name: str
     required_command: str  # must be on the path of the host, e.g. sbatch
 
-    def directives(self, resources: Resources, job_name: str, log: str) -> list[str]:
-        """The lines at the top of the batch script."""
+    def directives(self, resources: Resources, job_name: str, log: str, *, requeue: bool = False) -> list[str]:
+        """The lines at the top of the batch script; a job that may `requeue` goes on by itself after a lost node."""
 
     def submit_command(self, script: str, directory: str) -> str:
         """Submit the script file; the answer goes to `parse_submission`."""

@@ -30,7 +30,7 @@ class LocalScheduler:
     name = "local"
     required_command = "sh"
 
-    def directives(self, resources: Resources, job_name: str, log: str) -> list[str]:
+    def directives(self, resources: Resources, job_name: str, log: str, *, requeue: bool = False) -> list[str]:
         """None: nobody reads them."""
         return []
 

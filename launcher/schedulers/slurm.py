@@ -39,8 +39,9 @@ class SlurmScheduler:
     name = "slurm"
     required_command = "sbatch"
 
-    def directives(self, resources: Resources, job_name: str, log: str) -> list[str]:
-        """The #SBATCH lines."""
+    def directives(self, resources: Resources, job_name: str, log: str, *, requeue: bool = False) -> list[str]:
+        """The #SBATCH lines. A job that starts again adds to its log."""
+        again = ("--requeue", "--open-mode=append") if requeue else ("--no-requeue",)
         options = {
             "--job-name": job_name,
             "--comment": job_name,
@@ -56,7 +57,7 @@ class SlurmScheduler:
             "--reservation": resources.reservation,
         }
         lines = [f"{option}={_directive_value(value)}" for option, value in options.items() if value]
-        return [f"#SBATCH {line}" for line in (*lines, "--no-requeue", *resources.directives)]
+        return [f"#SBATCH {line}" for line in (*lines, *again, *resources.directives)]
 
     def submit_command(self, script: str, directory: str) -> str:
         """Call sbatch with the script."""

@@ -20,11 +20,12 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from launcher.looking import look_script, watch_script
 from launcher.model import Platform
 from launcher.preparation import preparation_error
 from launcher.schedulers.base import Answer
 from launcher.schedulers.local import LocalScheduler
-from launcher.scripts import RemotePath, batch_script, look_script, submit_script, tidy_script, watch_script, write_file
+from launcher.scripts import RemotePath, batch_script, submit_script, tidy_script, write_file
 from launcher.transports.local import LocalTransport
 
 NASTY = "a b'c\"d$(touch x)`touch y`\\n\t*?[z]~$HOME;&|<>(){}#!ü—\n end"
