@@ -7,7 +7,8 @@ coordinates are exact. All means are of power:
 - `nesz` is the mean of noise / A² over all pixels of the cell, noise = range × azimuth noise;
 - `sigma0` = `sigma0_raw` − `nesz`, not clipped: below the noise it is negative as often as it should be.
 
-Where the processor annotated no noise (all zero, products before July 2015) `nesz` is NaN and `sigma0` is `sigma0_raw`.
+Where the processor annotated no noise (zero: products before July 2015, corners of EW without data) `nesz` is NaN and
+`sigma0` is `sigma0_raw`.
 """
 
 from __future__ import annotations
@@ -111,8 +112,7 @@ def _measure(image: Image, cells: Cells, product: str) -> tuple[Floats, Floats, 
             power = tables.noise_over(thermal, image.noise.azimuth, lines)
             nesz[row] = cell_sums(power * unit, wide, cells.shape[1]) / wide
             valid[row] = counts / pixels
-    if image.noise.missing:
-        nesz[:] = np.nan
+    nesz[nesz == 0] = np.nan
     return raw, nesz, valid
 
 

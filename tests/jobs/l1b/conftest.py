@@ -54,18 +54,17 @@ def metadata(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Products
 def products(shared: Path, metadata: Products, tmp_path_factory: pytest.TempPathFactory) -> Products:
     """A small SAFE with measurement, made once: `products("9550")`. Do not change it: `shutil.copytree` it first.
 
-    `X.SAFE.truth.npz` beside it has the truth. `cog=True` gives the measurement as a COG with overviews. The sizes and
-    MD5 in the manifest are those of the files.
+    `X.SAFE.truth.npz` beside it has the truth. The sizes and MD5 in the manifest are those of the files.
     """
     tools = shared.parent / "tools"
     folder = tmp_path_factory.mktemp("products")
 
-    def make(tail: str, cog: bool = False) -> Path:
+    def make(tail: str) -> Path:
         source = metadata(tail)
-        target = folder / ("cog" if cog else "plain") / source.name
+        target = folder / source.name
         if not target.exists():
-            _tool(tools / "shrink_safe.py", source, target.parent, SHRINK[tail])
-            _tool(tools / "make_s1_measurement.py", target, *(["--cog"] if cog else []))
+            _tool(tools / "shrink_safe.py", source, folder, SHRINK[tail])
+            _tool(tools / "make_s1_measurement.py", target)
             restate(target)
         return target
 
