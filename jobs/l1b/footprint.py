@@ -32,8 +32,7 @@ class Bounds:
 def unwrap(ring: Ring) -> Array:
     """The ring, closed, with longitudes that go on beyond ±180 degrees instead of jumping; shape (corners + 1, 2)."""
     corners = np.asarray([*ring, ring[0]] if tuple(ring[0]) != tuple(ring[-1]) else list(ring), dtype=float)
-    steps = (np.diff(corners[:, 0]) + 180) % 360 - 180
-    corners[1:, 0] = corners[0, 0] + np.cumsum(steps)
+    corners[1:, 0] -= 360 * np.cumsum(np.round(np.diff(corners[:, 0]) / 360))
     return corners
 
 

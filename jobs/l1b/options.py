@@ -17,6 +17,8 @@ VARIABLES = (
 )  # fmt: skip
 """What a product holds by default, beside longitude, latitude and time."""
 EXTRA = ("gamma0",)
+NOT_OF_XSAR = ("valid_fraction",)
+"""What xsar cannot tell."""
 RESOLUTIONS = (50, 20_000)
 """Least and most [m]: finer than this a grid is no average any more, coarser it has a handful of cells."""
 
@@ -65,12 +67,13 @@ def settings(options: Mapping[str, Any]) -> Settings:
     resolution = int(options.get("resolution") or 1000)
     if not RESOLUTIONS[0] <= resolution <= RESOLUTIONS[1]:
         raise UsageError(f"--resolution {resolution} is out of range.", "From {} to {} metres.".format(*RESOLUTIONS))
+    engine = _choice("engine", options.get("engine") or "direct", ENGINES)
     return Settings(
         resolution,
         _choice("format", options.get("format") or "zarr", tuple(FORMATS)),
-        _choice("engine", options.get("engine") or "direct", ENGINES),
+        engine,
         _some("polarisations", options.get("polarisations"), POLARISATIONS, str.upper),
-        _variables(options.get("variables"), bool(options.get("gamma0"))),
+        _variables(options.get("variables"), bool(options.get("gamma0")), NOT_OF_XSAR if engine == "xsar" else ()),
         options.get("land_mask") or None,
         bool(options.get("newest_ipf")),
         bool(options.get("plot")),
@@ -83,8 +86,9 @@ def _choice(name: str, value: str, known: tuple[str, ...]) -> str:
     return value
 
 
-def _variables(asked: str | Iterable[str] | None, gamma0: bool) -> tuple[str, ...]:
-    found = _some("variables", asked, (*VARIABLES, *EXTRA), str.lower) or VARIABLES
+def _variables(asked: str | Iterable[str] | None, gamma0: bool, lacks: tuple[str, ...]) -> tuple[str, ...]:
+    known = tuple(name for name in VARIABLES if name not in lacks)
+    found = _some("variables", asked, (*known, *EXTRA), str.lower) or known
     return (*found, "gamma0") if gamma0 and "gamma0" not in found else found
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,7 +37,7 @@ def open_product(target: str) -> xr.Dataset:
 
     if target.endswith(".nc"):
         return xr.load_dataset(target, engine="h5netcdf")
-    with xr.open_zarr(target, consolidated=False, chunks=None) as opened:
+    with xr.open_zarr(target, chunks=None) as opened:
         loaded: xr.Dataset = opened.load()
     return loaded
 
@@ -51,7 +52,9 @@ def is_complete(target: str) -> bool:
 
 
 def _write_zarr(dataset: xr.Dataset, target: str) -> None:
-    dataset.to_zarr(target, mode="w", zarr_format=3, consolidated=False, encoding=_encoding(dataset, "chunks", {}))
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Consolidated metadata is currently not part")  # without it, readers are warned
+        dataset.to_zarr(target, mode="w", zarr_format=3, consolidated=True, encoding=_encoding(dataset, "chunks", {}))
 
 
 def _write_netcdf(dataset: xr.Dataset, path: str) -> None:

@@ -39,7 +39,7 @@ def inspect(source: str, chosen: Settings) -> tuple[Safe, tuple[str, ...]]:
         raise InputError(f"{source} is not on this machine's file systems.", "Copy or mount the SAFE first.")
     safe = read_safe(storage.absolute(source))
     if safe.product_type != "GRD":
-        raise InputError(f"{safe.name} is a {safe.mode} {safe.product_type} product.", "l1b reads GRD products.")
+        raise InputError(f"{safe.name} holds {safe.product_type} of mode {safe.mode}.", "l1b reads GRD products.")
     if chosen.engine == "xsar" and safe.mode == "SM":
         raise InputError(f"{safe.name} is a Stripmap product ({safe.swath}), which xsar cannot open at a resolution.",
                          "--engine direct opens it.")  # fmt: skip

@@ -30,11 +30,9 @@ PINS = ("xsar==2026.8.31", "xarray-safe-s1==2026.1.23", "mapraster==2026.1.6")
 NEEDS = ("xsar", "safe_s1", "mapraster", "scipy", "geopandas", "rioxarray", "jmespath")
 GEOMETRY = ("longitude", "latitude", "incidence", "elevation")
 RADIOMETRY = ("sigma0", "sigma0_raw", "nesz")
-LACKS = ("valid_fraction",)
-"""Variables of `direct` that xsar cannot tell."""
 
 
-def require() -> None:
+def require(names: tuple[str, ...] = NEEDS) -> None:
     """Make sure that xsar can be imported here.
 
     Raises
@@ -42,7 +40,7 @@ def require() -> None:
     UsageError
         Saying how to install it: its source package asks for GDAL's, which it never imports.
     """
-    missing = [name for name in NEEDS if find_spec(name) is None]
+    missing = [name for name in names if find_spec(name) is None]
     if missing:
         raise UsageError(
             f"--engine xsar needs {missing[0]}, which is not installed here.",
