@@ -141,6 +141,9 @@ def run_job(job: Job, more: tuple[str, ...], **values: Any) -> None:  # noqa: AN
 
 def _finish(report: Report, as_json: bool) -> None:
     """Print the report; items that failed make exit code 1."""
+    if follow := os.environ.get(FOLLOW):
+        told = {"schema_version": 1, "values": report.values, "lines": report.lines}
+        Path(follow, "report.json").write_text(json.dumps(told, ensure_ascii=False), encoding="utf-8")
     click.echo(json.dumps(report.values, ensure_ascii=False) if as_json else "\n".join(report.lines))
     if report.failed or report.failures:
         named = "; ".join(f"{item}: {why}" for item, why in report.failed.items())
@@ -177,6 +180,7 @@ def guard(action: Callable[[], None]) -> None:
 
 
 def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # SLURM and a launcher may both say it; once is enough
     raise KeyboardInterrupt
 
 

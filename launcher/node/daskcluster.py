@@ -5,22 +5,18 @@ from __future__ import annotations
 import logging
 import os
 import re
-import shlex
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from importlib import import_module
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
-from . import addresses, daskconfig, springline_guard
+from . import addresses, daskconfig, springline_guard, workerjobs
 from .jupyter import missing
-from .request import Request, SessionDir, Workers
+from .request import Request, SessionDir
 from .scratch import job_lines, keep_to, users_own
 from .upkeep import LONG_ENOUGH, Upkeep
 
@@ -28,78 +24,9 @@ log = logging.getLogger("springline")
 
 Tell = Callable[[str, Any], None]  # reports an event to the session: "panel", or "workers" and what is wrong with them
 
-DEATH_TIMEOUT = 60  # s a worker waits for a scheduler that is gone
-LOOPBACK_ANY_PORT = f"{addresses.LOOPBACK}:0"
+CHANCES = 5  # for workers of a run that end soon: nobody is there to ask for others
 # An adaptive cluster on a queue must not swing: look every 2 s, let a worker go after a minute without need.
 ADAPTIVE = {"interval": "2s", "wait_count": 30}
-
-
-def job_name(request: Request) -> str:
-    """Return the name of the worker jobs in the queue."""
-    return f"springline-{request.session}-worker"
-
-
-def lifetime(walltime: int) -> tuple[int, int]:
-    """Return a worker's lifetime and its stagger (s): the latest ends a margin before the walltime, not all at once."""
-    step = min(max(60, walltime // 20), 300, walltime // 4)
-    return walltime - 2 * step, step
-
-
-def slurm_options(request: Request, directory: Path, address: str, preload: Sequence[str]) -> dict[str, Any]:
-    """Return SLURMCluster's arguments, all but the security object."""
-    workers = request.workers
-    return {
-        "name": f"springline-{request.session}",
-        "job_name": job_name(request),
-        "queue": workers.partition,
-        "account": workers.account,
-        "cores": workers.cores,
-        "memory": workers.memory,
-        "processes": workers.processes,
-        "walltime": workers.walltime,
-        "python": python_command(request, directory),
-        "protocol": "tls://",
-        "shared_temp_directory": str(directory),
-        "death_timeout": DEATH_TIMEOUT,
-        "job_script_prologue": [*request.prologue, *job_lines(workers.local_directory)],
-        "job_directives_skip": ["#SBATCH -e", "#SBATCH -o"],
-        "job_extra_directives": directives(workers, directory),
-        "worker_extra_args": worker_arguments(workers, preload),
-        "scheduler_options": {"host": address, "port": 0, "dashboard_address": LOOPBACK_ANY_PORT},
-    }
-
-
-def python_command(request: Request, directory: Path) -> str:
-    """Return how a worker's job calls Python: this very one, or the one in the image."""
-    if request.image is None:
-        return shlex.quote(sys.executable)
-    image = os.path.expanduser(os.path.expandvars(request.image))  # noqa: PTH111
-    words = ("apptainer", "exec", "--bind", str(directory), image, request.python or "python3")
-    # The worker's own directory too (see job_lines); the job's shell knows where it is.
-    return f'{shlex.join(words[:2])} --bind "$DASK_TEMPORARY_DIRECTORY" {shlex.join(words[2:])}'
-
-
-def directives(workers: Workers, directory: Path) -> list[str]:
-    """Return the worker jobs' options beyond those dask-jobqueue knows."""
-    named = {"--qos": workers.qos, "--reservation": workers.reservation}
-    ours = [f"{name}={value}" for name, value in named.items() if value]
-    return [*ours, f"--output={directory}/workers-%j.log", "--open-mode=append", "--no-requeue", *workers.directives]
-
-
-def preloads(theirs: Sequence[str]) -> list[str]:
-    """Return what a worker loads first: what keeps others from its pages, then what the user's configuration says."""
-    return [springline_guard.__file__, *theirs]
-
-
-def worker_arguments(workers: Workers, preload: Sequence[str]) -> list[str]:
-    """Return the dask worker's options: an end before the job's, and no dashboard others could read."""
-    arguments = ["--no-dashboard", "--dashboard-address", LOOPBACK_ANY_PORT]
-    for each in preload:
-        arguments += ["--preload", shlex.quote(each)]
-    if workers.walltime_seconds:
-        seconds, stagger = lifetime(workers.walltime_seconds)
-        arguments += ["--lifetime", f"{seconds}s", "--lifetime-stagger", f"{stagger}s"]
-    return arguments
 
 
 def local_options(request: Request, preload: Sequence[str]) -> dict[str, Any]:
@@ -113,7 +40,7 @@ def local_options(request: Request, preload: Sequence[str]) -> dict[str, Any]:
         "protocol": "tls://",
         "host": addresses.LOOPBACK,
         "scheduler_port": 0,
-        "dashboard_address": LOOPBACK_ANY_PORT,
+        "dashboard_address": workerjobs.LOOPBACK_ANY_PORT,
         "preload": list(preload),
     }
 
@@ -158,14 +85,16 @@ def _make(directory: SessionDir, request: Request, address: str) -> Any:  # noqa
     security = distributed.Security(
         require_encryption=True, tls_ca_file=str(directory.certificate), **certificates, **keys
     )
-    preload = preloads(import_module("dask").config.get("distributed.worker.preload"))
+    preload = workerjobs.preloads(import_module("dask").config.get("distributed.worker.preload"))
     if request.scheduler == "local":
         keep_to(directory.scratch.resolve())
         return distributed.LocalCluster(security=security, **local_options(request, preload))
     jobqueue = _jobqueue()
     request = _with_users_own(request)
     keep_to(directory.scratch.resolve())
-    return jobqueue.SLURMCluster(security=security, **slurm_options(request, directory.path, address, preload))
+    return jobqueue.SLURMCluster(
+        security=security, **workerjobs.slurm_options(request, directory.path, address, preload)
+    )
 
 
 def _with_users_own(request: Request) -> Request:
@@ -196,7 +125,12 @@ class RunningCluster:
         self._request = request
         self._tell = tell
         self._submitted = False
-        self._upkeep = Upkeep(cluster, min(LONG_ENOUGH, (request.workers.walltime_seconds or 3600) / 4))
+        self._upkeep = Upkeep(
+            cluster,
+            min(LONG_ENOUGH, (request.workers.walltime_seconds or 3600) / 4),
+            chances=CHANCES if request.analysis else 0,
+            lost=lambda name: tell("worker lost", name),
+        )
         if request.scheduler == "slurm":  # local workers are restarted by their nannies
             cluster.loop.add_callback(self._upkeep.run)
         # Calls to the scheduler are TLS with the session's certificate on both sides: no further door is needed.
@@ -270,12 +204,24 @@ class RunningCluster:
         """Start the workers the session begins with (from another thread)."""
         if self._request.workers.count:
             with suppress(DaskError):  # it was told
-                self._cluster.sync(self.scale, self._request.workers.count)
+                self.ask(self._request.workers.count)
 
-    def close(self, grace: float) -> None:
-        """Release the workers within ``grace`` seconds."""
+    def ask(self, count: int, maximum: int | None = None) -> None:
+        """Ask for workers, with a maximum for as many as the work needs (from another thread). Raises DaskError."""
+        if maximum is None:
+            self._cluster.sync(self.scale, count)
+        else:
+            self._cluster.sync(self.adapt, count, maximum)
+
+    def planned(self) -> int:
+        """Return how many workers there are to be."""
+        return len(self._cluster.worker_spec)
+
+    def close(self, grace: float, *, by_name: bool = True) -> None:
+        """Release the workers within ``grace`` seconds; ``by_name`` those still being submitted, too."""
         deadline = time.monotonic() + grace
         self._upkeep.stopped = True
+        self._submitted = self._submitted and by_name
         self._cancel(grace / 2)
         try:
             self._cluster.close(timeout=max(0.2, deadline - time.monotonic()))
@@ -285,10 +231,5 @@ class RunningCluster:
 
     def _cancel(self, timeout: float) -> None:
         """Cancel every worker job of this session in one command, those being submitted right now too."""
-        if self._request.scheduler != "slurm" or not self._submitted:
-            return
-        command = ["scancel", f"--user={os.getuid()}", f"--name={job_name(self._request)}"]
-        try:
-            subprocess.run(command, timeout=timeout, check=True, capture_output=True)
-        except (OSError, subprocess.SubprocessError) as error:
-            log.warning("scancel: %s", error)
+        if self._request.scheduler == "slurm" and self._submitted:
+            workerjobs.cancel_workers(self._request, timeout)

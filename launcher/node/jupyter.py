@@ -7,7 +7,6 @@ import os
 import re
 import subprocess
 import sys
-import tempfile
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
@@ -19,7 +18,6 @@ from .request import RequestError, SessionDir
 PREFIX = re.compile(r"^\[[A-Z] [^\]]*\]\s*")  # [I 2026-01-31 12:00:00.000 ServerApp]
 # Compute nodes often have no way out: JupyterLab shall not offer to fetch news.
 SETTINGS = {"@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False}}
-LONGEST_TMP = 40  # letters of the temporary directory that leave room for a socket's name
 NOISE = re.compile(r"^\s*($|File \"|Traceback |\^|warnings\.warn)")
 
 
@@ -66,7 +64,7 @@ def start(directory: SessionDir, address: str, environ: Mapping[str, str]) -> Ju
     """Start the server; nothing secret is in its command line or environment."""
     if find_spec("jupyterlab") is None:
         raise RequestError(missing("jupyterlab"))
-    runtime = _new_runtime(directory)
+    runtime = scratch.new_runtime(directory)
     settings = directory.config / "labconfig" / "default_setting_overrides.json"
     settings.parent.mkdir(parents=True, exist_ok=True)
     settings.write_text(json.dumps(SETTINGS), encoding="utf-8")
@@ -82,16 +80,6 @@ def start(directory: SessionDir, address: str, environ: Mapping[str, str]) -> Ju
             start_new_session=True,
         )
     return Jupyter(process, directory, runtime, channel)
-
-
-def _new_runtime(directory: SessionDir) -> Path:
-    """Make Jupyter's runtime directory, 0700, on the node: a socket's path has 107 bytes, and not every file system
-    that nodes share knows sockets. The session's directory points at it."""
-    base = tempfile.gettempdir()
-    runtime = Path(tempfile.mkdtemp(prefix="springline-", dir=base if len(base) <= LONGEST_TMP else "/tmp"))
-    directory.runtime.unlink(missing_ok=True)
-    directory.runtime.symlink_to(runtime)
-    return runtime
 
 
 def environment(directory: SessionDir, environ: Mapping[str, str], runtime: Path) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""``python node.pyz run SESSION_DIR``: one session from ``starting`` to ``ending``."""
+"""``python node.pyz run SESSION_DIR``: one session, or one run of an analysis, from ``starting`` to ``ending``."""
 
 from __future__ import annotations
 
@@ -9,8 +9,13 @@ import socket
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from .request import RequestError, SessionDir, read
+from .request import Request, RequestError, SessionDir, read
+
+if TYPE_CHECKING:
+    from .analysis import Run
+    from .session import Session
 
 USAGE = "usage: python node.pyz run SESSION_DIR"
 
@@ -29,9 +34,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def run(directory: SessionDir) -> int:
-    """Run the session in a directory and return the exit code."""
-    from .session import Session
-
+    """Run the session, or the analysis, in a directory and return the exit code."""
     os.umask(0o077)
     _log_to(directory.path / "node.log")
     try:
@@ -39,11 +42,21 @@ def run(directory: SessionDir) -> int:
     except RequestError as error:
         logging.getLogger("springline").error("%s", error)
         return 1
-    session = Session(directory, request, dict(os.environ), socket.gethostname())
+    session = _supervisor(request)(directory, request, dict(os.environ), socket.gethostname())
     hangup = [] if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN else [signal.SIGHUP]  # ignored under nohup
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, *hangup):
         signal.signal(number, lambda number, _frame: session.events.put(("signal", number)))
     return session.run()
+
+
+def _supervisor(request: Request) -> type[Session] | type[Run]:
+    if request.analysis is not None:
+        from .analysis import Run
+
+        return Run
+    from .session import Session
+
+    return Session
 
 
 def _log_to(path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar
@@ -41,6 +42,20 @@ class Workers:
 
 
 @dataclass(frozen=True)
+class Analysis:
+    """What a run runs, in place of JupyterLab: ``python -m jobs ARGUMENTS`` in a directory."""
+
+    arguments: tuple[str, ...]
+    directory: str = "~"  # a leading ~ and $VARIABLES are filled in here
+    script_at: int | None = None  # the argument that names a file sent along with the run
+    in_allocation: bool = False  # everything in this job, no worker jobs
+    processes: int | None = None  # of a run in this job; None: as many as its cores
+    minimum: int | None = None  # worker jobs, where their number follows the work
+    maximum: int | None = None
+    resubmit: bool = False  # submit the job again when its time is up and there is work left
+
+
+@dataclass(frozen=True)
 class Request:
     """What the launcher asked for."""
 
@@ -54,8 +69,19 @@ class Request:
     python: str | None = None  # in the image; without one the workers use the Python that runs this
     prologue: tuple[str, ...] = ()
     image: str | None = None
-    umask: str | None = None  # octal, for what the user's notebooks write; None: as SPRINGLINE_UMASK says
+    umask: str | None = None  # octal, for what the user's work writes; None: as SPRINGLINE_UMASK says
     workers: Workers = Workers()
+    worker_name: str | None = None  # of the worker jobs in the queue
+    analysis: Analysis | None = None  # a run's; a session has none
+
+    def umask_of(self, environ: Mapping[str, str]) -> str | None:
+        """Return the umask of the user's own files, octal."""
+        return self.umask or environ.get("SPRINGLINE_UMASK")
+
+    def worker_lines(self, environ: Mapping[str, str]) -> list[str]:
+        """Return what a worker's job does last before Python: a run's results are as open as all the user writes."""
+        umask = self.umask_of(environ) if self.analysis else None
+        return [f"umask {umask}"] if umask else []
 
 
 @dataclass(frozen=True)
@@ -73,6 +99,21 @@ class SessionDir:
     def stop(self) -> Path:
         """The note that `springline stop` leaves before the signal."""
         return self.path / "stop"
+
+    @property
+    def report(self) -> Path:
+        """What an analysis reported at its end."""
+        return self.path / "report.json"
+
+    @property
+    def log(self) -> Path:
+        """What an analysis printed."""
+        return self.path / "analysis.log"
+
+    @property
+    def submission(self) -> Path:
+        """What the scheduler answered to the submission: the id of the newest job."""
+        return self.path / "submission"
 
     @property
     def token(self) -> Path:
@@ -142,10 +183,12 @@ def parse(raw: dict[str, Any]) -> Request:
     values = _known(Request, raw)
     values["workers"] = Workers(**_known(Workers, raw.get("workers") or {}))
     try:
+        if raw.get("analysis"):
+            values["analysis"] = Analysis(**_known(Analysis, raw["analysis"]))
         request = Request(**values)
     except TypeError as error:
         raise RequestError(f"The request is incomplete: {error}.") from error
-    if not request.doors:
+    if not request.doors and request.analysis is None:
         raise RequestError("The request names no door.")
     _check("doors", request.doors, DOORS)
     _check("scheduler", (request.scheduler,), ("local", "slurm"))

@@ -5,13 +5,27 @@ from __future__ import annotations
 import re
 import shlex
 import shutil
+import tempfile
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 
+from .request import SessionDir
+
+LONGEST_TMP = 40  # letters of the temporary directory that leave room for a socket's name
 DEFAULT = '"${TMPDIR:-/tmp}"'
 _VARIABLE = re.compile(r"\$(?:\{([A-Za-z_]\w*)\}|([A-Za-z_]\w*))", re.ASCII)
 _BEGIN = re.compile(r"/|~(/|$)|\$[A-Za-z_{]")
+
+
+def new_runtime(directory: SessionDir) -> Path:
+    """Make a session's own directory, 0700, on the node: a socket's path has 107 bytes, and not every file system that
+    nodes share knows sockets. The session's directory points at it."""
+    base = tempfile.gettempdir()
+    runtime = Path(tempfile.mkdtemp(prefix="springline-", dir=base if len(base) <= LONGEST_TMP else "/tmp"))
+    directory.runtime.unlink(missing_ok=True)
+    directory.runtime.symlink_to(runtime)
+    return runtime
 
 
 def empty(directory: Path) -> None:

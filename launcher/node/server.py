@@ -74,7 +74,7 @@ def serve(directory: SessionDir, address: str) -> None:
         ended=lambda: os.kill(os.getpid(), signal.SIGTERM),  # the node program has died without a word
     )
     request = read(directory)
-    umask = request.umask or os.environ.get("SPRINGLINE_UMASK")
+    umask = request.umask_of(os.environ)
     if umask:
         os.umask(int(umask, 8))
     sys.argv[1:] = []

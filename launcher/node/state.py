@@ -56,6 +56,11 @@ class StateFile:
         self._lock = threading.Lock()
         self._fields = {"schema_version": SCHEMA_VERSION, "seq": _last_seq(path), **fields}
 
+    def overtaken(self) -> bool:
+        """Tell whether a later run of the job has taken the file over."""
+        with self._lock:
+            return _last_seq(self.path) > int(self._fields["seq"])
+
     def update(self, **changes: Any) -> None:  # noqa: ANN401
         """Change fields and show the whole, unless a later run of the job (on another node; this one was lost) does."""
         with self._lock:
@@ -66,11 +71,18 @@ class StateFile:
             self._write(self.path, json.dumps(self._fields) + "\n")
 
 
-def _last_seq(path: Path) -> int:
+def read_state(path: Path) -> dict[str, Any]:
+    """Return what a state file says; nothing if there is none, or half of one."""
     try:
-        return int(json.loads(path.read_text(encoding="utf-8"))["seq"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return 0
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return document if isinstance(document, dict) else {}
+
+
+def _last_seq(path: Path) -> int:
+    seq = read_state(path).get("seq")
+    return seq if isinstance(seq, int) else 0
 
 
 def first_fields(
@@ -97,7 +109,7 @@ def first_fields(
         "started": iso(started),
         "ends": None if ends is None else iso(ends),
         "warning": None,  # how little time is left, in words
-        "reason": None,  # failed, terminated, time_limit, shut_down, idle, stopped
+        "reason": None,  # failed, terminated, time_limit, shut_down, idle, stopped; of a run: finished
         "message": None,  # a sentence
         "exit_code": None,  # set last of all: everything is released
     }

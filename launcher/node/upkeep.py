@@ -25,10 +25,15 @@ class Upkeep:
         cluster: Any,  # noqa: ANN401
         long_enough: float = LONG_ENOUGH,
         clock: Callable[[], float] = time.monotonic,
+        *,
+        chances: int = 0,
+        lost: Callable[[str], None] = lambda name: None,
     ) -> None:
         self._cluster = cluster
         self._long_enough = long_enough
         self._clock = clock
+        self._chances = chances  # how many workers that ended soon are started again all the same
+        self._lost = lost  # hears of a worker that is not
         self._first: dict[str, float] = {}  # when a worker was first seen
         self._last: dict[str, float] = {}  # and last
         self.stopped = False
@@ -66,5 +71,11 @@ class Upkeep:
         job = self._cluster.workers.pop(name, None)
         if job is not None:
             await job.close()
-        if lived < self._long_enough and self._cluster.worker_spec.pop(name, None) is not None:
+        if lived >= self._long_enough:
+            return
+        if self._chances > 0:
+            self._chances -= 1
+            log.warning("Worker %s ended after %.0f s and is started again", name, lived)
+        elif self._cluster.worker_spec.pop(name, None) is not None:
             log.warning("Worker %s ended after %.0f s and is not started again", name, lived)
+            self._lost(name)

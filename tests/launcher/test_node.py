@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 import launcher.node as package
-from launcher.node import addresses, daskcluster, daskconfig, doors, jupyter, scratch, server
+from launcher.node import addresses, daskcluster, daskconfig, doors, jupyter, scratch, server, workerjobs
 from launcher.node import request as requests
 from launcher.node import springline_guard as guard
 from launcher.node.request import Request, RequestError, SessionDir, Workers
@@ -94,7 +94,7 @@ def test_request_that_cannot_be_served_says_why(raw: dict[str, Any], sentence: s
 
 def test_slurm_options_as_a_whole() -> None:
     """A request becomes exactly these arguments of SLURMCluster."""
-    assert daskcluster.slurm_options(REQUEST, DIRECTORY.path, "10.0.0.3", ["/a b.py"]) == {
+    assert workerjobs.slurm_options(REQUEST, DIRECTORY.path, "10.0.0.3", ["/a b.py"]) == {
         "name": "springline-spider-k3x9",
         "job_name": "springline-spider-k3x9-worker",
         "queue": "normal",
@@ -128,7 +128,7 @@ def test_slurm_options_as_a_whole() -> None:
 def test_worker_runs_in_the_image() -> None:
     """With a container image the worker's Python is the one inside, and it sees the session directory."""
     request = dataclasses.replace(REQUEST, image="my image.sif", python="python3")
-    command = daskcluster.python_command(request, DIRECTORY.path)
+    command = workerjobs.python_command(request, DIRECTORY.path)
     own = '--bind "$DASK_TEMPORARY_DIRECTORY"'
     assert command == f"apptainer exec {own} --bind {DIRECTORY.path} 'my image.sif' python3"
 
@@ -137,7 +137,7 @@ def test_worker_job_script(tmp_path: Path) -> None:
     """dask-jobqueue makes of it a script with our directives, TLS files and lifetime, and no log of its own."""
     dask = pytest.importorskip("dask")
     jobqueue = pytest.importorskip("dask_jobqueue")
-    options = daskcluster.slurm_options(REQUEST, DIRECTORY.path, "10.0.0.3", ["/a b.py"])
+    options = workerjobs.slurm_options(REQUEST, DIRECTORY.path, "10.0.0.3", ["/a b.py"])
     theirs = {"jobqueue.slurm.log-directory": str(tmp_path), "jobqueue.slurm.job-extra-directives": ["--mail"]}
     with dask.config.set(theirs):
         kept = {k: v for k, v in options.items() if k not in ("name", "scheduler_options", "shared_temp_directory")}
@@ -234,7 +234,7 @@ def test_emptied_directory_stays(tmp_path: Path) -> None:
 @pytest.mark.parametrize("walltime", [60, 120, 600, 3600, 86400, 5 * 86400])
 def test_workers_end_before_their_walltime(walltime: int) -> None:
     """Even the latest worker ends before SLURM would kill it, and the earliest has worked for a while."""
-    lifetime, stagger = daskcluster.lifetime(walltime)
+    lifetime, stagger = workerjobs.lifetime(walltime)
     assert lifetime + stagger <= walltime - stagger < walltime
     assert lifetime - stagger >= walltime // 4
 

@@ -1,0 +1,51 @@
+"""What a run writes into its state file, beside how far it is."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from .addresses import login_name
+from .request import Request, SessionDir
+from .state import end_of, iso
+
+
+def end_of_run(request: Request, environ: Mapping[str, str], started: float) -> float | None:
+    """Return when the run's time is up (POSIX seconds), or None: without a scheduler nobody ends it."""
+    return end_of(request, environ, started) if request.scheduler == "slurm" else None
+
+
+def first_fields(request: Request, environ: Mapping[str, str], host: str, before: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of a run that has just begun; ``before`` is the state that an earlier job of it left."""
+    started = time.time()
+    ends = end_of_run(request, environ, started)
+    job = environ.get("SLURM_JOB_ID")
+    return {
+        "phase": "starting",  # starting → running → ending
+        "run": request.session,
+        "job_id": job,
+        "jobs": [*before.get("jobs", []), *([job] if job else [])],  # all that worked on it; one twice was requeued
+        "next_job_id": None,  # the job that goes on where this one had to stop
+        "finished": before.get("finished"),  # items done when an earlier job had to stop
+        "pid": os.getpid(),
+        "host": host,
+        "user": login_name(),
+        "dask_error": None,  # a sentence
+        "started": iso(started),
+        "ends": None if ends is None else iso(ends),
+        "reason": None,  # finished, failed, stopped, terminated, time_limit
+        "message": None,  # a sentence
+        "exit_code": None,  # set last of all: everything is released
+    }
+
+
+def finished(directory: SessionDir) -> int | None:
+    """Return how many items are done by now, also those that were done before; None if nobody counts."""
+    try:
+        progress = json.loads((directory.path / "progress.json").read_text(encoding="utf-8"))
+        return int(progress["done"]) + int(progress["skipped"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
