@@ -53,7 +53,7 @@ def is_complete(target: str) -> bool:
 
 def _write_zarr(dataset: xr.Dataset, target: str) -> None:
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Consolidated metadata is currently not part")  # without it, readers are warned
+        warnings.filterwarnings("ignore", "Consolidated metadata is currently not")  # without it, readers are warned
         dataset.to_zarr(target, mode="w", zarr_format=3, consolidated=True, encoding=_encoding(dataset, "chunks", {}))
 
 

@@ -62,7 +62,7 @@ def _radiometry(dataset: xr.Dataset, safe: Safe, polarisation: str) -> dict[str,
     share = float(np.isfinite(sigma0).mean())
     if not share >= LEAST_FINITE:
         raise _wrong(safe, f"only {share:.1%} of the cells of {polarisation} have a sigma0")
-    with np.errstate(divide="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore"):
         median, highest = (float(10 * np.log10(f(raw))) for f in (np.nanmedian, np.nanmax))
     if not (MEDIAN_DB[0] <= median <= MEDIAN_DB[1] and highest <= HIGHEST_DB):
         raise _wrong(safe, f"sigma0_raw of {polarisation} has median {median:.1f} dB and maximum {highest:.1f} dB")

@@ -77,7 +77,9 @@ def test_a_lost_or_damaged_part_is_noticed(grid: Any, tmp_path: Path) -> None:  
 def test_one_chunk_a_polarisation(grid: Any, tmp_path: Path) -> None:  # noqa: ANN401
     """A store is a few files: one chunk for each polarisation, one for what both share."""
     output.write(grid, str(tmp_path / "x.zarr"), "zarr")
-    chunks = sorted(p.relative_to(tmp_path / "x.zarr/sigma0").as_posix() for p in (tmp_path / "x.zarr/sigma0").rglob("0"))
+    chunks = sorted(
+        p.relative_to(tmp_path / "x.zarr/sigma0").as_posix() for p in (tmp_path / "x.zarr/sigma0").rglob("0")
+    )
     assert [c for c in chunks if (tmp_path / "x.zarr/sigma0" / c).is_file()] == ["c/0/0/0", "c/1/0/0"]
 
 
