@@ -15,7 +15,7 @@ from jobs.batch import functions, options, plan, targets
 from jobs.batch.closing import close
 from jobs.batch.items import Item, Row, Template, anchored, rows
 from jobs.batch.options import Settings
-from jobs.batch.story import end_record, first_line, refused_record, start_record
+from jobs.batch.story import end_record, start_record
 from jobs.batch.tally import Tally
 from jobs.batch.verdict import Rules
 from jobs.batch.work import Setup
@@ -44,11 +44,14 @@ def as_job(batch: BatchJob) -> Job:
 def run(batch: BatchJob, request: Request) -> Report:
     """Run the job of `request`, or say what it would do."""
     one = prepare(batch, request)
-    if one.settings.dry_run:
-        return _dry_run(one)
-    _make(one.run_dir)
-    with storage.exclusive(str(one.run_dir).removesuffix(".run")):
-        return _run(one)
+    request.progress.note("looking at the items")
+    with plan.Plan() as planned:
+        _plan(one, planned)
+        if one.settings.dry_run:
+            return _dry_run(one, planned)
+        _make(one.run_dir)
+        with storage.exclusive(str(one.run_dir).removesuffix(".run")):
+            return _run(one, planned)
 
 
 @dataclass
@@ -137,7 +140,7 @@ def _make(run_dir: Path) -> None:
         raise OutputError(f"{run_dir} cannot be made: {error}", "Choose another place with --run-dir.") from error
 
 
-def _plan(one: Run, refused: Callable[[Item, Exception], None]) -> plan.Plan:
+def _plan(one: Run, planned: plan.Plan) -> None:
     chosen, check = one.settings, one.batch.check
     only = plan.failed_before(ledger.read(one.ledger)) if chosen.only_failed else None
     planner = plan.Planner(
@@ -145,23 +148,20 @@ def _plan(one: Run, refused: Callable[[Item, Exception], None]) -> plan.Plan:
         plan.Wishes(one.request.overwrite, only, chosen.limit),
         functions.resolve(check) if check else None,
         one.options,
-        refused,
+        one.request.progress.note,
     )
     found: list[Row] | None = list(one.rows()) if chosen.items == "-" else None  # stdin can be read only once
-    return planner.plan(one.rows if found is None else lambda: found)
+    planner.fill(planned, one.rows if found is None else lambda: found)
 
 
-def _dry_run(one: Run) -> Report:
-    """Say what would be done; the checks are made."""
-    wrong: list[str] = []
-    planned = _plan(one, lambda item, error: wrong.append(f"  would fail: {item.source}: {error}"))
+def _dry_run(one: Run, planned: plan.Plan) -> Report:
+    """Say what would be done; the checks were made, and what they found was told."""
     first = [f"  {item.source} → {item.target}" for item, _ in zip(planned.items(), range(SHOWN), strict=False)]
     more = planned.todo - len(first)
     lines = [
         f"{one.batch.name}: {planned.total:,} items: {planned.todo:,} to do, {planned.skipped:,} done before, "
         f"{planned.refused:,} would fail" + (f", {planned.left_out:,} left out" if planned.left_out else ""),
-        *first, *([f"  … and {more:,} more"] if more > 0 else []), *wrong[:SHOWN],
-        *([f"  … and {len(wrong) - SHOWN:,} more"] if len(wrong) > SHOWN else []),
+        *first, *([f"  … and {more:,} more"] if more > 0 else []),
     ]  # fmt: skip
     values = {
         "schema_version": 1, "job": one.batch.name, "dry_run": True, "total": planned.total, "todo": planned.todo,
@@ -171,13 +171,14 @@ def _dry_run(one: Run) -> Report:
     return Report(values, tuple(lines))
 
 
-def _run(one: Run) -> Report:
-    """Plan, drive and tell; an interruption is told too."""
-    book, tally = ledger.Ledger(one.ledger), Tally(0)
-    progress = Together(one.request.progress, Snapshot(one.run_dir, one.batch.name, one.request.output, one.run_dir))
+def _run(one: Run, planned: plan.Plan) -> Report:
+    """Drive and tell; an interruption is told too."""
+    request, book = one.request, ledger.Ledger(one.ledger)
+    tally = Tally(planned.total - planned.left_out, planned.skipped, refused=planned.refused)
+    progress = Together(request.progress, Snapshot(one.run_dir, one.batch.name, request.output, one.run_dir))
     why = "interrupted"
     try:
-        why = _work(one, tally, book, progress)
+        why = _work(one, planned, tally, book, progress)
     except KeyboardInterrupt:
         why = "interrupted"
     finally:
@@ -185,27 +186,20 @@ def _run(one: Run) -> Report:
         progress.close()
         book.add(end_record(one.id, time.time(), why, tally))
         book.close()
-    report = close(one.batch.name, one.run_dir, one.request, tally, why)
+    report = close(one.batch.name, one.run_dir, request, tally, why)
     if why == "interrupted":
         left = f"{tally.left:,} of {tally.total:,} items left"
         raise InterruptedRunError(f"Stopped with {left}.", "The same command goes on where this one stopped.")
     return report
 
 
-def _work(one: Run, tally: Tally, book: ledger.Ledger, progress: Progress) -> str:
-    """Look at all items, then do those there are to do; returns why it ended."""
+def _work(one: Run, planned: plan.Plan, tally: Tally, book: ledger.Ledger, progress: Progress) -> str:
+    """Do what there is to do; returns why it ended."""
     earlier = {str(r["run"]) for r in ledger.read(one.ledger) if r.get("event") == "start" and "run" in r}
-
-    def refused(item: Item, error: Exception) -> None:
-        tally.refused += 1
-        book.add(refused_record(item.source, item.target, error, time.time()))
-        progress.note(f"{item.source} failed: {type(error).__name__}: {first_line(str(error))}")
-
-    progress.note("looking at the items")
-    planned = _plan(one, refused)
-    tally.total, tally.skipped = planned.total - planned.left_out, planned.skipped
     counts = {"total": tally.total, "skipped": tally.skipped}
     book.add(start_record(one.id, one.batch.name, time.time(), counts, one.options))
+    for record in planned.refusals():
+        book.add(record)
     book.flush()
     progress.start(tally.total, "items", one.batch.name)
     if earlier:
@@ -219,7 +213,7 @@ def _drive(one: Run, planned: plan.Plan, tally: Tally, book: ledger.Ledger, prog
 
     setup = Setup(
         one.id, one.batch.function, one.batch.script, dict(one.options), one.request.overwrite,
-        one.settings.wall_limit, str(Path.cwd()),
+        one.settings.wall_limit, one.settings.memory_limit, str(Path.cwd()),
     )  # fmt: skip
     rules = Rules(one.settings.retries, one.settings.max_failures)
     with one.request.connect(planned.todo, threads=True) as client:

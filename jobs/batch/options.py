@@ -31,6 +31,7 @@ ENGINE = (
     Option("max-failures", "Give up when more items than this have failed.", type=int, metavar="N"),
     Option("retries", "Further attempts at what may be transient.", type=int, default=2, metavar="N"),
     Option("wall-limit", "Longest time for one item, seconds or HH:MM:SS; it is ended then.", metavar="TIME"),
+    Option("memory-limit", "Most memory for one item, such as 2GB; default its share of the worker's.", metavar="SIZE"),
 )
 TAKEN = {option.name for option in (*ENGINE, TARGET)} | {
     "input", "inputs", "output", "overwrite", "dask", "workers", "wait", "json", "quiet", "help", "more",
@@ -50,6 +51,7 @@ class Settings:
     max_failures: int | None
     retries: int
     wall_limit: float | None
+    memory_limit: float | None
 
 
 def options_of(batch: BatchJob) -> tuple[Option, ...]:
@@ -81,6 +83,7 @@ def settings(options: Mapping[str, Any], batch: BatchJob) -> Settings:
         options.get("items"), options.get("target"), options.get("run_dir"), options.get("limit"),
         bool(options.get("only_failed")), bool(options.get("dry_run")), options.get("max_failures"),
         2 if retries is None else retries, batch.wall_limit if wall is None else _seconds(wall),
+        _bytes(options.get("memory_limit")),
     )  # fmt: skip
 
 
@@ -99,3 +102,14 @@ def _seconds(text: str) -> float:
     if seconds <= 0:
         raise UsageError(f"--wall-limit {text} is no time.", "Write seconds, MM:SS or HH:MM:SS.")
     return seconds
+
+
+def _bytes(text: str | None) -> float | None:
+    """2GB → bytes."""
+    if text is None:
+        return None
+    match = re.fullmatch(r"(\d+(?:\.\d+)?) *([kMGT]?)i?B?", text.strip(), re.IGNORECASE)
+    size = float(match[1]) * 1000.0 ** " kmgt".index(match[2].lower() or " ") if match else 0
+    if size <= 0:
+        raise UsageError(f"--memory-limit {text} is no size.", "Write it as 500MB or 2GB.")
+    return size

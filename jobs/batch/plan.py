@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+import time
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +16,7 @@ import numpy as np
 
 from jobs.batch import targets
 from jobs.batch.items import Item, Row, normal, parent
+from jobs.batch.story import first_line, refused_record
 from jobs.errors import InputError, OutputError, UsageError
 
 TOGETHER = 512
@@ -34,36 +36,49 @@ class Wishes:
     limit: int | None = None
 
 
-@dataclass
 class Plan:
-    """What was found; the items to do lie in a temporary file, which goes with the process."""
+    """What was found. The items lie in temporary files, which go with the process: a million takes no memory."""
 
-    total: int = 0
-    skipped: int = 0
-    todo: int = 0
-    refused: int = 0
-    """Items whose check failed."""
-    left_out: int = 0
-    """Beyond the limit, or not among those that failed before."""
-    unused: set[str] = field(default_factory=set)
-    """Columns of the table that no parameter takes."""
-    _spool: IO[str] = field(default_factory=lambda: tempfile.TemporaryFile("w+", encoding="utf-8"))  # noqa: SIM115
+    def __init__(self) -> None:
+        self.total = self.skipped = self.todo = self.refused = 0
+        """All items; of them those that are done, those to do, and those whose check failed."""
+        self.left_out = 0
+        """Beyond the limit, or not among those that failed before."""
+        self._todo, self._refused = _spool(), _spool()
+
+    def __enter__(self) -> Plan:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._todo.close()
+        self._refused.close()
 
     def items(self) -> Iterator[Item]:
-        """The items to do, in their order; again from the beginning at each call."""
-        self._spool.seek(0)
-        for line in self._spool:
-            source, target, options = json.loads(line)
-            yield Item(source, target, options)
+        """The items to do, in their order; one walk at a time."""
+        return (Item(source, target, options) for source, target, options in _lines(self._todo))
+
+    def refusals(self) -> Iterator[dict[str, Any]]:
+        """The ledger's records of the items whose check failed."""
+        yield from _lines(self._refused)
 
     def add(self, item: Item) -> None:
         """One more to do."""
         self.todo += 1
-        self._spool.write(json.dumps([item.source, item.target, item.options]) + "\n")
+        self._todo.write(json.dumps([item.source, item.target, item.options]) + "\n")
 
-    def close(self) -> None:
-        """Forget the items."""
-        self._spool.close()
+    def refuse(self, record: dict[str, Any]) -> None:
+        """One more whose check failed."""
+        self.refused += 1
+        self._refused.write(json.dumps(record) + "\n")
+
+
+def _spool() -> IO[str]:
+    return tempfile.TemporaryFile("w+", encoding="utf-8", errors="surrogateescape")
+
+
+def _lines(spool: IO[str]) -> Iterator[Any]:
+    spool.seek(0)
+    return map(json.loads, spool)
 
 
 Check = Callable[[str, Mapping[str, Any]], None]
@@ -77,10 +92,10 @@ class Planner:
     wishes: Wishes
     check: Check | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
-    refused: Callable[[Item, Exception], None] = lambda item, error: None
-    looked: Callable[[int], None] = lambda count: None
+    note: Callable[[str], None] = lambda text: None
+    """Told of each item whose check fails, at once."""
 
-    def plan(self, rows: Callable[[], Iterable[Row]]) -> Plan:
+    def fill(self, plan: Plan, rows: Callable[[], Iterable[Row]]) -> None:
         """Look at all items.
 
         Raises
@@ -88,7 +103,7 @@ class Planner:
         OutputError
             For two items with one target, a target that is its source, and a place where nothing can be written.
         """
-        plan, seen, looking = Plan(), array("q"), targets.Looking()
+        seen, looking = array("q"), targets.Looking()
         items = (self.to_item(row) for row in rows())
         with ThreadPoolExecutor(THREADS) as pool:
             while chunk := list(islice(items, TOGETHER)):
@@ -96,10 +111,8 @@ class Planner:
                     self._refuse(item)
                 seen.extend(hash(normal(item.target)) for item in chunk)
                 self._sort(plan, chunk, looking, pool)
-                self.looked(len(seen))
         plan.total = len(seen)
         self._refuse_twice(seen, rows)
-        return plan
 
     @staticmethod
     def _refuse(item: Item) -> None:
@@ -124,8 +137,8 @@ class Planner:
             if wishes.limit is not None and plan.todo + plan.refused >= wishes.limit:
                 plan.left_out += 1
             elif error is not None:
-                plan.refused += 1
-                self.refused(item, error)
+                plan.refuse(refused_record(item.source, item.target, error, time.time()))
+                self.note(f"{item.source} failed: {type(error).__name__}: {first_line(str(error))}")
             else:
                 plan.add(item)
 

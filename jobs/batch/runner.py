@@ -35,9 +35,9 @@ ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_
 class Died(Exception):
     """The item process is gone, or was ended for a reason."""
 
-    def __init__(self, why: str, index: int, seconds: float, output: str) -> None:
+    def __init__(self, why: str, index: int, seconds: float, peak: float, output: str) -> None:
         super().__init__(why)
-        self.why, self.index, self.seconds, self.output = why, index, seconds, output
+        self.why, self.index, self.seconds, self.peak, self.output = why, index, seconds, peak, output
         """`index` is that of the item under way, -1 if there was none; `output` the end of what it printed."""
 
 
@@ -62,6 +62,7 @@ class ItemProcess:
         self._connection = Connection(ours.detach())
         self._connection.send((setup, self.owner))
         self._starting = True
+        self._peak = 0.0
 
     def _start(self, *inherited: int) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
@@ -115,6 +116,7 @@ class ItemProcess:
         if index >= 0 and limit and time.monotonic() - began > limit:
             raise self._death(f"it took longer than the wall limit of {limit:g} s")
         used = self.memory()
+        self._peak = max(used, self._peak)
         if used > self._memory_limit:
             raise self._death(f"it used {used / 1e9:.2f} GB of the {self._memory_limit / 1e9:.2f} GB it may use")
 
@@ -142,7 +144,7 @@ class ItemProcess:
         self.end()
         size = os.fstat(self._output.fileno()).st_size
         last = os.pread(self._output.fileno(), OUTPUT, max(0, size - OUTPUT)).decode(errors="replace").strip()
-        return Died(why, index, time.monotonic() - began if index >= 0 else 0.0, last)
+        return Died(why, index, time.monotonic() - began if index >= 0 else 0.0, self._peak, last)
 
     def end(self) -> None:
         """Kill the process and whatever it started."""
@@ -222,7 +224,7 @@ def run_batch(setup: Setup, tasks: Sequence[Task]) -> list[Outcome]:
     outcomes: list[Outcome] = []
     left = list(range(len(tasks)))
     while left:
-        process = POOL.take(setup, _memory_limit())
+        process = POOL.take(setup, setup.memory_limit or _memory_share())
         try:
             for received in process.run([tasks[index] for index in left]):
                 outcomes += (outcome._replace(at=left[outcome.at]) for outcome in received)
@@ -247,11 +249,11 @@ def _blame(death: Died, index: int, worker: str) -> Outcome:
     story = f"{death.why}\n" + (f"It printed:\n{death.output}" if death.output else "")
     return Outcome(
         index, LOST, time.time() - death.seconds, death.seconds,
-        worker=worker, error="ItemKilled", message=death.why, traceback=story,
+        peak=round(death.peak), worker=worker, error="ItemKilled", message=death.why, traceback=story,
     )  # fmt: skip
 
 
-def _memory_limit() -> float:
+def _memory_share() -> float:
     """Bytes one item may use: an equal share of the worker's memory."""
     import psutil
     from distributed import get_worker

@@ -26,6 +26,8 @@ class Setup:
     replace: bool = False
     wall_limit: float | None = None
     """Seconds."""
+    memory_limit: float | None = None
+    """Bytes; None: a share of the worker's."""
     path: str = ""
     """A further place to import modules from: where the driver was started."""
 

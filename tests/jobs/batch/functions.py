@@ -1,0 +1,88 @@
+"""Functions as users write them, good and bad, for the tests of the engine."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import signal
+import time
+from pathlib import Path
+from typing import Literal
+
+
+def copy(source: str, target: str, *, times: int = 1, case: Literal["as-is", "upper"] = "as-is") -> dict[str, int]:
+    """Write the text of the source to the target.
+
+    More than one line of help is not shown.
+    """
+    text = Path(source).read_text()
+    text = text.upper() if case == "upper" else text
+    Path(target).write_text(text * times)
+    return {"characters": len(text)}
+
+
+def tree(source: str, target: str) -> None:
+    """Write a directory, slowly, so that a kill may come in the middle."""
+    Path(target).mkdir()
+    for number in range(5):
+        time.sleep(0.05)
+        (Path(target) / f"{number}.txt").write_text(Path(source).read_text())
+
+
+def bad(source: str, target: str) -> None:  # noqa: C901 - one case for each way
+    """Do what the source says: hang, die, leak, fail, or write."""
+    what = Path(source).read_text().strip()
+    Path(target).write_text("half")
+    match what:
+        case "hang":
+            time.sleep(1000)
+        case "hang in C":  # the interpreter's lock is never given back: no thread of this process runs any more
+            ctypes.PyDLL(None).sleep(1000)
+        case "die":
+            print("about to die", flush=True)
+            os.kill(os.getpid(), signal.SIGKILL)
+        case "crash":
+            ctypes.string_at(0)
+        case "leak":
+            hoard = []
+            while True:
+                hoard.append(bytearray(20_000_000))
+                time.sleep(0.01)
+        case "exit":
+            raise SystemExit(3)
+        case "nothing":
+            return Path(target).unlink()
+        case "value":
+            raise ValueError("line 1\nline 2 of a message")
+        case "stale":
+            _fail_first(source, OSError(errno.ESTALE, "Stale file handle"))
+        case "always stale":
+            raise OSError(errno.ESTALE, "Stale file handle")
+    Path(target).write_text("whole")
+    return None
+
+
+def _fail_first(source: str, error: Exception) -> None:
+    """Fail, but only once for each source."""
+    note = Path(f"{source}.tried")
+    if not note.exists():
+        note.touch()
+        raise error
+
+
+def kill_worker(source: str, target: str) -> None:
+    """Kill the worker itself, as a node that dies does, for sources that say so."""
+    if Path(source).read_text().strip() == "die":
+        os.kill(os.getppid(), signal.SIGKILL)
+        time.sleep(60)
+    Path(target).write_text("whole")
+
+
+def fill(source: str, target: str) -> None:
+    """Write a megabyte."""
+    Path(target).write_bytes(bytes(1_000_000))
+
+
+def one_parameter(source: str) -> None:
+    """No batch function: it has no target."""
