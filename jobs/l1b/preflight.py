@@ -19,6 +19,8 @@ ROLES = ("product", "calibration", "noise", "measurement")
 """What is read of each polarisation; a missing quick look or KML does not matter."""
 SAME_START = 3.0
 """Two processings of one acquisition begin within so many seconds."""
+SHOWN = 3
+"""Processings of one acquisition that are named."""
 logger = logging.getLogger("springline")
 
 
@@ -96,7 +98,8 @@ def select(sources: list[str], options: Mapping[str, Any]) -> list[str]:
     dropped: set[str] = set()
     for group in _acquisitions(sources):
         *older, newest = sorted(group, key=_processing)
-        names = "One acquisition, processed more than once: " + ", ".join(map(storage.basename, group))
+        more = f" and {len(group) - SHOWN} more" if len(group) > SHOWN else ""
+        names = f"One acquisition, processed more than once: {', '.join(map(storage.basename, group[:SHOWN]))}{more}"
         if chosen.newest_ipf:
             dropped.update(older)
             _say(f"{names}. Taking {storage.basename(newest)}.")
