@@ -11,6 +11,7 @@ import click
 
 from launcher.commands import SESSION_COMMANDS
 from launcher.options import CONTEXT, Springline, common, config_option, connection_options, wishes_of
+from launcher.runcommands import RUN_COMMANDS, goes_elsewhere, run_elsewhere
 
 if TYPE_CHECKING:
     from launcher.console import Console
@@ -24,7 +25,7 @@ def main() -> None:
     \b
     springline up                   a session on this computer, to try it out
     springline up spider            a session on a cluster
-    springline run spring-index -h  an analysis and its options
+    springline run spring-index -h  an analysis and its options; --on spider runs it on a cluster
     """
 
 
@@ -141,16 +142,28 @@ def jobs(arguments: tuple[str, ...]) -> None:
     sys.exit(wiring.run_jobs(["list", *arguments], dict(os.environ)))
 
 
-@main.command(context_settings=_PASS_ON)
+class AsTyped(click.Command):
+    """A command that keeps its words as they were typed, in the context's `obj`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Keep the words, then parse them."""
+        ctx.obj = list(args)
+        return super().parse_args(ctx, args)
+
+
+@main.command(cls=AsTyped, context_settings=_PASS_ON)
 @click.option("--session", help="Run on the Dask cluster of this session.")
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
-def run(session: str | None, arguments: tuple[str, ...]) -> None:
-    """Run an analysis here, or on a session's Dask cluster: springline run JOB [OPTIONS].
+@click.pass_obj
+def run(typed: list[str], session: str | None, arguments: tuple[str, ...]) -> None:
+    """Run an analysis: springline run JOB [OPTIONS] [--on PLATFORM].
 
-    `springline run JOB --help` shows its options.
+    `springline run --help` shows the options with --on, `springline run JOB --help` those of the job.
     """
     from launcher import wiring
 
+    if goes_elsewhere(typed) or not typed or typed[0] in ("-h", "--help"):
+        sys.exit(run_elsewhere.main(typed or ["--help"], prog_name="springline run", standalone_mode=False))
     environment = dict(os.environ)
     if session:
         from launcher.console import Console
@@ -159,6 +172,10 @@ def run(session: str | None, arguments: tuple[str, ...]) -> None:
 
         environment.update(dask_environment(*wiring.reach(session, Console().asker(), Store())))
     sys.exit(wiring.run_jobs(["run", *arguments], environment))
+
+
+for command in RUN_COMMANDS:
+    main.add_command(command)
 
 
 if __name__ == "__main__":

@@ -121,3 +121,8 @@ def pending_words(cluster: Cluster, current: SessionStatus, now: datetime | None
     if current.requeued:
         words = f"it was put back in the queue and starts again by itself; {words}"
     return words + expected(current.job, now)
+
+
+def hopeless(cluster: Cluster, current: SessionStatus) -> bool:
+    """True if no waiting can help the job."""
+    return isinstance(current.job, Known) and cluster.scheduler.never_starts(current.job.reason)

@@ -111,7 +111,15 @@ class JobCancelled(JobFailed):
 
 
 class JobStopped(JobCancelled):
-    """The user's own `springline stop` ended it, here or elsewhere."""
+    """The user's own `springline stop` or `springline cancel` ended it, here or elsewhere."""
+
+
+class AnalysisFailed(SpringlineError):
+    """An analysis on a platform ended by itself, with an exit code of its own."""
+
+    def __init__(self, exit_code: int, message: str, hint: str = "") -> None:
+        super().__init__(message, hint)
+        self.exit_code = exit_code
 
 
 # --- On the laptop ---------------------------------------------------------------------------------

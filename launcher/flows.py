@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from launcher import access, sessions
 from launcher.access import PROBE_SECONDS, Access, Secrets
-from launcher.cluster import Cluster
+from launcher.cluster import Cluster, Placed
 from launcher.console import Console
 from launcher.errors import Interrupted, SpringlineError, TunnelError
 from launcher.model import NodeState, Session, SessionPhase
@@ -30,8 +30,8 @@ def up(cluster: Cluster, plan: Plan, wishes: Wishes, console: Console, store: St
         roads = _warmed(cluster) if tunnel else []
         with console.stage(f"connect {cluster.transport.label}"):
             cluster.transport.open()
-        with console.stage("submit"), console.live(_submitting, remind=True):
-            session = _submitted(cluster, plan, store)
+        with console.stage("submit"), console.live(submitting, remind=True):
+            session = submitted(cluster, plan, store)
         with living_on(session):
             console.say(f"session {session.name}, job {session.job_id}")
             Stay(cluster, session, plan.secrets, wishes, console, store, fresh=True).through(tunnel, roads)
@@ -52,7 +52,8 @@ def attach(cluster: Cluster, session: Session, wishes: Wishes, console: Console,
             Stay(cluster, session, secrets, wishes, console, store, fresh=False).through(tunnel, roads)
 
 
-def _submitting(seconds: float) -> str:
+def submitting(seconds: float) -> str:
+    """The live line while a submission is not answered."""
     return f"  {format_duration(seconds)}  no clear answer yet; looking whether the job exists" if seconds > 5 else ""
 
 
@@ -69,17 +70,19 @@ def _warmed(cluster: Cluster, login: str = "") -> list[Transport]:
     return roads
 
 
-def _submitted(cluster: Cluster, plan: Plan, store: Store) -> Session:
+def submitted(
+    cluster: Cluster, plan: Plan, store: Store, placed_at: Callable[[Placed], None] = lambda _: None
+) -> Session:
     """Submit; after a Ctrl-C in the middle look whether the job exists before anything is forgotten."""
     try:
-        return sessions.start(cluster, plan, store)
+        return sessions.start(cluster, plan, store, placed_at)
     except KeyboardInterrupt:
         session = sessions.find(cluster, plan.session, store)
         if session is None:
             raise Interrupted("interrupted; nothing was submitted") from None
         raise Interrupted(
-            f"interrupted, but job {session.job_id} was submitted and goes on as session {session.name}",
-            f"come back: springline attach {session.name}; end it: springline stop {session.name}",
+            f"interrupted, but job {session.job_id} was submitted and goes on as {session.noun} {session.name}",
+            f"come back: {session.kind.join} {session.name}; end it: {session.kind.end} {session.name}",
         ) from None
 
 

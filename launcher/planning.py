@@ -16,6 +16,7 @@ from launcher.access import Secrets
 from launcher.bundle import node_program
 from launcher.certificates import new_certificate
 from launcher.errors import UsageError
+from launcher.kinds import SESSION, Kind
 from launcher.model import Platform, Session
 from launcher.schedulers.base import Scheduler
 from launcher.units import format_memory, format_walltime
@@ -46,13 +47,8 @@ def plan(
 
     `port` is the one JupyterLab must take over there (0 = any), `root` the directory it shows.
     """
-    name = name or f"{_slug(platform.name)}-{random.token_hex(2)}"
-    if not _NAME.fullmatch(name):
-        raise UsageError(
-            f"'{name}' is not a session name",
-            "up to 40 lower-case letters, digits and hyphens",
-        )
-    job_name = f"springline-{name}-{random.token_hex(3)}"
+    name = named(SESSION, name, slug(platform.name))
+    job_name = f"{SESSION.prefix}{name}-{random.token_hex(3)}"
     created = datetime.now(UTC).isoformat(timespec="seconds")
     session = Session(name=name, platform=platform.name, job_name=job_name, created=created, config=config)
     certificate = new_certificate()
@@ -119,5 +115,14 @@ def request(platform: Platform, session: Session, doors: list[str], *, port: int
     }
 
 
-def _slug(text: str) -> str:
+def named(kind: Kind, name: str | None, base: str) -> str:
+    """The wished name, if it is one, or a new one that begins with `base`."""
+    name = name or f"{base}-{random.token_hex(2)}"
+    if not _NAME.fullmatch(name):
+        raise UsageError(f"'{name}' is not a {kind.noun} name", "up to 40 lower-case letters, digits and hyphens")
+    return name
+
+
+def slug(text: str) -> str:
+    """A text as part of a name."""
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:30] or "session"

@@ -55,7 +55,7 @@ echo '@directory'
 mkdir -p {parent} && chmod go-w {parent} || exit 3
 {guard}
 mkdir {directory} || {{ [ ! -e {directory} ] || echo '@exists'; exit 3; }}
-cd {directory} && mkdir -p node/springline_node || exit 3
+cd {directory} && mkdir -p {folders} || exit 3
 echo "@created $(pwd -P)"
 set -- ${{SSH_CONNECTION:-}}; echo "@login ${{3:-}}"; echo "${{3:-}}" >login || exit 3
 {files}
@@ -164,6 +164,7 @@ def submit_script(
         find_python=_check_python(platform, modules),
         parent=parent.quoted(),
         guard=_GUARD.format(parent=parent.quoted()),
+        folders=" ".join(sorted({"node/springline_node", *(path.rpartition("/")[0] or "." for path in files)})),
         directory=directory.quoted(),
         files="\n".join(write_file(path, text) for path, text in files.items()),
         submit=submit,

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from launcher.cluster import Cluster, Placed
-from launcher.ends import STOPPED, end_error, pending_words
+from launcher.ends import STOPPED, end_error, hopeless, pending_words
 from launcher.errors import (
     AuthenticationError,
     ConnectError,
@@ -20,7 +20,7 @@ from launcher.errors import (
     SubmissionRefused,
     UsageError,
 )
-from launcher.model import Gone, JobState, Known, NodeState, Session, SessionPhase, SessionStatus, Unknown
+from launcher.model import Gone, JobState, NodeState, Session, SessionPhase, SessionStatus, Unknown
 from launcher.planning import Plan
 from launcher.preparation import DirectoryExists
 from launcher.store import Store
@@ -33,8 +33,8 @@ STOP_SECONDS = 60.0
 OVER = (SessionPhase.ENDED, SessionPhase.FAILED)
 
 
-def start(cluster: Cluster, plan: Plan, store: Store) -> Session:
-    """Submit once: the intent is recorded before, the id after."""
+def start(cluster: Cluster, plan: Plan, store: Store, placed_at: Callable[[Placed], None] = lambda _: None) -> Session:
+    """Submit once: the intent is recorded before, the id after; `placed_at` hears what else the host said."""
     _check_name_is_free(cluster, plan.session, store)
     store.save(plan.session)
     try:
@@ -43,6 +43,7 @@ def start(cluster: Cluster, plan: Plan, store: Store) -> Session:
         if error.exit_code != 21:  # after a doubt the record stays: the job may exist
             _forget(store, plan.session)
         raise
+    placed_at(placed)
     session = replace(plan.session, job_id=placed.job_id, directory=placed.directory, login=placed.login)
     store.save(session)
     return session
@@ -138,9 +139,8 @@ def wait_until_ready(
             running_since = None
         if current.phase in OVER:
             raise end_error(cluster, current)
-        hopeless = isinstance(current.job, Known) and cluster.scheduler.never_starts(current.job.reason)
-        if hopeless and fresh and clock() - began < FRESH_SECONDS:
-            raise _withdrawn(cluster, current)
+        if hopeless(cluster, current) and fresh and clock() - began < FRESH_SECONDS:
+            raise withdrawn(cluster, current)
         if current.phase is SessionPhase.STARTING:
             running_since = clock() if running_since is None else running_since
             if clock() - running_since >= START_SECONDS:  # silence alone never says so
@@ -220,7 +220,7 @@ def _not_ended(current: SessionStatus) -> SpringlineError:
     return JobFailed(f"job {job_id} was told to end but is still listed", hint)
 
 
-def _withdrawn(cluster: Cluster, current: SessionStatus) -> SubmissionRefused:
+def withdrawn(cluster: Cluster, current: SessionStatus) -> SubmissionRefused:
     """Cancel a job that can never start: left alone it would wait for ever."""
     cluster.cancel(current.session)
     return SubmissionRefused(

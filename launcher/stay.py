@@ -177,8 +177,8 @@ def living_on(session: Session) -> Iterator[None]:
 def detached(session: Session) -> Interrupted:
     """What is said when the terminal goes and the session stays."""
     return Interrupted(
-        f"session {session.name} goes on without this terminal",
-        f"come back: springline attach {session.name}; end it: springline stop {session.name}",
+        f"{session.noun} {session.name} goes on without this terminal",
+        f"come back: {session.kind.join} {session.name}; end it: {session.kind.end} {session.name}",
     )
 
 

@@ -18,10 +18,35 @@ HALVES = ("launcher", "jobs")
 
 # From the top down: a module may import from its own layer and from those below.
 LAUNCHER_LAYERS = (
-    ("cli", "commands", "legacy", "options"),
-    ("flows", "stay", "narrator", "wiring", "elsewhere", "orphans", "console"),
-    ("browser", "store", "sessions", "ends", "planning", "watcher", "ways", "access", "scaling", "parallel"),
-    ("cluster", "inventory", "preparation", "platforms", "bundle", "certificates", "relay", "tls", "tunnel", "report"),
+    ("cli", "runcommands", "legacy"),
+    ("commands", "options"),
+    ("flows", "stay", "following", "narrator", "wiring", "elsewhere", "orphans", "console"),
+    (
+        "browser",
+        "store",
+        "sessions",
+        "ends",
+        "planning",
+        "runplans",
+        "watcher",
+        "ways",
+        "access",
+        "scaling",
+        "parallel",
+    ),
+    (
+        "cluster",
+        "inventory",
+        "preparation",
+        "platforms",
+        "bundle",
+        "certificates",
+        "relay",
+        "tls",
+        "tunnel",
+        "report",
+        "runreport",
+    ),
     ("transports", "schedulers", "looking", "scripts", "keys"),
     ("private",),
     ("model", "errors", "units", "kinds"),
@@ -34,7 +59,16 @@ JOBS_LAYERS = (
     ("model", "errors"),
 )
 
-PURE_NAMES = ("schedulers/", "kinds.py", "looking.py", "model.py", "report.py", "scripts.py", "units.py")
+PURE_NAMES = (
+    "schedulers/",
+    "kinds.py",
+    "looking.py",
+    "model.py",
+    "report.py",
+    "runreport.py",
+    "scripts.py",
+    "units.py",
+)
 PURE = tuple(f"launcher/{name}" for name in PURE_NAMES)
 KERNELS = ("jobs/spring_index/kernel.py", "jobs/spring_index/model.py", "jobs/spring_index/daylength.py")
 IO = {"asyncio", "fabric", "http", "io", "os", "paramiko", "pathlib", "shutil", "socket", "ssl", "subprocess"}
