@@ -155,7 +155,11 @@ def _finish(report: Report, as_json: bool) -> None:
 def _progress(job: str, output: str, quiet: bool) -> Progress:
     shown = Quiet() if quiet else Bar(sys.stderr) if sys.stderr.isatty() else Lines(sys.stderr)
     follow = os.environ.get(FOLLOW)
-    return Together(shown, Snapshot(Path(follow), job, output)) if follow else shown
+    if not follow:
+        return shown
+    from jobs.storage import absolute
+
+    return Together(shown, Snapshot(Path(follow), job, absolute(output) if output else ""))
 
 
 def guard(action: Callable[[], None]) -> None:

@@ -65,6 +65,8 @@ class Run:
     """For the function."""
     target: Callable[[Row], str]
     run_dir: Path
+    root: str = ""
+    """The directory that holds all targets, if there is one."""
     id: str = field(default_factory=lambda: secrets.token_hex(3))
 
     @property
@@ -104,7 +106,7 @@ def prepare(batch: BatchJob, request: Request) -> Run:
     own = options.own(request.options, batch)
     target, root = _target(batch, chosen, request.output, own)
     run_dir = Path(anchored(chosen.run_dir)) if chosen.run_dir else _run_dir(root, batch.name)
-    return Run(batch, request, chosen, own, target, run_dir)
+    return Run(batch, request, chosen, own, target, run_dir, root)
 
 
 def _target(batch: BatchJob, chosen: Settings, output: str, own: Mapping[str, Any]) -> tuple[Callable[[Row], str], str]:
@@ -182,7 +184,7 @@ def _run(one: Run, planned: plan.Plan) -> Report:
     except KeyboardInterrupt:
         why = "interrupted"
     finally:
-        _show(progress, tally)
+        _show(one, progress, tally)
         progress.close()
         book.add(end_record(one.id, time.time(), why, tally))
         book.close()
@@ -220,11 +222,12 @@ def _drive(one: Run, planned: plan.Plan, tally: Tally, book: ledger.Ledger, prog
         tally.restart()
         driver = Driver(client, setup, Queue(planned.items(), planned.todo), tally, book, rules, progress.note)
         try:
-            return driver.run(lambda: _show(progress, tally))
+            return driver.run(lambda: _show(one, progress, tally))
         finally:
             if driver.losses:
                 targets.sweep((item.target for item in planned.items()), [one.id])
 
 
-def _show(progress: Progress, tally: Tally) -> None:
-    progress.show(tally.total - tally.left, tally.text(), tally.values())
+def _show(one: Run, progress: Progress, tally: Tally) -> None:
+    places = {"run_dir": str(one.run_dir), "output": one.root or None}
+    progress.show(tally.total - tally.left, tally.text(), {**tally.values(), **places})
