@@ -14,22 +14,25 @@ class Ledger:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._waiting = b""
+        self._waiting: list[bytes] = []
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
         if os.fstat(self._file).st_size and os.pread(self._file, 1, os.fstat(self._file).st_size - 1) != b"\n":
-            self._waiting = b"\n"  # the writer before us was killed in the middle of a line
+            self._waiting.append(b"\n")  # the writer before us was killed in the middle of a line
 
     def add(self, record: Mapping[str, Any]) -> None:
         """Note one thing; it is on the disk after the next `flush`."""
-        self._waiting += json.dumps(record, ensure_ascii=False, default=str).encode(errors="replace") + b"\n"
+        self._waiting.append(json.dumps(record, ensure_ascii=False, default=str).encode(errors="replace") + b"\n")
 
     def flush(self) -> bool:
         """Write what is waiting; False if the disk did not take all of it."""
+        rest = memoryview(b"".join(self._waiting))
         try:
-            while self._waiting:
-                self._waiting = self._waiting[os.write(self._file, self._waiting) :]
+            while rest:
+                rest = rest[os.write(self._file, rest) :]
         except OSError:
             return False
+        finally:
+            self._waiting = [bytes(rest)] if rest else []
         return True
 
     def close(self) -> bool:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Mapping
 from importlib.metadata import version
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from jobs import ledger, storage
-from jobs.batch.failures import failed_csv, failed_rows
+from jobs.batch.failures import failed_csv
 from jobs.batch.report import report_page
 from jobs.batch.tally import Tally, duration, file_size, per_minute
 from jobs.errors import JobError
@@ -38,14 +40,14 @@ def close(name: str, run_dir: Path, request: Request, tally: Tally, why: str) ->
         "schema_version": 1, "job": name, "output": request.output or None, "why": why, **tally.values(),
         "not_run": tally.left, "run_dir": str(run_dir), "report": None, "failed_list": None,
     }  # fmt: skip
-    troubles = []
+    troubles, failed = [], {}
     try:
         report = write_pages(name, run_dir)
         values |= {"report": str(report), "failed_list": str(run_dir / "failed.csv") if tally.failed else None}
         storage.write_json(str(run_dir / "run.json"), values | _asked(request))
+        failed = _named(run_dir) if tally.failed else {}
     except JobError as error:
         troubles.append(error.message)
-    failed = _named(run_dir) if tally.failed else {}
     return Report(values, (*_lines(name, tally, values, why), *troubles), failed, tally.failed)
 
 
@@ -56,12 +58,9 @@ def _asked(request: Request) -> dict[str, Any]:
 
 def _named(run_dir: Path) -> dict[str, str]:
     """The first of those that failed, and why."""
-    found: dict[str, str] = {}
-    for row in failed_rows(ledger.read(run_dir / "ledger.jsonl")):
-        if len(found) == NAMED:
-            break
-        found[str(row[0])] = f"{row[3]}: {row[4]}"
-    return found
+    with (run_dir / "failed.csv").open(encoding="utf-8", newline="") as stream:
+        rows = islice(csv.DictReader(stream), NAMED)
+        return {row["source"]: f"{row['error']}: {row['message']}" for row in rows}
 
 
 def _lines(name: str, tally: Tally, values: Mapping[str, Any], why: str) -> list[str]:

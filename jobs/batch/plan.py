@@ -7,10 +7,10 @@ import tempfile
 import time
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
 import numpy as np
 
@@ -22,6 +22,7 @@ from jobs.errors import InputError, OutputError, UsageError
 TOGETHER = 512
 """Items looked at side by side."""
 THREADS = 8
+Answer = TypeVar("Answer")
 SHOWN = 3
 """Examples in an error about many items."""
 
@@ -121,19 +122,19 @@ class Planner:
         targets.refuse(item.source, item.target)
         targets.refuse_unwritable(parent(item.target))
 
-    def _sort(self, plan: Plan, chunk: list[Item], looking: targets.Looking, pool: ThreadPoolExecutor) -> None:
+    def _sort(self, plan: Plan, chunk: list[Item], looking: targets.Looking, pool: Executor) -> None:
         """Done, beyond what is wished, refused or to do."""
         wishes = self.wishes
-        done = [False] * len(chunk) if wishes.overwrite else pool.map(looking.is_done, [i.target for i in chunk])
+        look = (lambda item: False) if wishes.overwrite else (lambda item: looking.is_done(item.target))
         asked = []
-        for item, is_done in zip(chunk, done, strict=True):
+        for item, is_done in _side_by_side(pool, look, chunk):
             if is_done:
                 plan.skipped += 1
             elif wishes.only is not None and hash_of(item.target) not in wishes.only:
                 plan.left_out += 1
             else:
                 asked.append(item)
-        for item, error in zip(asked, pool.map(self._checked, asked), strict=True):
+        for item, error in _side_by_side(pool, self._checked, asked):
             if wishes.limit is not None and plan.todo + plan.refused >= wishes.limit:
                 plan.left_out += 1
             elif error is not None:
@@ -173,6 +174,14 @@ class Planner:
                 f"Several items would have one target: {'; '.join(pairs)}.",
                 "Let the target tell them apart: {stem}, {dir} and a table's columns may stand in it.",
             )
+
+
+def _side_by_side(pool: Executor, look: Callable[[Item], Answer], items: list[Item]) -> Iterator[tuple[Item, Answer]]:
+    """Items and what a look at each found, in their order; a thread takes several, for one may cost next to nothing."""
+    size = max(1, len(items) // THREADS)
+    parts = [items[start : start + size] for start in range(0, len(items), size)]
+    for part, answers in zip(parts, pool.map(lambda part: [look(item) for item in part], parts), strict=True):
+        yield from zip(part, answers, strict=True)
 
 
 def hash_of(target: str) -> int:
