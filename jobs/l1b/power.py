@@ -5,19 +5,29 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+FULL = 2**32 - 1
+"""The largest number of 32 bits: the square of the largest DN fits."""
+
 
 def power_sums(dn: npt.NDArray[np.uint16]) -> npt.NDArray[np.uint64]:
     """Sum of DN² over the lines of a strip, by sample.
 
-    A square of 16 bits fits 32; 2³² of them fit 64. A line at a time stays in the processor's cache.
+    The sum is kept in 32 bits as long as the largest DN of each line say that it fits, which is twice as fast as 64.
+    A line at a time stays in the processor's cache.
     """
     total = np.zeros(dn.shape[1], np.uint64)
-    square = np.empty(dn.shape[1], np.uint32)
-    for line in dn:
+    part, square = np.zeros((2, dn.shape[1]), np.uint32)
+    room = FULL
+    for line, largest in zip(dn, dn.max(axis=1).tolist(), strict=True):
+        if largest**2 > room:
+            total += part
+            part[:] = 0
+            room = FULL
         square[:] = line
         square *= square
-        total += square
-    return total
+        part += square
+        room -= largest**2
+    return total + part
 
 
 def valid_counts(dn: npt.NDArray[np.uint16]) -> npt.NDArray[np.int64]:

@@ -43,9 +43,10 @@ def weights(of: Table, lines: Floats) -> Floats:
 
 
 def combine(of: Table, weight: Floats) -> Floats:
-    """The weighted sum of the vectors, by sample; vectors without weight cost nothing."""
+    """The weighted sum of the vectors, by sample; those before the first and after the last with weight cost nothing."""
     used = np.flatnonzero(weight)
-    return np.asarray(weight[used] @ of.value[used])
+    near = slice(used[0], used[-1] + 1) if len(used) else slice(0)
+    return np.asarray(weight[near] @ of.value[near])
 
 
 def mean_over(of: Table, lines: Floats) -> Floats:
