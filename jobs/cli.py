@@ -89,6 +89,17 @@ def list_jobs(as_json: bool) -> None:
         click.echo(f"{job['name']:<16} {job['summary'] or 'cannot be loaded: ' + job['error']}")
 
 
+@cli.command()
+@click.argument("run_dir", type=click.Path(exists=True, file_okay=False, path_type=Path))
+def report(run_dir: Path) -> None:
+    """Write report.html and failed.csv of RUN_DIR anew, also while its run goes on or after it was killed."""
+    from jobs.batch.closing import write_pages
+
+    if not (run_dir / "ledger.jsonl").exists():
+        fail(UsageError(f"{run_dir} holds no ledger.jsonl.", "Name the directory beside the output that ends in .run."))
+    guard(lambda: click.echo(write_pages(run_dir.absolute().name.removesuffix(".run"), run_dir)))
+
+
 def job_command(job: Job, name: str = "") -> click.Command:
     """The click command of a job: the options all jobs share, then its own."""
     name = name or job.name

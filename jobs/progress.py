@@ -42,6 +42,7 @@ class Bar(Quiet):
     def __init__(self, stream: TextIO) -> None:
         self.stream = stream
         self.bar: Any = None
+        self.label = ""
 
     def note(self, text: str) -> None:
         """Print a line above the bar."""
@@ -54,6 +55,7 @@ class Bar(Quiet):
         """Draw the bar."""
         from tqdm import tqdm
 
+        self.label = label.replace("{", "{{").replace("}", "}}")
         self.bar = tqdm(
             total=total,
             unit=f" {unit}",
@@ -73,9 +75,9 @@ class Bar(Quiet):
     def show(self, done: int, text: str, values: Mapping[str, Any]) -> None:
         """Draw a short bar, and the job's own words behind it."""
         if self.bar is not None:
-            self.bar.bar_format = "{desc} {percentage:3.0f} % {bar:16} {postfix}"
+            self.bar.bar_format = self.label + " {percentage:3.0f} % {bar:16} {desc}"
             self.bar.n = done
-            self.bar.set_postfix_str(text)
+            self.bar.set_description_str(text)
 
     def close(self) -> None:
         """Leave the bar as it is."""

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 
+LINE = 40
+"""Bytes read of /proc/self/io for its first line; the kernel counts them too."""
+
 
 class Meter:
     """Two readings for each item, a few microseconds each: the files in /proc stay open."""
@@ -22,7 +25,7 @@ class Meter:
 
     def bytes_in(self) -> int:
         """Bytes read through system calls since `start`, from the page cache too."""
-        return self._read() - self._before
+        return max(0, self._read() - self._before - LINE)
 
     def peak(self) -> int:
         """Largest memory since `start` [bytes]; getrusage would count that of the process this one was made by."""
@@ -34,7 +37,7 @@ class Meter:
     def _read(self) -> int:
         if self._io is None:
             return 0
-        return int(os.pread(self._io, 40, 0).split(b"\n", 1)[0].split()[1])
+        return int(os.pread(self._io, LINE, 0).split(b"\n", 1)[0].split()[1])
 
 
 def _opened(path: str, mode: int) -> int | None:

@@ -65,7 +65,7 @@ class Tally:
     def text(self) -> str:
         """The same in one line."""
         values = self.values()
-        parts = [f"{self.done:,} done"]
+        parts = [f"{self.done:,} of {self.total:,} done"]
         parts += [f"{count:,} {name}" for count, name in ((self.failed, "failed"), (self.skipped, "skipped")) if count]
         if self.done + self.missed:
             parts.append(f"{per_minute(values['items_per_minute'])} items/min")
