@@ -70,7 +70,10 @@ PURE_NAMES = (
     "units.py",
 )
 PURE = tuple(f"launcher/{name}" for name in PURE_NAMES)
-KERNELS = ("jobs/spring_index/kernel.py", "jobs/spring_index/model.py", "jobs/spring_index/daylength.py")
+KERNELS = (
+    *(f"jobs/spring_index/{name}.py" for name in ("kernel", "model", "daylength")),
+    *(f"jobs/l1b/{name}.py" for name in ("model", "power", "tables", "geolocation", "heading")),
+)
 IO = {"asyncio", "fabric", "http", "io", "os", "paramiko", "pathlib", "shutil", "socket", "ssl", "subprocess"}
 FORMATS = {"fsspec", "h5netcdf", "h5py", "pandas", "tempfile", "urllib", "xarray", "zarr"}
 NETWORK = {"http", "paramiko", "fabric", "socket", "ssl"}

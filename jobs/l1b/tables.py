@@ -43,7 +43,7 @@ def weights(of: Table, lines: Floats) -> Floats:
 
 
 def combine(of: Table, weight: Floats) -> Floats:
-    """The weighted sum of the vectors, by sample; those before the first and after the last with weight cost nothing."""
+    """The weighted sum of the vectors, by sample; only those from the first with weight to the last are touched."""
     used = np.flatnonzero(weight)
     near = slice(used[0], used[-1] + 1) if len(used) else slice(0)
     return np.asarray(weight[near] @ of.value[near])
