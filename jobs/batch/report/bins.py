@@ -8,7 +8,7 @@ from math import floor, inf, log10
 
 PER_DECADE = 100
 SMALLEST, LARGEST = 1e-6, 1e18
-WIDTHS = (0.1, 0.5, 1, 5, 10, 30, 60, 300, 600, 1800, 3600, 7200, 14400, 43200, 86400)
+WIDTHS = (0.125, 0.5, 1, 5, 10, 30, 60, 300, 600, 1800, 3600, 7200, 14400, 43200, 86400)
 """Widths of time bins in seconds; each is a multiple of the one before."""
 
 

@@ -91,7 +91,7 @@ def slowest(tally: Tally) -> Html | None:
             duration(seconds),
             tag("span", state, class_="hot") if state == "failed" else state,
             size(read) if read else "",
-            tag("code", worker),
+            _name(worker),
         )
         for seconds, _, item, state, worker, read in sorted(tally.slowest, reverse=True)
     ]
@@ -116,7 +116,8 @@ def workers(tally: Tally) -> Html | None:
     single = len(tally.workers) <= MOST_SINGLE_WORKERS
     shown = tally.workers if single else by_node(tally.workers)
     ordered = sorted(shown.items(), key=lambda pair: (-pair[1].failed - pair[1].lost, -pair[1].done, pair[0]))
-    rows = [_worker(name, worker, single) for name, worker in ordered[:MOST_ROWS]]
+    usual = sum(w.failed for w in shown.values()) / max(1, sum(w.done + w.failed for w in shown.values()))
+    rows = [_worker(name, worker, single, usual) for name, worker in ordered[:MOST_ROWS]]
     left = len(ordered) - len(rows)
     caption = "What each did; those with failures first" + (f"; {plural(left, 'other')} left out" if left else "")
     columns = [Column("Worker" if single else "Node"), *([] if single else [Column("Workers", True)])]
@@ -125,14 +126,21 @@ def workers(tally: Tally) -> Html | None:
     return tag("section", tag("h2", title), table(caption, columns, rows))
 
 
-def _worker(name: str, worker: Worker, single: bool) -> list[Child]:
+def _worker(name: str, worker: Worker, single: bool, usual: float) -> list[Child]:
+    """One row; failures stand out where they are twice the usual share."""
+    striking = worker.failed >= 3 and worker.failed > 2 * usual * (worker.done + worker.failed)
     median = duration(worker.times.quantile(0.5)) if worker.times.count else ""
-    numbers = [count(worker.done), _hot(worker.failed), count(worker.retried), median, _hot(worker.lost)]
-    return [tag("code", shorten(name, 100)), *([] if single else [count(worker.names)]), *numbers]
+    numbers = [count(worker.done), _hot(worker.failed, striking), count(worker.retried), median, _hot(worker.lost)]
+    return [_name(name), *([] if single else [count(worker.names)]), *numbers]
 
 
-def _hot(number: int) -> Html:
-    return tag("span", count(number), class_="hot" if number else None)
+def _name(worker: str) -> Html:
+    """The name of a worker, on one line if it is short."""
+    return tag("code", shorten(worker, 100), class_="name" if len(worker) <= 32 else None)
+
+
+def _hot(number: int, hot: bool = True) -> Html:
+    return tag("span", count(number), class_="hot" if number and hot else None)
 
 
 def runs(tally: Tally) -> Html | None:
