@@ -21,7 +21,11 @@ class Ledger:
 
     def add(self, record: Mapping[str, Any]) -> None:
         """Note one thing; it is on the disk after the next `flush`."""
-        self._waiting.append(json.dumps(record, ensure_ascii=False, default=str).encode(errors="replace") + b"\n")
+        try:
+            line = json.dumps(record, ensure_ascii=False, default=str).encode()
+        except UnicodeEncodeError:  # a name that is no UTF-8: escaped, so that it comes back as it was
+            line = json.dumps(record, default=str).encode()
+        self._waiting.append(line + b"\n")
 
     def flush(self) -> bool:
         """Write what is waiting; False if the disk did not take all of it."""

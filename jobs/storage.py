@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 from collections.abc import Iterable, Iterator
@@ -11,6 +12,8 @@ from typing import Any
 
 from jobs.errors import InputError, OutputError
 
+NO_LOCKS = (errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK)
+"""What a file system says that has no locks: Lustre, unless it is mounted with them."""
 ZARR_MARKS = ("zarr.json", ".zgroup", ".zmetadata")
 
 
@@ -127,7 +130,11 @@ def exclusive(output: str) -> Iterator[None]:
     try:
         lock.parent.mkdir(parents=True, exist_ok=True)
         with lock.open("w") as held:
-            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            try:
+                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                if error.errno not in NO_LOCKS:
+                    raise
             yield
     except BlockingIOError as error:
         raise OutputError(f"Another run is writing to {output}.", "Wait for it, or choose another --output.") from error

@@ -32,6 +32,7 @@ IDLE_SECONDS = 120.0
 QUICK_SECONDS = 0.05
 """Items below this are made to reach the disk together, others one by one."""
 TOGETHER, TOGETHER_SECONDS = 256, 0.2
+MOST_OUTPUT = 10_000_000
 MESSAGE, OUTPUT, TRACEBACK = 1000, 2000, 20_000
 """Characters of an error's message, of what the function printed, and of a traceback that are kept."""
 
@@ -66,7 +67,7 @@ class Items:
         scratch = targets.scratch_name(target, self._owner)
         PAGE.pack_into(self._page, 0, index, clock)
         self._meter.start()
-        printed = os.fstat(1).st_size
+        printed = _forget_old_output()
         try:
             targets.prepare(target, scratch)
             result = _plain(self._function(source, scratch, **{**self._setup.options, **own}))
@@ -150,6 +151,16 @@ def _printed(start: int) -> str:
             text = os.pread(1, OUTPUT, max(start, size - OUTPUT)).decode(errors="replace")
             return f"\nIt printed:\n{text}"
     return ""
+
+
+def _forget_old_output() -> int:
+    """Where the next item's output begins; a function that prints a lot does not fill the disk."""
+    size = os.fstat(1).st_size
+    if size < MOST_OUTPUT:
+        return size
+    os.ftruncate(1, 0)
+    os.lseek(1, 0, os.SEEK_SET)
+    return 0
 
 
 def _die_with_parent() -> None:

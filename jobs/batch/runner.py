@@ -27,6 +27,8 @@ START_SECONDS = 600.0
 """For importing the function: on a busy file system that takes minutes."""
 SHARE = 0.9
 """Of a worker's memory that its item processes may take together."""
+IDLE_DEATHS = 3
+"""Item processes of one batch that may die while they do nothing, or while they start."""
 AT_REST = 0.5
 """A process that holds this share of its memory limit between two batches is replaced: it leaks."""
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
@@ -110,7 +112,9 @@ class ItemProcess:
         self._starting = False
 
     def _look(self) -> None:
-        """End the process if the item under way is beyond a limit."""
+        """End the process where the item is beyond a limit, or where it ended and what it started holds the line."""
+        if self._process.poll() is not None and not self._connection.poll():
+            raise self._death("")
         index, began = PAGE.unpack_from(self._page, 0)
         limit = self.setup.wall_limit
         if index >= 0 and limit and time.monotonic() - began > limit:
@@ -222,7 +226,7 @@ def end_run(run: str) -> None:
 def run_batch(setup: Setup, tasks: Sequence[Task]) -> list[Outcome]:
     """A Dask task: run a batch in an item process. One that dies costs its item an attempt, and no other."""
     outcomes: list[Outcome] = []
-    left = list(range(len(tasks)))
+    left, idle_deaths = list(range(len(tasks))), 0
     while left:
         process = POOL.take(setup, setup.memory_limit or _memory_share())
         try:
@@ -232,8 +236,11 @@ def run_batch(setup: Setup, tasks: Sequence[Task]) -> list[Outcome]:
             POOL.lose(process)
             unknown = set(left) - {outcome.at for outcome in outcomes}
             targets.sweep((tasks[index][1] for index in unknown), [process.owner])
+            idle_deaths += death.index < 0
             if death.index >= 0:
                 outcomes.append(_blame(death, left[death.index], process.name))
+            elif idle_deaths == IDLE_DEATHS:
+                raise StartError(f"{setup.function}: {death.why}. {death.output}") from death
         except BaseException:
             POOL.lose(process)
             process.end()

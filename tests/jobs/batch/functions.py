@@ -49,6 +49,10 @@ def bad(source: str, target: str) -> None:  # noqa: C901 - one case for each way
             while True:
                 hoard.append(bytearray(20_000_000))
                 time.sleep(0.01)
+        case "fork":  # what it leaves behind holds all that it had open
+            if os.fork() == 0:
+                time.sleep(20)
+            os._exit(0)
         case "exit":
             raise SystemExit(3)
         case "nothing":
