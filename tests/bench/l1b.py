@@ -2,7 +2,7 @@
 
 The metadata are real; the images are simulated from them, so that the truth is known. Each side runs in processes of
 its own that import what they need and read one product into memory; nothing is written. CPU and peak memory are those
-of the whole process, imports included. Warm: the files were read before; of three runs the one with the least CPU, since
+of the whole process, imports included. Warm: the files were read before; of three runs the one with the least CPU:
 other work on the machine only adds. Cold: the kernel was asked to forget the files.
 """
 
