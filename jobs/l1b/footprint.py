@@ -83,15 +83,17 @@ def distance_outside(ring: Ring, longitude: Array, latitude: Array) -> float:
     Measured in the plane that touches the Earth in the ring's middle, where great circles are straight lines: neither
     the antimeridian nor a pole is in the way. Places in the other half of the world are infinitely far.
     """
-    from shapely import Polygon, distance, points
+    from shapely import Polygon, contains_xy, distance, points, prepare
 
     corners = _unit(*np.asarray(ring, dtype=float).T)
     middle = corners.mean(axis=0) / np.linalg.norm(corners.mean(axis=0))
     places = _unit(np.ravel(longitude), np.ravel(latitude))
     if not np.isfinite(places).all() or np.any(places @ middle < 0.1):
         return float("inf")
-    outside = distance(Polygon(_tangent(corners, middle)), points(_tangent(places, middle)))
-    return float(outside.max()) * EARTH
+    flat, area = _tangent(places, middle), Polygon(_tangent(corners, middle))
+    prepare(area)
+    outside = distance(area, points(flat[~contains_xy(area, *flat.T)]))
+    return float(outside.max(initial=0.0)) * EARTH
 
 
 def _unit(longitude: Array, latitude: Array) -> Array:
