@@ -11,6 +11,8 @@ from jobs.batch.report.markup import Html, tag
 from jobs.batch.report.text import count, figures
 
 HEIGHT = 170
+TICK_SHARE = 0.12
+"""Part of the axis that a label needs."""
 NICE_SECONDS = (
     *(m * 10.0**p for p in range(-6, 1) for m in (1, 2, 5)), 10, 30, 60, 120, 300, 600, 1800, 3600, 7200, 18000, 36000,
     86400, 172800, 432000, 864000, 8640000,
@@ -114,5 +116,9 @@ def _ticks(shown: Sequence[Bar], unit: Callable[[float], str], nice: Sequence[fl
     if len(fitting) < 3:
         edges = [bar.low for bar in shown] + [high]
         fitting = edges[:: max(1, len(edges) // 5)]
-    fitting = fitting[:: ceil(len(fitting) / 9)]
-    return [(value, tidy(unit(value))) for value in fitting]
+    apart, last, ticks = (high / low) ** TICK_SHARE, 0.0, []
+    for value in fitting:
+        if value >= last * apart:
+            ticks.append((value, tidy(unit(value))))
+            last = value
+    return ticks

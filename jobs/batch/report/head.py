@@ -134,8 +134,8 @@ def _typical(tally: Tally) -> str:
 def _workers(tally: Tally) -> Html:
     seen = [name for name, worker in tally.workers.items() if worker.times.count]
     nodes = len(by_node({name: tally.workers[name] for name in seen}))
-    busy = f"{figures(tally.busy / tally.seconds)} items at a time on average"
-    return _fact("Workers", f"{count(len(seen))} on {plural(nodes, 'node')}" if seen else "None", busy)
+    busy = f"{figures(tally.busy / tally.seconds)} items at a time"
+    return _fact("Worked on", plural(nodes, "node"), f"{plural(len(seen), 'worker')}, {busy}")
 
 
 def _bytes(tally: Tally) -> Html:

@@ -119,7 +119,9 @@ def workers(tally: Tally) -> Html | None:
     usual = sum(w.failed for w in shown.values()) / max(1, sum(w.done + w.failed for w in shown.values()))
     rows = [_worker(name, worker, single, usual) for name, worker in ordered[:MOST_ROWS]]
     left = len(ordered) - len(rows)
-    caption = "What each did; those with failures first" + (f"; {plural(left, 'other')} left out" if left else "")
+    caption = "A worker is a process that does items; one that crashes, hangs or leaks is replaced. Failures first" + (
+        f"; {plural(left, 'other')} left out" if left else ""
+    )
     columns = [Column("Worker" if single else "Node"), *([] if single else [Column("Workers", True)])]
     columns += [Column(name, True) for name in ("Done", "Failed", "Retried", "Median time", "Times lost")]
     title = "Workers" if single else f"Workers by node ({count(len(tally.workers))} workers)"
