@@ -75,7 +75,11 @@ ATTRIBUTES: dict[str, dict[str, Any]] = {
         "long_name": "latitude of the middle of the cell",
         "units": "degrees_north",
     },
-    "time": {"standard_name": "time", "long_name": "zero-Doppler time of the middle of the line of cells"},
+    "time": {
+        "standard_name": "time",
+        "long_name": "zero-Doppler time of the middle of the line of cells",
+        "units_metadata": "leap_seconds: utc",
+    },
     "pol": {"long_name": "polarisation: sent, received"},
     "line": {"long_name": "middle of the cell along the flight, in lines of the product", "units": "1"},
     "sample": {"long_name": "middle of the cell across the flight, in samples of the product", "units": "1"},
@@ -84,6 +88,10 @@ TYPES = dict.fromkeys((*VARIABLES, *EXTRA), "f4") | {
     "noise_missing": "i1", "land_mask": "i1", "longitude": "f8", "latitude": "f8", "line": "f8", "sample": "f8"
 }  # fmt: skip
 """Single precision holds sigma0 to 6e-8; longitudes need more."""
+CONTENT = dict.fromkeys(("sigma0", "sigma0_raw", "gamma0"), "physicalMeasurement") | dict.fromkeys(
+    ("valid_fraction", "noise_missing", "nesz"), "qualityInformation"
+)
+"""What a variable is to ACDD; the others are coordinates or auxiliary information."""
 PLACES = ("longitude", "latitude", "time")
 DIGEST = "content_sha256"
 """Attribute that tells whether all values are there; the same in both formats."""
@@ -123,5 +131,7 @@ def _variable(dataset: xr.Dataset, name: Hashable, kept: list[str]) -> tuple[Any
     attrs = {key: value for key, value in found.attrs.items() if key == "source"} | ATTRIBUTES[str(name)]
     if others := [other for other in attrs.pop("ancillary_variables", "").split() if other in kept]:
         attrs["ancillary_variables"] = " ".join(others)
+    if name in kept:
+        attrs["coverage_content_type"] = CONTENT.get(str(name), "auxiliaryInformation")
     kind = object if name == "pol" else TYPES.get(str(name), found.dtype)
     return found.dims, found.values.astype(kind), attrs

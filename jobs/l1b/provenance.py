@@ -39,6 +39,7 @@ def attributes(dataset: xr.Dataset, safe: Safe, chosen: Settings, now: datetime 
         "processing_level": LEVEL,
         "keywords": "Sentinel-1, SAR, sigma0, normalised radar cross-section",
         "cdm_data_type": "Swath",
+        "standard_name_vocabulary": "CF Standard Name Table v93",
         "license": "Copernicus Sentinel data: https://sentinels.copernicus.eu/documents/247904/690755/Sentinel_Data_Legal_Notice",
         "acknowledgement": CREDIT.format(safe.start.year),
         **_source(safe),
