@@ -172,4 +172,39 @@ def cancel(run: str | None, console: Console, platform: str | None, config: Path
     console.result(runreport.document(current), f"run {found.name} is {report.sentence(current)}")
 
 
-RUN_COMMANDS = (runs, watch, cancel)
+@click.command()
+@click.argument("run")
+@click.option("--output", type=click.Path(path_type=Path), help="Directory on this computer; default ./RUN.")
+@click.option("--results", is_flag=True, help="Bring the output itself, too.")
+@somewhere
+@common
+def fetch(
+    run: str, console: Console, output: Path | None, results: bool, platform: str | None, config: Path | None
+) -> None:
+    """Bring RUN's report, list of failures, ledger and log here; with --results its output, whole or not at all."""
+    from launcher import fetching, sessions
+    from launcher.errors import ConnectError, UsageError
+    from launcher.model import Progress, Unknown
+    from launcher.units import format_size
+
+    cluster, found, _ = _reach(run, console, platform, config)
+    current = sessions.status(cluster, found)
+    if isinstance(current.job, Unknown) and current.progress is None:
+        raise ConnectError(f"run {run}: {current.job.error}", "try again")
+    if results and current.phase not in sessions.OVER:
+        raise UsageError(f"run {run} is not over, so its output is not whole", f"wait for it: springline watch {run}")
+    received = 0
+
+    def tell(size: int) -> None:
+        nonlocal received
+        received = size
+
+    with console.stage("fetch"), console.live(lambda _: f"  {format_size(received)}"):
+        got = fetching.fetch(
+            cluster, current.session, current.progress or Progress(), output or Path(run), results=results, tell=tell
+        )
+    said = {"schema_version": 1, "run": run, "directory": str(got.directory.resolve()), "names": list(got.names)}
+    console.result({**said, "bytes": got.received}, "\n".join(str(got.directory / name) for name in got.names))
+
+
+RUN_COMMANDS = (runs, watch, fetch, cancel)

@@ -21,33 +21,11 @@ LAUNCHER_LAYERS = (
     ("cli", "runcommands", "legacy"),
     ("commands", "options"),
     ("flows", "stay", "following", "narrator", "wiring", "elsewhere", "orphans", "console"),
-    (
-        "browser",
-        "store",
-        "sessions",
-        "ends",
-        "planning",
-        "runplans",
-        "watcher",
-        "ways",
-        "access",
-        "scaling",
-        "parallel",
-    ),
-    (
-        "cluster",
-        "inventory",
-        "preparation",
-        "platforms",
-        "bundle",
-        "certificates",
-        "relay",
-        "tls",
-        "tunnel",
-        "report",
-        "runreport",
-    ),
-    ("transports", "schedulers", "looking", "scripts", "keys"),
+    ("runplans", "fetching"),
+    ("browser", "store", "sessions", "ends", "planning", "watcher", "ways", "access", "scaling", "parallel"),
+    ("cluster", "inventory", "preparation", "platforms", "bundle", "certificates", "relay", "tls", "tunnel"),
+    ("report", "runreport"),
+    ("transports", "schedulers", "looking", "packing", "scripts", "keys"),
     ("private",),
     ("model", "errors", "units", "kinds"),
 )
@@ -59,16 +37,7 @@ JOBS_LAYERS = (
     ("model", "errors"),
 )
 
-PURE_NAMES = (
-    "schedulers/",
-    "kinds.py",
-    "looking.py",
-    "model.py",
-    "report.py",
-    "runreport.py",
-    "scripts.py",
-    "units.py",
-)
+PURE_NAMES = ("schedulers/", "kinds", "looking", "model.", "packing", "report", "runreport", "scripts", "units")
 PURE = tuple(f"launcher/{name}" for name in PURE_NAMES)
 KERNELS = (
     *(f"jobs/spring_index/{name}.py" for name in ("kernel", "model", "daylength")),

@@ -17,7 +17,7 @@ from typing import Any
 from . import addresses, again, daskcluster, processes, scratch, workerjobs
 from .countdown import Countdown
 from .request import Analysis, Request, RequestError, SessionDir
-from .runstate import end_of_run, finished, first_fields
+from .runstate import end_of_run, finished, first_fields, last_words, margin
 from .state import StateFile, read_state
 
 log = logging.getLogger("springline")
@@ -26,6 +26,7 @@ TICK = 5.0  # s between two looks at the clock and at whether another job has ta
 GRACE = 3.0  # s for the analysis when SLURM ends the job: it kills after a while
 PATIENCE = 30.0  # s for the analysis when its time is almost up
 RELEASE = 2.0  # s for the workers
+REFUSED, AGAIN, REFUSALS = 2, 15.0, 20  # an analysis that is refused waits (s) for an earlier one to let go, so often
 RETRIES = (5.0, 15.0, 60.0)  # s after which workers that could not be submitted are asked for again
 NEAR_END = 60.0  # s before the end in which a signal means the time limit
 
@@ -52,6 +53,7 @@ class Run:
         self._runtime: Path | None = None
         self._why: tuple[str, str] | None = None  # reason and message of an end that was begun
         self._kill_at: float | None = None
+        self._refusals = REFUSALS if self._before else 0  # what an earlier job left may hold its output for a while
 
     @property
     def _has_worker_jobs(self) -> bool:
@@ -170,25 +172,37 @@ class Run:
             self._stop("time_limit", "The run reached its time limit.", min(PATIENCE, max(GRACE, self._margin / 2)))
 
     def _handle(self, name: str, value: Any) -> Ending | None:  # noqa: ANN401
-        if name == "signal":
-            self._signal(value)
-        elif name == "analysis ended":
-            return self._ended(value)
-        elif name == "dask" and value:
-            return ("failed", value, 1)
-        elif name == "dask":
-            if self._why is not None:
-                return (*self._why, 143)
-            self._start_analysis()
-            self._report("first workers", self._start_workers)
-        elif name == "first workers" and value:
-            self._stop("failed", value, GRACE)
-        elif name == "worker lost" and self._dask is not None and not self._dask.planned():
+        handlers: dict[str, Callable[[Any], Ending | None]] = {
+            "signal": self._signal,
+            "dask": self._dask_started,
+            "again": self._begin_again,
+            "analysis ended": self._ended,
+            "first workers": self._workers_asked,
+            "worker lost": self._worker_lost,
+            "workers": lambda problem: self._state.update(dask_error=problem),
+        }
+        return handlers[name](value) if name in handlers else None
+
+    def _dask_started(self, problem: str | None) -> Ending | None:
+        if problem:
+            return ("failed", problem, 1)
+        self._report("first workers", self._start_workers)
+        return self._begin_again(None)
+
+    def _begin_again(self, _: None) -> Ending | None:
+        if self._why is not None:
+            return (*self._why, 128 + signal.SIGTERM)
+        self._start_analysis()
+        return None
+
+    def _workers_asked(self, problem: str | None) -> None:
+        if problem and self._why is None:
+            self._stop("failed", problem, GRACE)
+
+    def _worker_lost(self, _: str) -> None:
+        if self._why is None and self._dask is not None and not self._dask.planned():
             words = "Every worker job ended soon after it had begun; workers-*.log in the run's directory says why."
             self._stop("failed", words, GRACE)
-        elif name == "workers":
-            self._state.update(dask_error=value)
-        return None
 
     def _signal(self, number: int) -> None:
         log.info("%s", signal.Signals(number).name)
@@ -212,15 +226,20 @@ class Run:
             self._process.terminate()
 
     def _kill(self) -> None:
-        if self._process is None:  # Dask has not even begun
+        if self._process is None or self._process.poll() is not None:  # it has not begun, or not yet again
             self.events.put(("analysis ended", 128 + signal.SIGTERM))
             return
         processes.kill(processes.below(self._process.pid))
         self._process.kill()
 
-    def _ended(self, code: int) -> Ending:
+    def _ended(self, code: int) -> Ending | None:
         """Tell what the end of the analysis means; one that was told to end may just have come to its own."""
         code = code if code >= 0 else 128 - code
+        if code == REFUSED and self._refusals and self._why is None:
+            self._refusals -= 1
+            log.warning("The analysis did not begin: %s", last_words(self._directory.log))
+            self._report("again", lambda: time.sleep(AGAIN))
+            return None
         if self._why is not None and code not in (0, 1):
             return (*self._why, code)
         if code in (0, 1):
@@ -261,19 +280,3 @@ class Run:
             return f"{message} {error}", code
         self._state.update(next_job_id=job, finished=done)
         return f"Its time was up; it goes on in job {job}.", 0
-
-
-def margin(left: float | None) -> float:
-    """Return how long (s) before its end a run stops by itself, so that it can do so in order."""
-    return 0.0 if left is None else min(60.0, max(5.0, left / 20))
-
-
-def last_words(log_file: Path) -> str:
-    """Return what the analysis said last of why it failed: its own message, else its last line."""
-    try:
-        lines = log_file.read_text(encoding="utf-8", errors="replace").splitlines()[-40:]
-    except OSError:
-        return ""
-    said = [line.strip() for line in lines if line.strip()]
-    ours = [line.partition("springline: ")[2] for line in said if line.startswith("springline: ")]
-    return (ours or said or [""])[-1]

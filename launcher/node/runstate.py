@@ -6,6 +6,7 @@ import json
 import os
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from .addresses import login_name
@@ -49,3 +50,19 @@ def finished(directory: SessionDir) -> int | None:
         return int(progress["done"]) + int(progress["skipped"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
+
+
+def margin(left: float | None) -> float:
+    """Return how long (s) before its end a run stops by itself, so that it can do so in order."""
+    return 0.0 if left is None else min(60.0, max(5.0, left / 20))
+
+
+def last_words(log_file: Path) -> str:
+    """Return what the analysis said last of why it failed: its own message, else its last line."""
+    try:
+        lines = log_file.read_text(encoding="utf-8", errors="replace").splitlines()[-40:]
+    except OSError:
+        return ""
+    said = [line.strip() for line in lines if line.strip()]
+    ours = [line.partition("springline: ")[2] for line in said if line.startswith("springline: ")]
+    return (ours or said or [""])[-1]

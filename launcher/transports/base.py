@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -72,6 +73,12 @@ class Transport(Protocol):
     def run(self, script: str, *, timeout: float = 120) -> Answer:
         """Run a /bin/sh script over there. Raises ConnectError when the connection goes before its end."""
 
+    def receive(self, script: str, *, timeout: float = 60) -> AbstractContextManager[Incoming]:
+        """Run a script whose output is read as it comes, to the byte, and never held as a whole.
+
+        `timeout` is the longest silence in between. What cannot be read raises ConnectError.
+        """
+
     def connect(self, endpoint: Endpoint, *, timeout: float = 20) -> Stream:
         """Open a stream from over there to an endpoint.
 
@@ -131,3 +138,61 @@ class Frame:
         body, found, tail = rest.partition(f"\n{self.mark} end")
         code, ended, _ = tail.partition("\n")
         return body, bool(found and ended), code.strip()
+
+
+class Incoming:
+    """A script's output as it comes: `read` it like a file, then ask for its `answer`, without the text."""
+
+    def __init__(self, chunks: Iterator[bytes], frame: Frame, errors: Callable[[], str], host: str) -> None:
+        self._chunks = chunks
+        self._begin = f"{frame.mark} begin\n".encode()
+        self._end = f"\n{frame.mark} end".encode()
+        self._frame = frame
+        self._errors = errors
+        self._host = host
+        self._begun = False
+        self._raw = bytearray()  # not yet told to be output
+        self._output = bytearray()  # not yet read
+        self._tail: bytes | None = None  # what follows the output, from the end mark on
+        self.received = self.read_so_far = 0  # bytes of output
+
+    def read(self, size: int = -1) -> bytes:
+        """Up to `size` bytes, fewer only at the end. Raises ConnectError when the connection goes before that."""
+        while self._tail is None and (size < 0 or len(self._output) < size):
+            self._take_in()
+        size = len(self._output) if size < 0 else size
+        data = bytes(self._output[:size])
+        del self._output[:size]
+        self.read_so_far += len(data)
+        return data
+
+    def answer(self) -> Answer:
+        """How the script ended; what was not read of its output is dropped."""
+        while self._tail is None:
+            self._take_in()
+            self._output.clear()
+        rest = self._tail + b"".join(self._chunks)
+        whole = f"{self._frame.mark} begin\n" + rest.decode(errors="replace")
+        return self._frame.unwrap(whole, self._errors(), self._host)
+
+    def _take_in(self) -> None:
+        data = next(self._chunks, b"")
+        if not data:
+            self._frame.unwrap("", self._errors(), self._host)  # no end mark: it says so
+        self._raw += data
+        if not self._begun:
+            _, self._begun, rest = self._split(self._begin)
+            self._raw = bytearray(rest) if self._begun else self._raw
+            if not self._begun:
+                return
+        before, found, after = self._split(self._end)
+        kept = 0 if found else min(len(self._end) - 1, len(self._raw))  # it may be the beginning of the mark
+        fresh = before if found else bytes(self._raw[: len(self._raw) - kept])
+        self._output += fresh
+        self.received += len(fresh)
+        self._tail = self._end + after if found else None
+        self._raw = self._raw[len(self._raw) - kept :]
+
+    def _split(self, mark: bytes) -> tuple[bytes, bool, bytes]:
+        before, found, after = bytes(self._raw).partition(mark)
+        return before, bool(found), after

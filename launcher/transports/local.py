@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from contextlib import AbstractContextManager
 
 from launcher.errors import ConfigurationError
 from launcher.schedulers.base import Answer
-from launcher.transports.base import Endpoint, Node, Stream, Transport
+from launcher.transports.base import Endpoint, Incoming, Node, Stream, Transport
 from launcher.transports.openssh import OpenSshTransport
-from launcher.transports.shell import feed
+from launcher.transports.shell import feed, receiving
 from launcher.transports.sockets import SocketStream, connected
 
 
@@ -30,6 +31,11 @@ class LocalTransport:
         """Run the script in a shell of this computer."""
         self.open()
         return feed(["sh"], script, timeout=timeout, label=self.label)
+
+    def receive(self, script: str, *, timeout: float = 60) -> AbstractContextManager[Incoming]:
+        """Run the script here; its output is read as it comes."""
+        self.open()
+        return receiving(["sh"], script, timeout=timeout, label=self.label)
 
     def connect(self, endpoint: Endpoint, *, timeout: float = 20) -> Stream:
         """Open a connection from here."""

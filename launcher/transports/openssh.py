@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import threading
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 from shlex import join
@@ -13,10 +14,10 @@ from launcher.errors import AuthenticationError, ConfigurationError, ConnectErro
 from launcher.model import Platform
 from launcher.schedulers.base import Answer
 from launcher.transports import control
-from launcher.transports.base import Asker, Endpoint, Node, Stream, Transport, UnixSocket
+from launcher.transports.base import Asker, Endpoint, Incoming, Node, Stream, Transport, UnixSocket
 from launcher.transports.control import Control, Destination
 from launcher.transports.keyfile import private_key
-from launcher.transports.shell import feed
+from launcher.transports.shell import feed, receiving
 from launcher.transports.sockets import SocketStream, connected
 
 NO_FORWARDS = control.dashed(control.NO_FORWARDS)
@@ -67,13 +68,15 @@ class OpenSshTransport:
 
     def run(self, script: str, *, timeout: float = 120) -> Answer:
         """Run the script on the stdin of /bin/sh, whatever the login shell is."""
+        return feed(self._shell(), script, timeout=timeout, label=self.label)
+
+    def receive(self, script: str, *, timeout: float = 60) -> AbstractContextManager[Incoming]:
+        """The same, its output read as it comes."""
+        return receiving(self._shell(), script, timeout=timeout, label=self.label)
+
+    def _shell(self) -> list[str]:
         words, destination = self._live()
-        return feed(
-            [*destination.command(*words, *NO_FORWARDS, "-T"), "exec /bin/sh"],
-            script,
-            timeout=timeout,
-            label=self.label,
-        )
+        return [*destination.command(*words, *NO_FORWARDS, "-T"), "exec /bin/sh"]
 
     def connect(self, endpoint: Endpoint, *, timeout: float = 20) -> Stream:
         """Connect to a socket here that the control connection forwards; one for each endpoint, made on first use."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -18,11 +18,12 @@ import paramiko
 from launcher.errors import ConnectError, HostKeyError
 from launcher.schedulers.base import Answer
 from launcher.transports.authentication import Keyring, Login
-from launcher.transports.base import Asker, Endpoint, Frame, Node, Stream, Tcp, Transport
+from launcher.transports.base import Asker, Endpoint, Frame, Incoming, Node, Stream, Tcp, Transport
 from launcher.transports.hostkeys import changed_key, name_of, trust_only
 from launcher.transports.paramiko_link import CHANNEL_SECONDS, Link
 
 SSH_PORT = 22
+CHUNK = 1 << 18  # bytes
 
 
 class ChannelStream:
@@ -75,6 +76,32 @@ class ChannelTransport:
             finally:
                 channel.close()
         return frame.unwrap(output.decode(errors="replace"), errors.decode(errors="replace"), self.label)
+
+    @contextmanager
+    def receive(self, script: str, *, timeout: float = 60) -> Iterator[Incoming]:
+        """The same, its output read as it comes."""
+        frame = Frame.new()
+        with ThreadPoolExecutor(1) as beside:
+            with self._translated():
+                channel = self._live().open_session(timeout=CHANNEL_SECONDS)
+            try:
+                with self._translated():
+                    channel.settimeout(timeout)
+                    channel.exec_command("exec /bin/sh")
+                    channel.sendall(frame.wrap(script).encode())
+                    channel.shutdown_write()
+                said = beside.submit(_everything, channel.recv_stderr)
+                yield Incoming(self._chunks(channel), frame, lambda: _late(said), self.label)
+            finally:
+                channel.close()
+
+    def _chunks(self, channel: paramiko.Channel) -> Iterator[bytes]:
+        while True:
+            with self._translated():  # and nothing of what the reader meets
+                data = channel.recv(CHUNK)
+            if not data:
+                return
+            yield data
 
     def connect(self, endpoint: Endpoint, *, timeout: float = 20) -> Stream:
         """Open a channel from over there to the endpoint."""
@@ -203,3 +230,11 @@ def _without_delay(link: Link) -> None:
 
 def _everything(receive: Callable[[int], bytes]) -> bytes:
     return b"".join(iter(lambda: receive(65536), b""))
+
+
+def _late(said: Future[bytes]) -> str:
+    """What came on stderr; nothing where the connection is gone."""
+    try:
+        return said.result(CHANNEL_SECONDS).decode(errors="replace")
+    except (OSError, EOFError, paramiko.SSHException, TimeoutError):
+        return ""
