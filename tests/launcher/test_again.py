@@ -1,0 +1,79 @@
+"""Going on in another job: submitted once, whatever the scheduler says of it."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from launcher.node.again import NotSubmitted, submit
+from launcher.node.request import SessionDir
+
+NAME = "springline-run_r1-abc123"
+
+
+@dataclass
+class Slurm:
+    """sbatch and squeue as scripts; `sbatch` says what the n-th submission does, in shell."""
+
+    directory: Path
+
+    def answers(self, sbatch: str, squeue: str = "true") -> None:
+        """Let the commands do so; each call of sbatch is counted, with its environment."""
+        count = f"echo x >>{self.directory}/calls; env >{self.directory}/env"
+        for name, body in (("sbatch", f"{count}\n{sbatch}"), ("squeue", squeue)):
+            file = self.directory / name
+            file.write_text(f"#!/bin/sh\n{body}\n")
+            file.chmod(0o755)
+
+    def submit(self) -> str:
+        """Submit as a job of that name would."""
+        path = f"{self.directory}{os.pathsep}{os.environ['PATH']}"
+        environ = {"PATH": path, "SLURM_JOB_ID": "7", "SLURM_JOB_NAME": NAME, "SLURM_MEM_PER_NODE": "9", "KEPT": "yes"}
+        return submit(SessionDir(self.directory), environ, pauses=(0, 0.01, 0.01))
+
+    @property
+    def calls(self) -> int:
+        """How often sbatch was called."""
+        calls = self.directory / "calls"
+        return len(calls.read_text().split()) if calls.exists() else 0
+
+
+@pytest.fixture
+def slurm(tmp_path: Path) -> Slurm:
+    """A directory with both commands in it."""
+    return Slurm(tmp_path)
+
+
+def test_submits_once_and_says_so(slurm: Slurm) -> None:
+    """The new id stands where every laptop looks; the job's own variables are not handed on."""
+    slurm.answers("[ $1 = --parsable ] && echo '8;cluster'")
+    assert slurm.submit() == "8" and slurm.calls == 1
+    assert (slurm.directory / "submission").read_text() == "8\n"
+    environ = (slurm.directory / "env").read_text()
+    assert "SLURM_" not in environ and "KEPT=yes" in environ
+
+
+def test_answer_that_is_lost(slurm: Slurm) -> None:
+    """A job that was taken without an answer is found by its name, and not submitted a second time."""
+    slurm.answers(
+        f"echo 9 >{slurm.directory}/queue; echo timed out >&2; exit 1",
+        f'echo 7; [ "$5" = {NAME} ] && cat {slurm.directory}/queue 2>/dev/null; true',
+    )
+    assert slurm.submit() == "9" and slurm.calls == 1
+
+
+def test_scheduler_that_is_away_for_a_moment(slurm: Slurm) -> None:
+    """While nobody can say what is in the queue nothing is submitted; then it is."""
+    slurm.answers("echo 8", f"[ -e {slurm.directory}/asked ] || {{ touch {slurm.directory}/asked; exit 1; }}; echo 7")
+    assert slurm.submit() == "8" and slurm.calls == 1
+
+
+def test_refusal(slurm: Slurm) -> None:
+    """What sbatch says in the end is told."""
+    slurm.answers("echo 'sbatch: error: QOSMaxSubmitJobPerUserLimit' >&2; exit 1", "echo 7")
+    with pytest.raises(NotSubmitted, match="QOSMaxSubmitJobPerUserLimit"):
+        slurm.submit()
+    assert not (slurm.directory / "submission").exists()
