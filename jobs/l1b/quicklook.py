@@ -28,6 +28,8 @@ STYLE: Any = {
 }
 FLOOR = 1e-9
 """Denoised values may be negative; this stands for them [linear]."""
+SEEN = 0.1
+"""Cells whose signal is less than this part of the noise do not stretch the scale: dark borders."""
 PIXELS = 1200
 """Most cells along a side that are drawn; finer grids are thinned."""
 
@@ -63,7 +65,7 @@ def _panel(figure: Figure, axis: Axes, plane: xr.Dataset, longitude: Array, lati
     """One polarisation with its own colour bar; what lies below the noise is black, what has no value grey."""
     sigma0 = plane["sigma0"].values
     decibel = 10 * np.log10(np.maximum(sigma0, FLOOR))
-    found = decibel[sigma0 > FLOOR]
+    found = decibel[sigma0 > np.maximum(FLOOR, SEEN * np.nan_to_num(plane["nesz"].values))]
     low, high = (float(q) for q in np.percentile(found, (2, 99))) if found.size else (-30.0, 0.0)
     image = axis.pcolormesh(
         longitude, latitude, decibel, shading="nearest", cmap="gray", vmin=low, vmax=max(high, low + 1), rasterized=True
