@@ -7,7 +7,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from types import FrameType
@@ -112,7 +112,7 @@ def job_command(job: Job, name: str = "") -> click.Command:
         *(_click_option(option) for option in job.options),
         click.Option(["--overwrite"], is_flag=True, help="Replace an existing output."),
         click.Option(["--dask"], metavar="local|slurm|ADDRESS", help=DASK_HELP),
-        click.Option(["--workers"], type=click.IntRange(1), metavar="N", help="Dask workers to start."),
+        click.Option(["--workers"], metavar="N|MIN:MAX", help="Dask workers to start; on SLURM as many jobs."),
         click.Option(["--wait"], type=click.FloatRange(0), default=600, metavar="SECONDS", help=WAIT_HELP),
         click.Option(["--json"], is_flag=True, help="Report as one JSON object on stdout."),
         click.Option(["--quiet", "-q"], is_flag=True, help="No progress."),
@@ -136,18 +136,22 @@ def _click_option(option: Option) -> click.Option:
 
 def run_job(job: Job, more: tuple[str, ...], **values: Any) -> None:  # noqa: ANN401 - click passes what the options hold
     """Run a job and report on stdout."""
-    from jobs.clusters import connect
+    guard(lambda: _run_job(job, more, values))
+
+
+def _run_job(job: Job, more: tuple[str, ...], values: Mapping[str, Any]) -> None:
+    from jobs.clusters import Workers, connect
 
     options = {name: value for name, value in values.items() if name not in COMMON}
     quiet, as_json = values["quiet"], values["json"]
     inputs, output = (*values["input"], *more), str(values.get("output") or "").rstrip("/")
     if job.has_input and not inputs:
-        raise click.UsageError("Missing option '--input' / '-i'.")
+        raise UsageError("Missing option --input.", f"{PROGRAM} run {job.name} --help shows the options.")
     request = Request(
         inputs, output, options, _progress(job.name, output, quiet),
-        partial(connect, values["dask"], values["workers"], values["wait"]), values["overwrite"],
+        partial(connect, values["dask"], Workers.parse(values["workers"]), values["wait"]), values["overwrite"],
     )  # fmt: skip
-    guard(lambda: _finish(job.run(request), as_json))
+    _finish(job.run(request), as_json)
 
 
 def _finish(report: Report, as_json: bool) -> None:

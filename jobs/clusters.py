@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import threading
 from collections.abc import Iterator
+from dataclasses import dataclass
 from importlib.metadata import version
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jobs.errors import ClusterError
+from jobs.errors import ClusterError, UsageError
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -22,9 +25,33 @@ WORKER_BYTES = 1_500_000_000
 INSTALL = "Install the same springline there: pip install 'springline[jobs]=={version}'"
 
 
+@dataclass(frozen=True)
+class Workers:
+    """How many workers to start: jobs on SLURM, as many as are busy between two numbers; processes or threads here."""
+
+    least: int
+    most: int
+
+    @property
+    def fixed(self) -> bool:
+        """Whether the number does not follow the work."""
+        return self.least == self.most
+
+    @classmethod
+    def parse(cls, text: str | None) -> Workers | None:
+        """N or MIN:MAX."""
+        if text is None:
+            return None
+        match = re.fullmatch(r"(?:(\d{1,5}):)?(\d{1,5})", text.strip())
+        least, most = (int(match[1] or match[2]), int(match[2])) if match else (1, 0)
+        if most < 1 or least > most:
+            raise UsageError(f"--workers {text} is no number of workers.", "Write a number such as 4, or MIN:MAX.")
+        return cls(least, most)
+
+
 @contextlib.contextmanager
 def connect(
-    where: str | None, workers: int | None, wait: float, tasks: int, *, threads: bool = False
+    where: str | None, workers: Workers | None, wait: float, tasks: int, *, threads: bool = False
 ) -> Iterator[Client]:
     """A client of the cluster `where` means, for the time of a run of `tasks` tasks.
 
@@ -43,10 +70,10 @@ def connect(
 
     where = where or os.environ.get("DASK_SCHEDULER_ADDRESS") or dask.config.get("scheduler-address", None) or LOCAL
     if where == LOCAL:
-        with _embedded(workers, tasks, threads) as client:
+        with _embedded(workers.most if workers else None, tasks, threads) as client:
             yield client
     elif where == SLURM:
-        with _slurm(workers or 1) as client:
+        with _slurm(workers or Workers(1, 1)) as client:
             _first_worker(client, wait, "SLURM started no worker")
             yield client
     else:
@@ -89,25 +116,51 @@ def _no_interrupts() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _slurm(workers: int) -> Iterator[Client]:
-    """Workers as SLURM jobs, described by dask's own configuration."""
+def _slurm(workers: Workers) -> Iterator[Client]:
+    """Workers as SLURM jobs, described by dask's own configuration; they and this process speak TLS.
+
+    Without it everybody on the cluster's network could make the workers run code of theirs.
+    """
+    import dask
     from dask.distributed import Client
 
+    scratch = Path.home() / ".springline" / "dask"
     try:
         from dask_jobqueue.slurm import SLURMCluster
 
-        cluster = SLURMCluster()
-    except (ImportError, ValueError, TypeError) as error:
+        scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
+        walltime = dask.config.get("jobqueue.slurm.walltime", None) or "00:30:00"
+        extra = [*(dask.config.get("jobqueue.slurm.worker-extra-args", None) or []), *_lifetime(walltime)]
+        with dask.config.set({"distributed.scheduler.allowed-failures": 0}):
+            cluster = SLURMCluster(
+                security=True, shared_temp_directory=str(scratch), worker_extra_args=extra,
+                scheduler_options={"dashboard": False},
+            )  # fmt: skip
+    except (ImportError, ValueError, TypeError, OSError) as error:
         raise ClusterError(
             f"The SLURM workers are not described well enough: {str(error).splitlines()[0]}",
             "Set cores, memory and walltime under jobqueue.slurm in ~/.config/dask/jobqueue.yaml.",
         ) from error
     with cluster, Client(cluster) as client:
         try:
-            cluster.scale(workers)
+            if workers.fixed:
+                cluster.scale(jobs=workers.most)
+            else:
+                cluster.adapt(minimum_jobs=workers.least, maximum_jobs=workers.most)
         except (OSError, RuntimeError) as error:
             raise ClusterError(f"The SLURM workers could not be submitted: {error}", "Is sbatch there?") from error
         yield client
+
+
+def _lifetime(walltime: str) -> list[str]:
+    """Let workers leave in good order before SLURM ends them, and not all at once."""
+    days, _, clock = str(walltime).rpartition("-")
+    parts = [int(part) for part in clock.split(":")]
+    if len(parts) == 1:  # SLURM reads a bare number as minutes
+        parts = [*parts, 0]
+    seconds = int(days or 0) * 86400 + sum(part * 60**power for power, part in enumerate(reversed(parts)))
+    stagger = min(max(60, seconds // 20), 300, seconds // 4)
+    return ["--no-dashboard", "--lifetime", f"{seconds - 2 * stagger}s", "--lifetime-stagger", f"{stagger}s"]
 
 
 @contextlib.contextmanager

@@ -30,7 +30,10 @@ def write_pages(name: str, run_dir: Path) -> Path:
     book = run_dir / "ledger.jsonl"
     storage.write_bytes(str(run_dir / "failed.csv"), failed_csv(ledger.read(book)).encode(errors="replace"))
     report = run_dir / "report.html"
-    storage.write_bytes(str(report), report_page(ledger.read(book), name).encode(errors="replace"))
+    storage.write_bytes(
+        str(report),
+        report_page(ledger.read(book), f"{name}: {run_dir.name.removesuffix('.run')}").encode(errors="replace"),
+    )
     return report
 
 

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -100,7 +101,9 @@ def test_a_stopped_run_goes_on(mapped: Map, sources: Sources, number: signal.Sig
     """Killed or interrupted at any moment, the same command finishes the rest; each item is done exactly once."""
     sources(30)
     command = [sys.executable, "-m", "jobs", *mapped.arguments("tree")]
-    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    # A shell that runs tests in the background has them ignore Ctrl-C; the command under test must not.
+    listen = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True, preexec_fn=listen)
     while not mapped.output.exists() or len(mapped.whole()) < 5:
         time.sleep(0.02)
         assert process.poll() is None
