@@ -74,7 +74,7 @@ def test_connection_that_is_killed(reach: Reach, serve: Callable[..., Sshd]) -> 
     """A connection killed on the server's side ends the reading with an error."""
     server = serve()
     transport = reach(server)
-    with pytest.raises(ConnectError), transport.receive("while :; do head -c 100000 /dev/zero; done") as incoming:
+    with pytest.raises(ConnectError), transport.receive("while head -c 100000 /dev/zero; do :; done") as incoming:
         incoming.read(1)
         timer = threading.Timer(0.3, server.drop_connections)
         timer.start()
