@@ -94,12 +94,12 @@ class Watcher:
 
     def _is_of_this_run(self, look: Look) -> bool:
         """False for the state file that a requeued job has from the run before, until the new run writes its own."""
+        if look.node is not None and not look.node.is_of(self._session):
+            return False
         if isinstance(look.job, Known) and look.job.state is JobState.PENDING:
             self._outdated = look.state_words
             return True
-        running = isinstance(look.job, Known)
-        of_our_job = look.node is None or look.node.is_of(self._session)
-        return of_our_job and not (running and look.state_words == self._outdated)
+        return not (isinstance(look.job, Known) and look.state_words == self._outdated)
 
     def _silence(self, error: ConnectError) -> SessionStatus:
         current = SessionStatus(self._session, Unknown(error.message), self._look.node, self._look.progress)

@@ -10,7 +10,7 @@ import pytest
 from tests.slurm.cluster import Cluster
 from tests.slurm.laptop import Springline
 from tests.slurm.requirements import reason_to_skip
-from tests.slurm.story import Book
+from tests.slurm.story import RUN_FAULTS, RUN_HEAD, RUN_TABLE, Book
 
 HERE = Path(__file__).parent
 _running: list[Cluster] = []
@@ -63,6 +63,14 @@ def accounting_cluster() -> Iterator[Cluster]:
 def book() -> Iterator[Book]:
     """What the reliability tests have seen; written as a table if this run has every row."""
     told = Book()
+    yield told
+    told.write()
+
+
+@pytest.fixture(scope="session")
+def run_book() -> Iterator[Book]:
+    """The same of the tests with runs of analyses."""
+    told = Book(faults=RUN_FAULTS, head=RUN_HEAD, path=RUN_TABLE)
     yield told
     told.write()
 
