@@ -78,9 +78,10 @@ class RunNarrator(Narrator):
         if self._lost is not None:
             silent = format_duration(self._clock() - self._lost)
             return f"  no answer for {silent}; trying again, the run goes on meanwhile"
-        shown = current.phase in (SessionPhase.RUNNING, SessionPhase.ENDING) and current.progress
+        waits = current.node is not None and current.node.workers == 0
+        working = current.phase in (SessionPhase.RUNNING, SessionPhase.ENDING) and not waits
         label = current.session.analysis or current.session.name
-        words = runreport.line(label, current.progress, drawn=self._drawn) if shown and current.progress else ""
+        words = runreport.line(label, current.progress, drawn=self._drawn) if working and current.progress else ""
         return words or f"  {format_duration(seconds)}  {self._words()}"
 
     def _change(self, current: SessionStatus) -> None:
@@ -89,7 +90,8 @@ class RunNarrator(Narrator):
             self._console.say(note)
         node = current.job.node if isinstance(current.job, Known) else ""
         trouble = tuple(dask_trouble(current.node))
-        now = (current.phase, current.session.job_id, node, trouble, self._words() if not node else "")
+        waits = self._words() if current.phase is SessionPhase.PENDING else ""
+        now = (current.phase, current.session.job_id, node, trouble, waits)
         if now == self._said:
             return
         self._said = now

@@ -191,6 +191,7 @@ class NodeState:
     doors: Mapping[str, str | int] = field(default_factory=dict)  # socket → its path, every other → its port
     dask: dict[str, str] | None = None
     dask_error: str | None = None
+    workers: int | None = None  # of a run with worker jobs: 0 while it waits for the first
     started: str = ""  # another start is another place to go to
     ends: str | None = None
     warning: str | None = None  # how little time is left, in words

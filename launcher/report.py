@@ -53,9 +53,10 @@ def sentence(current: SessionStatus) -> str:
         case SessionPhase.STARTING:
             return f"the job runs, {_WHAT[current.session.noun]} is starting"
         case SessionPhase.RUNNING:
-            left = time_left(node.ends if node else None)
-            said = current.progress.text if current.progress else ""
-            return "; ".join([said or "running" + (f", {left} left" if left else ""), *dask_trouble(node)])
+            said = (current.progress.text if current.progress else "") or "running"
+            if node is not None and node.workers == 0:
+                said = "waiting for its worker jobs"
+            return "; ".join([said, *dask_trouble(node)])
         case SessionPhase.READY:
             left = time_left(node.ends if node else None)
             return "; ".join(["ready" + (f", {left} left" if left else ""), *dask_trouble(node)])

@@ -17,7 +17,7 @@ from typing import Any
 from . import addresses, again, daskcluster, processes, scratch, workerjobs
 from .countdown import Countdown
 from .request import Analysis, Request, RequestError, SessionDir
-from .runstate import end_of_run, finished, first_fields, last_words, margin
+from .runstate import end_of_run, finished, first_fields, has_workers, last_words, margin
 from .state import StateFile, read_state
 
 log = logging.getLogger("springline")
@@ -28,6 +28,7 @@ PATIENCE = 30.0  # s for the analysis when its time is almost up
 RELEASE = 2.0  # s for the workers
 REFUSED, AGAIN, REFUSALS = 2, 15.0, 20  # an analysis that is refused waits (s) for an earlier one to let go, so often
 RETRIES = (5.0, 15.0, 60.0)  # s after which workers that could not be submitted are asked for again
+FINAL = ("finished", "failed", "stopped")  # after another end the job may run again, with the same key
 NEAR_END = 60.0  # s before the end in which a signal means the time limit
 
 Ending = tuple[str, str, int]  # reason, message, exit code
@@ -42,6 +43,7 @@ class Run:
         self._directory = directory
         self._request = request
         self._analysis: Analysis = request.analysis
+        self._has_worker_jobs = has_workers(request)
         self._environ = environ
         self._address = addresses.node_address(environ, host) if self._has_worker_jobs else addresses.LOOPBACK
         self._before = read_state(directory.state)
@@ -53,11 +55,8 @@ class Run:
         self._runtime: Path | None = None
         self._why: tuple[str, str] | None = None  # reason and message of an end that was begun
         self._kill_at: float | None = None
+        self._has_workers = False
         self._refusals = REFUSALS if self._before else 0  # what an earlier job left may hold its output for a while
-
-    @property
-    def _has_worker_jobs(self) -> bool:
-        return self._request.scheduler == "slurm" and not self._analysis.in_allocation
 
     def run(self) -> int:
         """Run until the end and return the exit code."""
@@ -106,7 +105,7 @@ class Run:
             try:
                 self._dask.ask(self._analysis.minimum or count, self._analysis.maximum)
             except daskcluster.DaskError as error:
-                if pause is None or self._why:
+                if pause is None or self._why or not workerjobs.may_pass(str(error)):
                     return str(error)
                 log.warning("%s; trying again in %.0f s", error, pause)
                 time.sleep(pause)
@@ -126,7 +125,6 @@ class Run:
                     stdin=subprocess.DEVNULL,
                     stdout=written,
                     stderr=written,
-                    start_new_session=True,
                     umask=int(umask, 8) if umask else -1,
                 )
             except OSError as error:
@@ -163,6 +161,7 @@ class Run:
 
     def _look_around(self) -> None:
         left = self._countdown.left()
+        self._count_workers()
         if self._kill_at is not None and time.monotonic() > self._kill_at:
             self._kill_at = None
             self._kill()
@@ -170,6 +169,13 @@ class Run:
             self._stop("overtaken", "Another run of this job has begun.", GRACE)
         elif self._why is None and left is not None and left <= self._margin:
             self._stop("time_limit", "The run reached its time limit.", min(PATIENCE, max(GRACE, self._margin / 2)))
+
+    def _count_workers(self) -> None:
+        """Tell those who wait whether the run still waits for its first worker job."""
+        there = self._dask is not None and self._dask.connected() > 0
+        if self._dask is not None and there != self._has_workers and self._why is None:
+            self._has_workers = there
+            self._state.update(workers=self._dask.connected())
 
     def _handle(self, name: str, value: Any) -> Ending | None:  # noqa: ANN401
         handlers: dict[str, Callable[[Any], Ending | None]] = {
@@ -260,6 +266,8 @@ class Run:
             self._state.update(message=message)
         if self._dask is not None:
             self._dask.close(RELEASE, by_name=reason != "overtaken")
+        if reason in FINAL:
+            self._directory.key.unlink(missing_ok=True)
         self._state.update(exit_code=code)
         processes.kill(processes.below(os.getpid()))
         if self._runtime is not None:

@@ -213,6 +213,10 @@ class RunningCluster:
         else:
             self._cluster.sync(self.adapt, count, maximum)
 
+    def connected(self) -> int:
+        """Return how many workers there are."""
+        return len(self._cluster.scheduler.workers)
+
     def planned(self) -> int:
         """Return how many workers there are to be."""
         return len(self._cluster.worker_spec)

@@ -19,6 +19,11 @@ def end_of_run(request: Request, environ: Mapping[str, str], started: float) -> 
     return end_of(request, environ, started) if request.scheduler == "slurm" else None
 
 
+def has_workers(request: Request) -> bool:
+    """Tell whether the run has worker jobs."""
+    return request.scheduler == "slurm" and request.analysis is not None and not request.analysis.in_allocation
+
+
 def first_fields(request: Request, environ: Mapping[str, str], host: str, before: Mapping[str, Any]) -> dict[str, Any]:
     """Return the fields of a run that has just begun; ``before`` is the state that an earlier job of it left."""
     started = time.time()
@@ -34,6 +39,7 @@ def first_fields(request: Request, environ: Mapping[str, str], host: str, before
         "pid": os.getpid(),
         "host": host,
         "user": login_name(),
+        "workers": 0 if has_workers(request) else None,  # connected; told when the first comes and the last goes
         "dask_error": None,  # a sentence
         "started": iso(started),
         "ends": None if ends is None else iso(ends),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -16,6 +17,11 @@ from .request import Request, Workers
 from .scratch import job_lines
 
 log = logging.getLogger("springline")
+
+# What sbatch says when it may be different in a moment; after anything else asking again is no use.
+_PASSING = re.compile(
+    r"timed? ?out|contact|communicat|connect|temporar|authenticat|busy|slurm_|try again", re.IGNORECASE
+)
 
 DEATH_TIMEOUT = 60  # s a worker waits for a scheduler that is gone
 LOOPBACK_ANY_PORT = f"{addresses.LOOPBACK}:0"
@@ -100,3 +106,8 @@ def cancel_workers(request: Request, timeout: float) -> None:
         subprocess.run(command, timeout=timeout, check=True, capture_output=True)
     except (OSError, subprocess.SubprocessError) as error:
         log.warning("scancel: %s", error)
+
+
+def may_pass(problem: str) -> bool:
+    """Tell whether a failed submission of workers is worth another attempt."""
+    return _PASSING.search(problem) is not None

@@ -22,7 +22,8 @@ import launcher.node as package
 from launcher.node import addresses, daskcluster, daskconfig, doors, jupyter, scratch, server, workerjobs
 from launcher.node import request as requests
 from launcher.node import springline_guard as guard
-from launcher.node.request import Request, RequestError, SessionDir, Workers
+from launcher.node.request import Analysis, Request, RequestError, SessionDir, Workers
+from launcher.node.runstate import margin
 from launcher.node.state import StateFile, end_of, first_fields
 from launcher.node.upkeep import MISSING, Upkeep
 
@@ -482,3 +483,40 @@ def test_worker_that_was_given_back_is_forgotten() -> None:
     cluster.worker_spec.clear()
     looks(cluster, (200 + MISSING, set()))
     assert cluster.submitted == []
+
+
+def test_worker_of_a_run_gets_a_few_chances() -> None:
+    """Nobody is there to ask for another one; a run whose every worker dies at once hears of it all the same."""
+    cluster, lost, now = FakeCluster(young={}), [], [0.0]
+    upkeep = Upkeep(cluster, long_enough=60, clock=lambda: now[0], chances=1, lost=lost.append)
+    for begin in (0, 1000):
+        for now[0], cluster.observed in ((begin, {"young"}), (begin + 5, {"young"}), (begin + 6 + MISSING, set())):
+            asyncio.run(upkeep.look())
+        assert (cluster.submitted, lost) == ((["young"], []) if begin == 0 else (["young"], ["young"]))
+
+
+@pytest.mark.parametrize(
+    ("said", "again"),
+    [
+        ("sbatch: error: invalid partition specified: nosuch", False),
+        ("sbatch: error: Batch job submission failed: Unable to contact slurm controller (connect failure)", True),
+        ("slurm_load_jobs error: Socket timed out on send/recv operation", True),
+    ],
+)
+def test_refusals_that_may_pass(said: str, again: bool) -> None:
+    """Only what may be different in a moment is worth another attempt."""
+    assert workerjobs.may_pass(said) is again
+
+
+def test_files_of_an_analysis_are_as_open_as_the_user_s() -> None:
+    """A worker of a run writes with the user's own umask, one of a session with the session's."""
+    run = dataclasses.replace(REQUEST, analysis=Analysis(("run", "map")), umask="0002")
+    assert workerjobs.slurm_options(run, DIRECTORY.path, "10.0.0.3", [])["job_script_prologue"][-1] == "umask 0002"
+    session = workerjobs.slurm_options(dataclasses.replace(run, analysis=None), DIRECTORY.path, "10.0.0.3", [])
+    assert "umask 0002" not in session["job_script_prologue"]
+
+
+@pytest.mark.parametrize(("left", "seconds"), [(None, 0), (60, 5), (600, 30), (86400, 60)])
+def test_margin_before_the_end(left: float | None, seconds: float) -> None:
+    """A run stops by itself a little before its time is up, and never without a limit."""
+    assert margin(left) == seconds

@@ -39,3 +39,19 @@ def test_names_that_look_alike() -> None:
     ]
     here = {"springline-a-worker-0a1b2c"}
     assert [orphan.job_id for orphan in orphans("testbed", queue, here, here)] == ["3"]
+
+
+def test_runs_and_sessions_of_one_name() -> None:
+    """A run's workers are not a session's of the same name, and its job has commands of its own."""
+    queue = [
+        Queued("1", MINE, "RUNNING"),
+        Queued("2", "springline-run_mine-worker", "RUNNING"),
+        Queued("3", "springline-run_night-0a1b2c", "RUNNING"),
+        Queued("4", "springline-run_night-worker", "RUNNING"),
+    ]
+    there = {MINE, "springline-run_night-0a1b2c"}
+    found = {orphan.job_id: orphan for orphan in orphans("testbed", queue, there, {MINE})}
+    assert list(found) == ["2", "3"] and "run mine is over" in found["2"].why
+    assert found["3"].hint == (
+        "use it: springline watch night --platform testbed; end it: springline cancel night --platform testbed"
+    )

@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
+from jobs import registry
 from launcher.errors import UsageError
 from launcher.model import Platform, Resources, Workers
 from launcher.planning import Plan
-from launcher.runcommands import goes_elsewhere
+from launcher.runcommands import goes_elsewhere, run_elsewhere
 from launcher.runplans import LARGEST_SCRIPT, NO_LIMIT, Wish, plan
 from launcher.schedulers import scheduler_for
 
@@ -154,3 +155,12 @@ def test_script_that_cannot_go_along(tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_platform_is_named(words: str, elsewhere: bool) -> None:
     """Only --on sends a run away, and not behind `--`."""
     assert goes_elsewhere(words.split()) is elsewhere
+
+
+def test_options_of_springline_and_of_analyses_are_apart() -> None:
+    """No analysis has an option that springline would take for its own."""
+    ours = {name.lstrip("-") for parameter in run_elsewhere.params for name in parameter.opts}
+    loaded = [registry.load(name) for name in registry.names() if name != registry.MAP]
+    loaded.append(registry.function_job("tests.jobs.batch.functions:copy"))
+    assert len(loaded) >= 2
+    assert [(job.name, option.name) for job in loaded for option in job.options if option.name in ours] == []

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
-import time
 
 from tests.slurm.laptop import Springline
+from tests.slurm.requirements import SPRINGLINE
 from tests.slurm.running import Items, live_jobs
+from tests.slurm.terminal import Terminal
+from tests.slurm.test_bad_input import section
 from tests.slurm.upping import until
 
 
@@ -37,27 +39,36 @@ def test_run_on_worker_jobs_survives_its_network(springline: Springline) -> None
     assert "13.txt" in (springline.home / "one/failed.csv").read_text()
 
 
-def test_run_in_one_job_is_found_and_cancelled_from_another_laptop(springline: Springline) -> None:
-    """A run whose laptop is gone is listed, watched and ended by a colleague; what was done stays, whole."""
+def test_run_in_one_job_is_left_and_cancelled_from_another_laptop(springline: Springline) -> None:
+    """At a terminal there is a bar; Ctrl-C leaves it, a colleague's Ctrl-C cancels it; what was done stays, whole."""
     items, cluster = Items.laid(springline, 60), springline.cluster
     words = items.words("two", "--in-allocation", "--cores", "2", "--seconds", "0.5")
-    first = springline.popen(*words)
-    until(lambda: items.done() > 3, 60)
-    first.kill()
-    assert len(live_jobs(springline)) == 1
+    with Terminal(cluster.laptop, [str(SPRINGLINE), *words], user=springline.user) as mine:
+        assert mine.until(r"map +\d+ % [█▏▎▍▌▋▊▉ ]{16}  \d+ of 60 done", 60)
+        mine.press_ctrl_c()
+        assert mine.until(r"Run two: \[d\]etach and let it run, \[c\]ancel it, or \[k\]eep watching\?")
+        mine.type("d")
+        assert mine.finish() == 130 and "springline watch two" in mine.text
     colleague = Springline(cluster, fresh=False, user="colleague")
-    try:
-        (listed,) = json.loads(colleague("runs", "--platform", "testbed", "--json").stdout)["runs"]
-        assert (listed["run"], listed["state"], listed["analysis"], listed["total"]) == ("two", "running", "map", 60)
-        watching = colleague.popen("watch", "two")
-        time.sleep(1)
-        cancelled = colleague("cancel", "two", "--json")
-        assert cancelled.returncode == 0, cancelled.stderr
-        assert json.loads(cancelled.stdout)["state"] == "ended"
-        assert watching.wait(30) == 43
-    finally:
-        colleague.close()
-    assert not live_jobs(springline)
+    (listed,) = json.loads(colleague("runs", "--platform", "testbed", "--json").stdout)["runs"]
+    assert (listed["run"], listed["state"], listed["analysis"], listed["total"]) == ("two", "running", "map", 60)
+    with Terminal(cluster.laptop, [str(SPRINGLINE), "watch", "two"], user="colleague") as theirs:
+        assert theirs.until(r"map +\d+ % ", 60)
+        theirs.press_ctrl_c()
+        assert theirs.until(r"keep watching\?|eep watching")
+        theirs.type("c")
+        assert theirs.finish() == 130 and "was cancelled" in theirs.text, theirs.text
+    assert springline("watch", "two").returncode == 43
+    until(lambda: not live_jobs(springline), 10)
     done = items.done()
-    assert 3 < done < 60 and len(list((cluster.cluster_home() / "out").glob(".*"))) == 0
+    assert 3 < done < 60 and not list((cluster.cluster_home() / "out").glob(".*"))
     assert 0 < len(items.told()) <= done
+
+
+def test_workers_that_cannot_be(springline: Springline) -> None:
+    """Worker jobs that SLURM refuses end the run at once, with SLURM's words: nobody waits for what never comes."""
+    section(springline, "wrong", "worker_partition = nosuch")
+    items = Items.laid(springline, 3)
+    ran = springline(*items.words("three", on="wrong"))
+    assert ran.returncode == 40 and "invalid partition" in ran.stderr and "→" in ran.stderr, ran.stderr
+    assert not live_jobs(springline) and items.done() == 0
