@@ -4,7 +4,7 @@ SHELL := /bin/bash
 PYTHON ?= $(shell tests/prepare.sh python)
 VENV := .venv
 BIN := $(VENV)/bin
-LONG := tests/slurm/test_reliability_slow.py
+LONG := tests/slurm/test_reliability_slow.py tests/slurm/test_run_faults.py
 
 .PHONY: demo test lint bench reliability cluster clean
 
@@ -28,8 +28,8 @@ demo: $(VENV)/ready
 
 test: $(VENV)/ready lint
 	tests/prepare.sh slurm
-	@echo "not run here, for its minutes: $(LONG); make reliability runs it"
-	$(BIN)/python -m pytest --ignore=$(LONG)
+	@echo "not run here, for their minutes: $(LONG); make reliability runs them"
+	$(BIN)/python -m pytest $(addprefix --ignore=,$(LONG))
 
 lint: $(VENV)/ready
 	$(BIN)/ruff check .
@@ -42,10 +42,10 @@ bench: $(VENV)/ready
 # The table of faults: injected on the test cluster, written down as seen. A run that misses a row writes nothing.
 reliability: $(VENV)/ready
 	tests/prepare.sh slurm
-	rm -f .cache/reliability.md
+	rm -f .cache/reliability.md .cache/run-faults.md
 	$(BIN)/python -m pytest tests/slurm/test_reliability.py tests/slurm/test_reliability_jobs.py \
-		tests/slurm/test_reliability_slow.py
-	cp .cache/reliability.md docs/reliability.md
+		$(LONG)
+	cp .cache/reliability.md .cache/run-faults.md docs/
 
 cluster: $(VENV)/ready
 	tests/prepare.sh slurm

@@ -69,6 +69,7 @@ class RunNarrator(Narrator):
         self._drawn = sys.stderr.isatty()
         self._said: tuple[object, ...] = ()
         self._seen = 0  # the number of the last note
+        self._started = ""  # when the job that was last seen at work began
 
     def line(self, seconds: float) -> str:
         """The live line: how far it is, or what it waits for."""
@@ -88,6 +89,7 @@ class RunNarrator(Narrator):
         notes, self._seen = runreport.news(current.progress, self._seen)
         for note in notes:
             self._console.say(note)
+        self._beginning(current)
         node = current.job.node if isinstance(current.job, Known) else ""
         trouble = tuple(dask_trouble(current.node))
         waits = self._words() if current.phase is SessionPhase.PENDING else ""
@@ -103,6 +105,15 @@ class RunNarrator(Narrator):
             self._console.say(f"  the analysis is ending: {current.node.message}")
         for words in trouble:
             self._console.say(f"  {words}")
+
+    def _beginning(self, current: SessionStatus) -> None:
+        """Say that the analysis works again: after another job took over, or the same one was started again."""
+        state = current.node
+        if current.phase is not SessionPhase.RUNNING or state is None or state.started == self._started:
+            return
+        if self._started:
+            self._console.say(f"  it was started again on {state.host}, and goes on where it had stopped")
+        self._started = state.started
 
 
 class Following:
