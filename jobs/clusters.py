@@ -22,6 +22,8 @@ LOCAL, SLURM = "local", "slurm"
 CONNECT_SECONDS = 15
 WORKER_BYTES = 1_500_000_000
 """Memory a worker of the embedded cluster should have at least."""
+BLAME = {"distributed.scheduler.allowed-failures": 0}
+"""A worker's death is told at once, and not tried on further workers."""
 INSTALL = "Install the same springline there: pip install 'springline[jobs]=={version}'"
 
 
@@ -131,7 +133,7 @@ def _slurm(workers: Workers) -> Iterator[Client]:
         scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
         walltime = dask.config.get("jobqueue.slurm.walltime", None) or "00:30:00"
         extra = [*(dask.config.get("jobqueue.slurm.worker-extra-args", None) or []), *_lifetime(walltime)]
-        with dask.config.set({"distributed.scheduler.allowed-failures": 0}):
+        with dask.config.set(BLAME):
             cluster = SLURMCluster(
                 security=True, shared_temp_directory=str(scratch), worker_extra_args=extra,
                 scheduler_options={"dashboard": False},

@@ -22,8 +22,6 @@ from jobs.ledger import Ledger
 if TYPE_CHECKING:
     from distributed import Client, Future
 
-WINDOW = 2
-"""Batches on their way for each thread of the workers: one that runs, one that waits there."""
 TOLD_SECONDS = 0.2
 """Between two lines of progress."""
 COUNT_SECONDS = 1.0
@@ -92,7 +90,7 @@ class Driver:
         """Send batches until the window is full."""
         now = time.monotonic()
         self._count_workers(now)
-        window = max(2, WINDOW * self._threads)
+        window = max(1, self._threads)  # none waits at a worker: its death would be held against it
         if self._hold:  # one item finds out whether there is room again
             window = 1 if now >= self._hold_until else 0
         while len(self._flying) < window:
@@ -195,6 +193,7 @@ class Driver:
     def _lost(self, batch: list[Work], worker: str, seconds: float) -> None:
         """A worker died with a batch: each of its items goes again, alone, so that the next death names its cause."""
         self.losses += 1
+        self._counted = -COUNT_SECONDS  # there is one worker less to send to
         self._ledger.add(lost_record(worker, len(batch), time.time(), round(seconds, 1)))
         self._note(f"worker {worker} was lost with {len(batch)} item{'s' * (len(batch) > 1)}")
         why = f"its worker was lost, {(self._rules.retries and 2) or 1} times"

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from jobs.clusters import BLAME
 from tests.jobs.batch.conftest import Map, Sources
 from tests.jobs.conftest import ROOT
 
@@ -24,7 +25,8 @@ WORKER = [sys.executable, "-m", "distributed.cli.dask_worker", "--nthreads", "1"
 def dask_cluster(folder: Path, workers: int) -> Iterator[str]:
     """A scheduler and workers as processes, none of which comes back when it dies; gives the address."""
     file = folder / "scheduler.json"
-    environment = os.environ | {"DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "0"}
+    settings = {name.replace(".", "__").replace("-", "_").upper(): str(value) for name, value in BLAME.items()}
+    environment = os.environ | {f"DASK_{name}": value for name, value in settings.items()}
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": ROOT, "env": environment}
     commands = [[*SCHEDULER, "--no-dashboard", "--scheduler-file", str(file)]]
     commands += [[*WORKER, "--no-nanny", "--scheduler-file", str(file)]] * workers
