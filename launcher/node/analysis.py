@@ -29,7 +29,6 @@ RELEASE = 2.0  # s for the workers
 REFUSED, AGAIN, REFUSALS = 2, 15.0, 20  # an analysis that is refused waits (s) for an earlier one to let go, so often
 RETRIES = (5.0, 15.0, 60.0)  # s after which workers that could not be submitted are asked for again
 FINAL = ("finished", "failed", "stopped")  # after another end the job may run again, with the same key
-NEAR_END = 60.0  # s before the end in which a signal means the time limit
 
 Ending = tuple[str, str, int]  # reason, message, exit code
 
@@ -217,7 +216,7 @@ class Run:
         left = self._countdown.left()
         if self._directory.stop.exists():
             self._stop("stopped", "It was stopped with `springline cancel`.", GRACE)
-        elif left is not None and left <= NEAR_END:
+        elif left is not None and left <= self._margin:  # before that it is a requeue, or somebody
             self._stop("time_limit", "The run reached its time limit.", GRACE)
         else:
             self._stop("terminated", "The run was ended from outside.", GRACE)

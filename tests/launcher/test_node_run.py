@@ -135,8 +135,8 @@ def test_end_of_the_walltime_leads_to_another_job_while_it_gets_on(tmp_path: Pat
 
 @pytest.mark.parametrize(("note", "reason"), [(False, "terminated"), (True, "stopped")])
 def test_signal_from_outside(tmp_path: Path, note: bool, reason: str) -> None:
-    """SLURM's signal ends the analysis in order; a note beside the state says that the user wished it."""
-    node = Node.made(tmp_path, walltime=3600, resubmit=True)
+    """It ends the analysis in order, and is no time limit while there is time: SLURM restarts what it requeues."""
+    node = Node.made(tmp_path, walltime=40, resubmit=True)
     process = node.start(wait=60)
     node.until_running()
     if note:

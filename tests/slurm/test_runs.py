@@ -33,6 +33,8 @@ def test_run_on_worker_jobs_survives_its_network(springline: Springline) -> None
     until(lambda: not live_jobs(springline), 10)
     mode = (cluster.cluster_home() / "out/1.txt").stat().st_mode & 0o777
     assert mode == 0o644  # as open as what alice writes herself, not as private as the run's own files
+    own = cluster.cluster_home() / ".springline/runs/one"  # and nobody but alice enters it
+    assert own.stat().st_mode & 0o777 == 0o700 and not (own / "tls.key").exists()
     fetched = springline("fetch", "one", "--results")
     assert fetched.returncode == 0, fetched.stderr
     assert (springline.home / "one/out/7.txt").read_text() == "TEXT 7\n"
