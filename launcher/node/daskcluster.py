@@ -14,7 +14,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
-from . import addresses, daskconfig, springline_guard, workerjobs
+from . import adapting, addresses, daskconfig, springline_guard, workerjobs
 from .jupyter import missing
 from .request import Request, SessionDir
 from .scratch import job_lines, keep_to, users_own
@@ -64,7 +64,8 @@ def start(directory: SessionDir, request: Request, address: str, tell: Tell) -> 
         raise DaskError(missing(*absent))
     daskconfig.point(os.environ, directory)
     _forget_this_job()
-    running = RunningCluster(_make(directory, request, address), request, tell)
+    adaptive = adapting.class_for(directory, request) if request.analysis else None
+    running = RunningCluster(_make(directory, request, address), request, tell, adaptive)
     daskconfig.write(directory, request, running.scheduler)
     return running
 
@@ -120,10 +121,11 @@ def _jobqueue() -> Any:  # noqa: ANN401
 class RunningCluster:
     """A cluster and the operations on it that the Dask panel and ``springline scale`` ask for."""
 
-    def __init__(self, cluster: Any, request: Request, tell: Tell) -> None:  # noqa: ANN401
+    def __init__(self, cluster: Any, request: Request, tell: Tell, adaptive: Any = None) -> None:  # noqa: ANN401
         self._cluster = cluster
         self._request = request
         self._tell = tell
+        self._adaptive = {"Adaptive": adaptive} if adaptive else {}
         self._submitted = False
         self._upkeep = Upkeep(
             cluster,
@@ -185,7 +187,7 @@ class RunningCluster:
         """Let the number of workers follow the work (in the cluster's loop)."""
         self._submitted = True
         self._stop_adapting()
-        self._cluster.adapt(minimum=self._capped(minimum), maximum=self._capped(maximum), **ADAPTIVE)
+        self._cluster.adapt(minimum=self._capped(minimum), maximum=self._capped(maximum), **ADAPTIVE, **self._adaptive)
 
     def _stop_adapting(self) -> None:
         if getattr(self._cluster, "_adaptive", None) is not None:

@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 import launcher.node as package
-from launcher.node import addresses, daskcluster, daskconfig, doors, jupyter, scratch, server, workerjobs
+from launcher.node import adapting, addresses, daskcluster, daskconfig, doors, jupyter, scratch, server, workerjobs
 from launcher.node import request as requests
 from launcher.node import springline_guard as guard
 from launcher.node.request import Analysis, Request, RequestError, SessionDir, Workers
@@ -520,3 +520,34 @@ def test_files_of_an_analysis_are_as_open_as_the_user_s() -> None:
 def test_margin_before_the_end(left: float | None, seconds: float) -> None:
     """A run stops by itself a little before its time is up, and never without a limit."""
     assert margin(left) == seconds
+
+
+@pytest.mark.parametrize(
+    ("items", "seconds", "planned", "workers"),
+    [(1000, None, 1, 500), (1000, 600.0, 1, 500), (1000, 30.0, 3, 3), (3, 600.0, 8, 2), (3, 5.0, 1, 1), (0, 0.0, 4, 0)],
+)
+def test_workers_that_a_run_needs(items: int, seconds: float | None, planned: int, workers: int) -> None:
+    """As many as there are items for, of two threads each; none more for work that is over soon."""
+    assert adapting.wanted(adapting.Work(items, seconds), planned, threads=2) == workers
+
+
+@pytest.mark.parametrize(
+    ("text", "work"),
+    [
+        (
+            '{"unit": "items", "total": 9, "done": 3, "failed": 1, "skipped": 2, "eta_seconds": 4}',
+            adapting.Work(3, 4.0),
+        ),
+        (
+            '{"unit": "items", "total": 9, "done": 0, "failed": 0, "skipped": 0, "eta_seconds": null}',
+            adapting.Work(9, None),
+        ),
+        ('{"unit": "cells", "total": 9, "done": 0, "failed": 0, "skipped": 0, "eta_seconds": 1}', None),
+        ('{"unit": "items", "total": null}', None),
+        ("", None),
+    ],
+)
+def test_work_that_is_left(tmp_path: Path, text: str, work: adapting.Work | None) -> None:
+    """Only items are counted; whatever cannot be read leaves the word to Dask."""
+    (tmp_path / "progress.json").write_text(text)
+    assert adapting.read(tmp_path / "progress.json") == work
