@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 LONG := tests/slurm/test_reliability_slow.py tests/slurm/test_run_faults.py
 
-.PHONY: demo test lint bench reliability cluster clean
+.PHONY: demo test test-cluster test-here lint bench reliability cluster clean
 
 $(VENV)/ready: pyproject.toml
 	tests/prepare.sh venv "$(PYTHON)" "$(VENV)"
@@ -29,7 +29,14 @@ demo: $(VENV)/ready
 test: $(VENV)/ready lint
 	tests/prepare.sh slurm
 	@echo "not run here, for their minutes: $(LONG); make reliability runs them"
-	$(BIN)/python -m pytest $(addprefix --ignore=,$(LONG))
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target --keep-going test-cluster test-here
+
+# Side by side: the one waits for a cluster most of the time, the other computes.
+test-cluster:
+	$(BIN)/python -m pytest tests/slurm $(addprefix --ignore=,$(LONG))
+
+test-here:
+	$(BIN)/python -m pytest --ignore=tests/slurm
 
 lint: $(VENV)/ready
 	$(BIN)/ruff check .

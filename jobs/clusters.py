@@ -29,15 +29,10 @@ INSTALL = "Install the same springline there: pip install 'springline[jobs]=={ve
 
 @dataclass(frozen=True)
 class Workers:
-    """How many workers to start: jobs on SLURM, as many as are busy between two numbers; processes or threads here."""
+    """How many workers to start, as many as there are tasks between two numbers: jobs on SLURM, else processes."""
 
     least: int
     most: int
-
-    @property
-    def fixed(self) -> bool:
-        """Whether the number does not follow the work."""
-        return self.least == self.most
 
     @classmethod
     def parse(cls, text: str | None) -> Workers | None:
@@ -75,7 +70,7 @@ def connect(
         with _embedded(workers.most if workers else None, tasks, threads) as client:
             yield client
     elif where == SLURM:
-        with _slurm(workers or Workers(1, 1)) as client:
+        with _slurm(workers or Workers(1, 1), tasks) as client:
             _first_worker(client, wait, "SLURM started no worker")
             yield client
     else:
@@ -118,7 +113,7 @@ def _no_interrupts() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _slurm(workers: Workers) -> Iterator[Client]:
+def _slurm(workers: Workers, tasks: int) -> Iterator[Client]:
     """Workers as SLURM jobs, described by dask's own configuration; they and this process speak TLS.
 
     Without it everybody on the cluster's network could make the workers run code of theirs.
@@ -145,10 +140,8 @@ def _slurm(workers: Workers) -> Iterator[Client]:
         ) from error
     with cluster, Client(cluster) as client:
         try:
-            if workers.fixed:
-                cluster.scale(jobs=workers.most)
-            else:
-                cluster.adapt(minimum_jobs=workers.least, maximum_jobs=workers.most)
+            # Not dask's own adapting: it sees the few batches that are on their way, and would never ask for more.
+            cluster.scale(jobs=max(workers.least, min(workers.most, tasks)))
         except (OSError, RuntimeError) as error:
             raise ClusterError(f"The SLURM workers could not be submitted: {error}", "Is sbatch there?") from error
         yield client

@@ -1,5 +1,5 @@
 #!/bin/bash -l
-# A small driver job that submits its workers as further jobs, as many as there is work for; they speak TLS.
+# A small driver job that submits its workers as further jobs, as many as there are items, 20 at most; they speak TLS.
 # What a worker job asks for stands in ~/.config/dask/jobqueue.yaml:
 #
 #   jobqueue:
