@@ -9,6 +9,10 @@ from pathlib import Path
 from typing import Any
 
 
+MOST_WAITING = 1000
+"""Lines that are kept before they are written anyway."""
+
+
 class Ledger:
     """Appends lines. What a full disk does not take is kept and written later."""
 
@@ -20,12 +24,14 @@ class Ledger:
             self._waiting.append(b"\n")  # the writer before us was killed in the middle of a line
 
     def add(self, record: Mapping[str, Any]) -> None:
-        """Note one thing; it is on the disk after the next `flush`."""
+        """Note one thing; it is on the disk after the next `flush`, or sooner."""
         try:
             line = json.dumps(record, ensure_ascii=False, default=str).encode()
         except UnicodeEncodeError:  # a name that is no UTF-8: escaped, so that it comes back as it was
             line = json.dumps(record, default=str).encode()
         self._waiting.append(line + b"\n")
+        if len(self._waiting) >= MOST_WAITING:
+            self.flush()
 
     def flush(self) -> bool:
         """Write what is waiting; False if the disk did not take all of it."""

@@ -191,7 +191,7 @@ def driver(folder: str, count: int) -> dict[str, float]:
     options = {"items": str(items), "target": f"{folder}/out/{{stem}}.txt"}
     wall, cpu = time.perf_counter(), time.process_time()
     registry.function_job("tests.bench.batch:nothing").run(Request((), "", options, Watch(), connect))
-    early = next(memory for done, memory in seen.items() if done > count / 20)
+    early = next(memory for done, memory in seen.items() if done > count / 10)
     return {
         "wall": time.perf_counter() - wall, "cpu": time.process_time() - cpu,
         "early": early, "memory": max(seen.values()),
