@@ -160,11 +160,12 @@ def _finish(report: Report, as_json: bool) -> None:
         told = {"schema_version": 1, "values": report.values, "lines": report.lines}
         Path(follow, "report.json").write_text(json.dumps(told, ensure_ascii=False), encoding="utf-8")
     click.echo(json.dumps(report.values, ensure_ascii=False) if as_json else "\n".join(report.lines))
-    if report.failed or report.failures:
+    hint = "Repair the input and run the same command again."
+    if report.unfinished:
+        raise ItemsFailedError(f"{report.unfinished:,} items are not done.", hint)
+    if report.failed:
         named = "; ".join(f"{item}: {why}" for item, why in report.failed.items())
-        count = report.failures or len(report.failed)
-        more = "; …" if count > len(report.failed) else ""
-        raise ItemsFailedError(f"{count:,} failed: {named}{more}", "Repair the input and run the same command again.")
+        raise ItemsFailedError(f"{len(report.failed)} failed: {named}", hint)
 
 
 def _progress(job: str, output: str, quiet: bool) -> Progress:

@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-
 MOST_WAITING = 1000
 """Lines that are kept before they are written anyway."""
 

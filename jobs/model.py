@@ -63,9 +63,9 @@ class Report:
     values: Mapping[str, Any]
     lines: tuple[str, ...]
     failed: Mapping[str, str] = field(default_factory=dict)
-    """Item → why, for what could not be done, or the first of them."""
-    failures: int = 0
-    """How many could not be done, if more than `failed` names."""
+    """Item → why, for what could not be done."""
+    unfinished: int = 0
+    """How many are not done, where they are too many to be named once more."""
 
 
 @dataclass(frozen=True)

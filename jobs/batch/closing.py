@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping
 from importlib.metadata import version
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +14,6 @@ from jobs.batch.tally import Tally, duration, file_size, per_minute
 from jobs.errors import JobError
 from jobs.model import Report, Request
 
-NAMED = 5
-"""Failed items that are named in the summary."""
 WHYS = {
     "max-failures": "Given up: more items failed than --max-failures allows.",
     "disk full": "Given up: there was no room on the disk for half an hour.",
@@ -30,10 +26,8 @@ def write_pages(name: str, run_dir: Path) -> Path:
     book = run_dir / "ledger.jsonl"
     storage.write_bytes(str(run_dir / "failed.csv"), failed_csv(ledger.read(book)).encode(errors="replace"))
     report = run_dir / "report.html"
-    storage.write_bytes(
-        str(report),
-        report_page(ledger.read(book), f"{name}: {run_dir.name.removesuffix('.run')}").encode(errors="replace"),
-    )
+    title = f"{name}: {run_dir.name.removesuffix('.run')}"
+    storage.write_bytes(str(report), report_page(ledger.read(book), title).encode(errors="replace"))
     return report
 
 
@@ -43,27 +37,19 @@ def close(name: str, run_dir: Path, request: Request, tally: Tally, why: str) ->
         "schema_version": 1, "job": name, "output": request.output or None, "why": why, **tally.values(),
         "not_run": tally.left, "run_dir": str(run_dir), "report": None, "failed_list": None,
     }  # fmt: skip
-    troubles, failed = [], {}
+    troubles = []
     try:
         report = write_pages(name, run_dir)
         values |= {"report": str(report), "failed_list": str(run_dir / "failed.csv") if tally.failed else None}
         storage.write_json(str(run_dir / "run.json"), values | _asked(request))
-        failed = _named(run_dir) if tally.failed else {}
     except JobError as error:
         troubles.append(error.message)
-    return Report(values, (*_lines(name, tally, values, why), *troubles), failed, tally.failed)
+    return Report(values, (*_lines(name, tally, values, why), *troubles), unfinished=tally.failed + tally.left)
 
 
 def _asked(request: Request) -> dict[str, Any]:
     options = {name: value for name, value in request.options.items() if value not in (None, (), False)}
     return {"options": options, "versions": {name: version(name) for name in ("springline", "dask", "distributed")}}
-
-
-def _named(run_dir: Path) -> dict[str, str]:
-    """The first of those that failed, and why."""
-    with (run_dir / "failed.csv").open(encoding="utf-8", newline="") as stream:
-        rows = islice(csv.DictReader(stream), NAMED)
-        return {row["source"]: f"{row['error']}: {row['message']}" for row in rows}
 
 
 def _lines(name: str, tally: Tally, values: Mapping[str, Any], why: str) -> list[str]:
