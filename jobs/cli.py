@@ -23,6 +23,11 @@ from jobs.progress import Bar, Lines, Quiet, Snapshot, Together
 PROGRAM = os.environ.get("SPRINGLINE_PROG", "python -m jobs")
 FOLLOW = "SPRINGLINE_FOLLOW"
 """Names a directory for a copy of progress.json, where a launcher far away looks for it."""
+MAP_EXAMPLES = f"""\b
+Examples:
+  {PROGRAM} run map mine.py:smooth --help     its own options, and those of every batch job
+  {PROGRAM} run map mine.py:smooth --inputs 'raw/*.nc' --target 'out/{{stem}}.zarr' --window 7
+  {PROGRAM} run map package.module:function --items table.csv --target '{{dir}}/{{stem}}.nc'"""
 DASK_HELP = "Where to compute; default: the session's cluster, else this machine."
 WAIT_HELP = "How long to wait for the first worker of a cluster (600)."
 COMMON = ("input", "output", "overwrite", "dask", "workers", "wait", "json", "quiet")
@@ -38,7 +43,7 @@ class JobGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command:
         """The command of a job."""
         if cmd_name == registry.MAP:
-            return click.Command(cmd_name, help=registry.MAP_SUMMARY)
+            return click.Command(cmd_name, help=registry.MAP_SUMMARY, epilog=MAP_EXAMPLES)
         try:
             return job_command(registry.load(cmd_name))
         except JobError as error:
