@@ -166,8 +166,8 @@ class Session:
 
     @property
     def worker_name(self) -> str:
-        """The name its worker jobs carry."""
-        return f"{self.kind.prefix}{self.name}-worker"
+        """The name its worker jobs carry: unique as its own is, for its short name may be used again."""
+        return f"{self.job_name}-worker"
 
     @property
     def job(self) -> JobRef:

@@ -17,7 +17,7 @@ from launcher.schedulers.base import Queued
 from launcher.transports.base import Asker
 
 _JOB = re.compile(r"springline-(run_)?(.+)-[0-9a-f]{6}")
-_WORKER_JOB = re.compile(r"springline-(run_)?(.+)-worker")
+_WORKER_JOB = re.compile(r"springline-(run_)?(.+?)(?:-[0-9a-f]{6})?-worker")  # an older version's had no number
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,8 @@ def find(ask: Asker, place: Place, records: Collection[Session]) -> tuple[list[O
 def orphans(platform: str, queue: Iterable[Queued], there: Collection[str], here: Collection[str]) -> list[Orphan]:
     """Sort a queue out; `there` and `here` are the names of session jobs with a directory there and a record here."""
     queue = list(queue)
-    living = {match[0].rpartition("-")[0] for job in queue if (match := _JOB.fullmatch(job.name))}
+    jobs = {job.name for job in queue if _JOB.fullmatch(job.name)}
+    living = jobs | {name.rpartition("-")[0] for name in jobs}  # an older version's workers say no more
     found = []
     for job in queue:
         why, hint = _trouble(job, platform, living, there, here)

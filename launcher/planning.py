@@ -97,6 +97,7 @@ def request(platform: Platform, session: Session, doors: list[str], *, port: int
         "python": platform.python,
         "prologue": list(platform.prologue),
         "image": platform.image,
+        "worker_name": session.worker_name,
         "workers": {
             "count": workers.count,
             "cores": workers.cores,

@@ -111,7 +111,7 @@ def _asked(
         "resubmit": wish.resubmit,
     }
     workers = {**request(platform, session, [], port=0, root="~")["workers"], "count": numbers["count"]}
-    return {"analysis": analysis, "worker_name": session.worker_name, "workers": workers}
+    return {"analysis": analysis, "workers": workers}
 
 
 def _in_one_job(platform: Platform, wish: Wish) -> bool:

@@ -71,7 +71,7 @@ class Request:
     image: str | None = None
     umask: str | None = None  # octal, for what the user's work writes; None: as SPRINGLINE_UMASK says
     workers: Workers = Workers()
-    worker_name: str | None = None  # of the worker jobs in the queue
+    worker_name: str | None = None  # of the worker jobs in the queue; old requests have none
     analysis: Analysis | None = None  # a run's; a session has none
 
     def umask_of(self, environ: Mapping[str, str]) -> str | None:

@@ -30,6 +30,18 @@ def test_a_queue_sorted_out() -> None:
     assert [found[job].hint for job in "56"] == ["end it there: scancel 5", "end it there: scancel 6"]
 
 
+def test_workers_of_an_earlier_run_of_that_name() -> None:
+    """Workers belong to one run and not to another of its name; those of an older version say only the name."""
+    queue = [
+        Queued("1", MINE, "RUNNING"),
+        Queued("2", f"{MINE}-worker", "RUNNING"),
+        Queued("3", "springline-mine-ffffff-worker", "RUNNING"),
+        Queued("4", "springline-mine-worker", "RUNNING"),
+    ]
+    found = orphans("testbed", queue, {MINE}, {MINE})
+    assert [orphan.job_id for orphan in found] == ["3"] and "session mine is over" in found[0].why
+
+
 def test_names_that_look_alike() -> None:
     """A session may be called `a-worker`; its job is no worker, and its workers are its own."""
     queue = [

@@ -40,10 +40,18 @@ def asked(*arguments: str, platform: Platform = CLUSTER, **wish: Any) -> dict[st
 def test_run_has_a_name_of_its_own() -> None:
     """A run cannot be taken for a session, nor its workers for a session's, even where both are called the same."""
     session = made("spring-index", name="demo").session
-    assert session.job_name.startswith("springline-run_demo-") and session.worker_name == "springline-run_demo-worker"
+    assert session.job_name.startswith("springline-run_demo-")
     assert made("spring-index").session.name.startswith("spring-index-")
     with pytest.raises(UsageError, match="'A b' is not a run name"):
         made("map", name="A b")
+
+
+def test_workers_are_told_apart_from_an_earlier_runs() -> None:
+    """A name may be used again, and whoever cancels the earlier run must not reach the later one's workers."""
+    first, second = (made("spring-index", name="demo") for _ in range(2))
+    names = [json.loads(one.files["request.json"])["worker_name"] for one in (first, second)]
+    assert names == [f"{one.session.job_name}-worker" for one in (first, second)] and names[0] != names[1]
+    assert names[0] == first.session.worker_name
 
 
 def test_batch_script_goes_on_after_a_lost_node() -> None:
