@@ -130,13 +130,17 @@ def job_command(job: Job, name: str = "") -> click.Command:
 
 def _click_option(option: Option) -> click.Option:
     settings: dict[str, Any] = {"help": option.help}
+    flag = f"--{option.name.strip('-')}"
     if option.type is bool:
         settings |= {"is_flag": True, "default": bool(option.default)}
+        if option.default:
+            flag += f"/--no-{option.name.strip('-')}"
     else:
         kind = click.Choice(option.choices) if option.choices else option.type
         settings |= {"type": kind, "default": option.default, "metavar": option.metavar or None}
         settings |= {"multiple": option.multiple, "required": option.required}
-    return click.Option([f"--{option.name}", *option.aliases], **settings)
+    # The name comes first: click would write it in small letters.
+    return click.Option([option.name.replace("-", "_"), flag, *option.aliases], **settings)
 
 
 def run_job(job: Job, more: tuple[str, ...], **values: Any) -> None:  # noqa: ANN401 - click passes what the options hold
@@ -167,7 +171,8 @@ def _finish(report: Report, as_json: bool) -> None:
     click.echo(json.dumps(report.values, ensure_ascii=False) if as_json else "\n".join(report.lines))
     hint = "Repair the input and run the same command again."
     if report.unfinished:
-        raise ItemsFailedError(f"{report.unfinished:,} items are not done.", hint)
+        count = "1 item is" if report.unfinished == 1 else f"{report.unfinished:,} items are"
+        raise ItemsFailedError(f"{count} not done.", hint)
     if report.failed:
         named = "; ".join(f"{item}: {why}" for item, why in report.failed.items())
         raise ItemsFailedError(f"{len(report.failed)} failed: {named}", hint)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import re
 import signal
+import tempfile
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,6 +24,8 @@ LOCAL, SLURM = "local", "slurm"
 CONNECT_SECONDS = 15
 WORKER_BYTES = 1_500_000_000
 """Memory a worker of the embedded cluster should have at least."""
+PRIVATE = ('export DASK_TEMPORARY_DIRECTORY="$(mktemp -d)"', "trap 'rm -rf \"$DASK_TEMPORARY_DIRECTORY\"' EXIT")
+"""Shell lines that give a worker job a directory that only its user can enter."""
 BLAME = {"distributed.scheduler.allowed-failures": 0}
 """A worker's death is told at once, and not tried on further workers."""
 INSTALL = "Install the same springline there: pip install 'springline[jobs]=={version}'"
@@ -93,10 +97,13 @@ def _embedded(workers: int | None, tasks: int, threads: bool) -> Iterator[Client
         settings |= {"host": "127.0.0.1", "n_workers": count, "threads_per_worker": 1}
     else:
         settings |= {"processes": False, "n_workers": 1, "threads_per_worker": count}
-    with _no_interrupts():
-        local = LocalCluster(**settings)
-    with local as cluster, Client(cluster) as client:
-        yield client
+    # A directory of our own: in the one that Dask takes, others could put files in the place of ours.
+    with tempfile.TemporaryDirectory(prefix="springline-", ignore_cleanup_errors=True) as scratch:
+        with _no_interrupts():
+            local = LocalCluster(local_directory=scratch, **settings)
+        _hush()
+        with local as cluster, Client(cluster) as client:
+            yield client
 
 
 @contextlib.contextmanager
@@ -131,6 +138,7 @@ def _slurm(workers: Workers, tasks: int) -> Iterator[Client]:
         with dask.config.set(BLAME):
             cluster = SLURMCluster(
                 security=True, shared_temp_directory=str(scratch), worker_extra_args=extra,
+                job_script_prologue=[*(dask.config.get("jobqueue.slurm.job-script-prologue", None) or []), *PRIVATE],
                 scheduler_options={"dashboard": False},
             )  # fmt: skip
     except (ImportError, ValueError, TypeError, OSError) as error:
@@ -145,6 +153,13 @@ def _slurm(workers: Workers, tasks: int) -> Iterator[Client]:
         except (OSError, RuntimeError) as error:
             raise ClusterError(f"The SLURM workers could not be submitted: {error}", "Is sbatch there?") from error
         yield client
+
+
+def _hush() -> None:
+    """Let Dask's own tracebacks, which it prints beside our words, only be seen when they are asked for."""
+    if not os.environ.get("SPRINGLINE_DEBUG"):
+        for name in ("distributed", "distributed.client", "distributed.worker", "distributed.scheduler"):
+            logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 def _lifetime(walltime: str) -> list[str]:
@@ -168,6 +183,7 @@ def _address(address: str) -> Iterator[Client]:
     patience = parse_timedelta(dask.config.get("distributed.comm.timeouts.connect", "30s"))
     try:
         client = Client(address, timeout=min(CONNECT_SECONDS, patience))
+        _hush()
     except (OSError, TimeoutError, ValueError, TypeError) as error:
         raise ClusterError(
             f"There is no Dask scheduler to be reached at {address}: {str(error).splitlines()[0]}",

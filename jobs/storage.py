@@ -111,8 +111,10 @@ def refuse_overlap(output: str, inputs: Iterable[str]) -> None:
 
 
 @contextlib.contextmanager
-def exclusive(output: str) -> Iterator[None]:
+def exclusive(output: str, run_dir: str | None = None) -> Iterator[None]:
     """Be the only run of this machine, and of those that share its file locks, that writes to a local output.
+
+    The lock lies in `run_dir`, by default beside the output.
 
     Raises
     ------
@@ -126,7 +128,7 @@ def exclusive(output: str) -> Iterator[None]:
     if fcntl is None or not is_local(output):
         yield
         return
-    lock = Path(absolute(beside(output, ".run")), "lock")
+    lock = Path(absolute(run_dir or beside(output, ".run")), "lock")
     try:
         lock.parent.mkdir(parents=True, exist_ok=True)
         with lock.open("w") as held:

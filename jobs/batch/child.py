@@ -22,7 +22,7 @@ from typing import Any
 
 from jobs.batch import causes, functions, targets
 from jobs.batch.meter import Meter
-from jobs.batch.work import DONE, FOUND, Outcome, Setup, Task
+from jobs.batch.work import DONE, FOUND, FULL, PERMANENT, Outcome, Setup, Task
 from jobs.errors import JobError
 
 PAGE = struct.Struct("qd")
@@ -43,7 +43,8 @@ class Items:
     def __init__(self, setup: Setup, owner: str, page: mmap, send: Callable[[list[Outcome]], None]) -> None:
         self._function = functions.resolve(setup.function, setup.script)
         self._setup, self._owner, self._page, self._send = setup, owner, page, send
-        self._worker = f"{socket.gethostname()}:{os.getpid()}"
+        self._pid = os.getpid()
+        self._worker = f"{socket.gethostname()}:{self._pid}"
         self._meter = Meter()
         self._ready: list[Outcome] = []
         self._written: list[tuple[str, str]] = []  # scratch and target of what is ready
@@ -71,26 +72,36 @@ class Items:
         try:
             targets.prepare(target, scratch)
             result = _plain(self._function(source, scratch, **{**self._setup.options, **own}))
+            self._end_if_forked()
             written = _written(scratch)
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a user's function raises is its item's
-            self._failed(self._outcome(index, "", began, clock), error, scratch, printed)
+        except BaseException as error:  # noqa: BLE001 - whatever a user's function raises is its item's
+            self._end_if_forked()
+            self._failed(self._outcome(index, "", began, clock), error, (scratch, target), _printed(printed))
         else:
             outcome = self._outcome(index, DONE, began, clock)
             self._keep(outcome._replace(bytes_out=written, result=result), (scratch, target))
-        finally:
-            PAGE.pack_into(self._page, 0, -1, 0.0)
         if len(self._ready) >= TOGETHER or time.monotonic() - clock > QUICK_SECONDS:
             self._commit()
+        PAGE.pack_into(self._page, 0, -1, 0.0)  # not before: a process that dies here dies of this item
+
+    def _end_if_forked(self) -> None:
+        """End a copy of this process that the function made and let return."""
+        if os.getpid() != self._pid:
+            os._exit(0)
 
     def _outcome(self, index: int, how: str, began: float, clock: float) -> Outcome:
         seconds = time.monotonic() - clock
         return Outcome(index, how, began, seconds, self._meter.bytes_in(), 0, self._meter.peak(), self._worker)
 
-    def _failed(self, outcome: Outcome, error: BaseException, scratch: str, printed: int) -> None:
-        with contextlib.suppress(OSError):
+    def _failed(self, outcome: Outcome, error: BaseException, pair: tuple[str, str], printed: str) -> None:
+        scratch, target = pair
+        outcome = _with_error(outcome, error)
+        odd = outcome.how == PERMANENT and isinstance(error, (OSError, RuntimeError))
+        if odd and targets.is_full(target, self._owner):  # libraries have other words for a full disk
+            outcome = outcome._replace(how=FULL)
+        with contextlib.suppress(OSError, ValueError):
             targets.discard(scratch)
-        story = _story(error) + _printed(printed)
-        self._send([_with_error(outcome, error)._replace(traceback=story)])
+        self._send([outcome._replace(traceback=outcome.traceback + printed)])
 
     def _keep(self, outcome: Outcome, pair: tuple[str, str]) -> None:
         if not self._ready:
@@ -99,24 +110,37 @@ class Items:
         self._written.append(pair)
 
     def _commit(self) -> None:
-        """Make what is ready appear, and tell."""
+        """Make what is ready appear, and tell; what cannot appear is its own item's error."""
         if not self._ready:
             return
-        try:
-            targets.commit(self._written, self._setup.replace)
-        except OSError as error:  # a disk that is full, or that went away
-            story = _story(error)
-            self._ready = [_with_error(outcome, error)._replace(traceback=story) for outcome in self._ready]
-            for scratch, _ in self._written:
+        PAGE.pack_into(self._page, 0, self._ready[-1].at, time.monotonic())
+        errors = targets.sync([scratch for scratch, _ in self._written])
+        for number, (scratch, target) in enumerate(self._written):
+            if os.path.exists(self._setup.ended):
+                os._exit(1)  # another driver took over and swept: what is here may not be whole any more
+            try:
+                if scratch in errors:
+                    raise errors[scratch]
+                targets.appear(scratch, target, self._setup.replace)
+            except OSError as error:  # a disk that is full, or that went away
+                self._ready[number] = _with_error(self._ready[number], error)
                 with contextlib.suppress(OSError):
                     targets.discard(scratch)
         self._send(self._ready)
         self._ready, self._written = [], []
+        PAGE.pack_into(self._page, 0, -1, 0.0)
 
 
 def _with_error(outcome: Outcome, error: BaseException) -> Outcome:
-    words = str(error).strip() or type(error).__name__
-    return outcome._replace(how=causes.cause(error), error=type(error).__name__, message=words[:MESSAGE])
+    """An outcome with all that can be said of an error, whatever the error does when it is asked."""
+    name, how = type(error).__name__, PERMANENT
+    try:
+        words = str(error).strip() or name
+        how = causes.cause(error)
+        story = _story(error)
+    except Exception as another:  # noqa: BLE001 - it cannot even be printed
+        words = story = f"{name}, which cannot be shown: {type(another).__name__}"
+    return outcome._replace(how=how, error=name, message=words[:MESSAGE], traceback=story)
 
 
 def _written(scratch: str) -> int:
@@ -130,7 +154,10 @@ def _plain(result: object) -> Mapping[str, Any] | None:
     """What the function says of its item, if it can be written down."""
     if not isinstance(result, Mapping):
         return None
-    plain: dict[str, Any] = json.loads(json.dumps(dict(result), default=str))
+    try:
+        plain: dict[str, Any] = json.loads(json.dumps(dict(result), default=str))
+    except (TypeError, ValueError):  # it is no reason to throw a good result away
+        return None
     return plain
 
 
@@ -144,7 +171,8 @@ def _story(error: BaseException) -> str:
 def _printed(start: int) -> str:
     """The end of what was printed since `start`, where it goes to a file."""
     for stream in (sys.stdout, sys.stderr):
-        stream.flush()
+        with contextlib.suppress(ValueError, OSError, AttributeError):  # the function closed or replaced it
+            stream.flush()
     with contextlib.suppress(OSError):
         size = os.fstat(1).st_size
         if size > start:

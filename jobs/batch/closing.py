@@ -24,7 +24,7 @@ WHYS = {
 def write_pages(name: str, run_dir: Path) -> Path:
     """failed.csv and report.html, from the ledger; returns the report."""
     book = run_dir / "ledger.jsonl"
-    storage.write_bytes(str(run_dir / "failed.csv"), failed_csv(ledger.read(book)).encode(errors="replace"))
+    storage.write_bytes(str(run_dir / "failed.csv"), failed_csv(ledger.read(book)).encode(errors="surrogateescape"))
     report = run_dir / "report.html"
     title = f"{name}: {run_dir.name.removesuffix('.run')}"
     storage.write_bytes(str(report), report_page(ledger.read(book), title).encode(errors="replace"))
@@ -60,7 +60,7 @@ def _lines(name: str, tally: Tally, values: Mapping[str, Any], why: str) -> list
     if tally.done:
         rate = f"{per_minute(values['items_per_minute'])} items/min"
         amounts = f"{file_size(tally.bytes_in)} read, {file_size(tally.bytes_out)} written"
-        lines.append(f"  {rate}, {amounts}" + (f", {tally.retried:,} attempts again" if tally.retried else ""))
+        lines.append(f"  {rate}, {amounts}" + (f", {tally.retried:,} tried again" if tally.retried else ""))
     if why in WHYS:
         lines.append(f"  {WHYS[why]} The same command goes on from here.")
     if values["failed_list"]:

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 from jobs.batch.pace import Pace
 from jobs.batch.queue import Queue
 from jobs.batch.runner import StartError, end_run, run_batch
-from jobs.batch.story import attempt_record, first_line, lost_record
+from jobs.batch.story import attempt_record, first_line, lost_record, printable
 from jobs.batch.tally import Tally
 from jobs.batch.verdict import Rules, Work, verdict
-from jobs.batch.work import FULL, LOST, Outcome, Setup
+from jobs.batch.work import FULL, LOST, TRANSIENT, Outcome, Setup
 from jobs.errors import ClusterError
 from jobs.ledger import Ledger
 
@@ -153,6 +153,8 @@ class Driver:
 
     def _settle(self, work: Work, outcome: Outcome) -> None:
         """Write an attempt down and decide what follows."""
+        if outcome.how == FULL and self._tally.done > work.full_at >= 0:
+            outcome = outcome._replace(how=TRANSIENT)  # others found room meanwhile: it is this item's own trouble
         ruling = verdict(work, outcome.how, self._rules)
         self._ledger.add(attempt_record(work, outcome, ruling.state))
         self._tally.bytes_in += outcome.bytes_in
@@ -163,14 +165,15 @@ class Driver:
             self._hold = 0.0
         elif ruling.state == "failed":
             self._tally.missed += 1
-            self._note(f"{work.item.source} failed: {outcome.error}: {first_line(outcome.message)}")
+            self._note(f"{printable(work.item.source)} failed: {outcome.error}: {first_line(outcome.message)}")
         else:
             self._again(work, outcome, ruling.pause)
 
     def _again(self, work: Work, outcome: Outcome, pause: float) -> None:
         if outcome.how == FULL:
             self._no_room(outcome.message)
-            self._queue.later(work, time.monotonic())
+            work.full_at = self._tally.done
+            self._queue.last(work)
             return
         self._tally.retried += 1
         work.attempt += 1

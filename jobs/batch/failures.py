@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-COLUMNS = ("source", "target", "attempts", "error", "message", "seconds", "worker", "when")
+COLUMNS = ("source", "target", "attempts", "error", "message", "seconds", "worker", "when", "options")
 STATES = ("done", "failed", "skipped")
 Row = tuple[str, ...]
 
@@ -36,11 +37,13 @@ def failed_csv(records: Iterable[Mapping[str, Any]]) -> str:
 
 
 def _row(record: Mapping[str, Any]) -> Row:
-    values = (record.get(key) for key in ("item", "target", "attempt", "error", "message"))
+    names = (str(record.get("item") or ""), str(record.get("target") or ""))  # to the letter: they are read again
+    values = (record.get(key) for key in ("attempt", "error", "message"))
     seconds, when = _number(record.get("seconds")), _number(record.get("time"))
     moment = datetime.fromtimestamp(when, tz=UTC).astimezone().isoformat(timespec="seconds") if when else ""
     took = "" if seconds is None else f"{seconds:.3f}"
-    return (*map(_one_line, values), took, _one_line(record.get("worker")), moment)
+    own = json.dumps(record["options"]) if record.get("options") else ""
+    return (*names, *map(_one_line, values), took, _one_line(record.get("worker")), moment, own)
 
 
 def _number(value: object) -> float | None:

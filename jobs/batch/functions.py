@@ -41,8 +41,9 @@ def resolve(text: str, script: str = "") -> Callable[..., Any]:
     except AttributeError:
         names = [n for n, v in vars(module).items() if callable(v) and not n.startswith("_")]
         raise UsageError(f"{where} has no function {name}.", f"It has: {', '.join(sorted(names)) or 'none'}.") from None
-    if not callable(found):
-        raise UsageError(f"{text} is not a function but a {type(found).__name__}.")
+    if not callable(found) or inspect.iscoroutinefunction(found):
+        kind = "async function, which nobody would await" if callable(found) else type(found).__name__
+        raise UsageError(f"{text} is not a function but a {kind}.")
     return typing.cast("Callable[..., Any]", found)
 
 
@@ -68,9 +69,10 @@ def _load_script(where: str, text: str) -> types.ModuleType:
     if str(path.parent) not in sys.path:
         sys.path.insert(0, str(path.parent))  # where it finds its neighbours, as when Python runs it
     try:
-        exec(compile(text, str(path), "exec"), vars(module))
-    except Exception as error:
-        raise UsageError(f"{where} cannot be run: {type(error).__name__}: {error}") from error
+        exec(compile(text, str(path), "exec", dont_inherit=True), vars(module))
+    except (Exception, SystemExit) as error:
+        hint = "What it does when it is run itself stands below: if __name__ == '__main__'."
+        raise UsageError(f"{where} cannot be run: {type(error).__name__}: {error}", hint) from error
     return module
 
 
@@ -80,7 +82,7 @@ def _import(name: str) -> types.ModuleType:
     except ImportError as error:
         hint = f"Is it installed for {sys.executable}? A file is named with its .py: {name}.py:function."
         raise UsageError(f"{name} cannot be imported: {error}", hint) from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise UsageError(f"{name} cannot be imported: {type(error).__name__}: {error}") from error
 
 
@@ -96,7 +98,7 @@ def as_job(name: str, text: str) -> BatchJob:
         summary=words.partition("\n\n")[0].replace("\n", " "),
         function=text,
         input_help="What to work on: paths, globs or URLs.",
-        options=tuple(_option(text, parameter) for parameter in further(text, function)),
+        options=tuple(option for p in further(text, function) if (option := _option(text, p)) is not None),
         script=read_script(text),
     )
 
@@ -115,11 +117,13 @@ def further(text: str, function: Callable[..., Any]) -> list[inspect.Parameter]:
     return [p for p in rest if p.kind in named]
 
 
-def _option(text: str, parameter: inspect.Parameter) -> Option:
-    """A parameter as an option of the command line."""
+def _option(text: str, parameter: inspect.Parameter) -> Option | None:
+    """A parameter as an option of the command line; None for one that no text can give, which keeps its default."""
     required = parameter.default is inspect.Parameter.empty
     default = None if required else parameter.default
     kind, choices = _kind(parameter)
+    if kind not in KINDS and not required:
+        return None
     if kind not in KINDS:
         raise UsageError(
             f"{text}: parameter {parameter.name} is a {kind}, which no option can give.",

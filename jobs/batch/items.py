@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import difflib
 import glob
+import json
 import os
 import string
 import sys
@@ -18,6 +19,8 @@ from jobs.errors import InputError, UsageError
 FIELDS = ("dir", "name", "stem", "ext", "output")
 """What a target template may name, besides the columns of a table and the job's options."""
 MAGIC = "*?["
+FAILED_COLUMNS = {"attempts", "error", "message", "when"}
+"""By these a failed.csv is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +56,13 @@ def rows(inputs: Iterable[str], table: str | None) -> Iterator[Row]:
         reader = READERS.get(os.path.splitext(table)[1].lower())
         if reader is None:
             raise UsageError(
-                f"--items {table} is no kind of list that is known.", f"There are: {', '.join(READERS)} and - (stdin)."
+                f"--items {table} is no kind of list that is known.",
+                f"There are: {', '.join(filter(None, READERS))} and - (stdin).",
             )
-        yield from (Row(anchored(row.source), row.target, row.columns) for row in reader(table))
+        for number, row in enumerate(reader(table), 1):
+            if not row.source:
+                raise InputError(f"{table}: item {number} has no source.")
+            yield Row(anchored(row.source), row.target, row.columns)
 
 
 def _matches(text: str) -> list[str]:
@@ -89,6 +96,7 @@ def _lines(path: str) -> Iterator[Row]:
 
 
 def _csv(path: str) -> Iterator[Row]:
+    csv.field_size_limit(10**9)
     with _opened(path) as stream:
         reader = csv.DictReader(stream)
         if reader.fieldnames is None or "source" not in reader.fieldnames:
@@ -117,15 +125,21 @@ def _parquet(path: str) -> Iterator[Row]:
 
 
 def _row(line: dict[str, Any]) -> Row:
-    return Row(str(line.pop("source", "")), str(line.pop("target", "")), line)
+    source, target = str(line.pop("source", "")), str(line.pop("target", ""))
+    if line.keys() >= FAILED_COLUMNS:  # failed.csv as it is: what its items had of their own, not how they failed
+        return Row(source, target, json.loads(line.get("options") or "{}"))
+    return Row(source, target, line)
 
 
 def _opened(path: str) -> Any:  # noqa: ANN401 - whatever fsspec opens
     if path == "-":
         return sys.stdin
-    fs, where = storage.filesystem(path)
+    how: dict[str, Any] = {"encoding": "utf-8-sig", "errors": "surrogateescape", "newline": ""}
     try:
-        return fs.open(where, "rt", encoding="utf-8-sig", newline="")
+        if storage.is_plain(path):
+            return open(os.path.expanduser(path), **how)
+        fs, where = storage.filesystem(path)
+        return fs.open(where, "rt", **how)
     except OSError as error:
         raise InputError(f"--items {path} cannot be read: {error}") from error
 
@@ -166,9 +180,10 @@ class Template:
         folder, _, name = row.source.rstrip("/").rpartition("/")
         stem, ext = os.path.splitext(name)
         known = {**self.options, **row.columns, "dir": folder or ".", "name": name, "stem": stem, "ext": ext}
+        known["output"] = self.output
         try:
-            return anchored(self.text.format(**known, output=self.output))
-        except (KeyError, IndexError, AttributeError, ValueError) as error:
+            return anchored(self.text.format_map(known))
+        except (KeyError, IndexError, AttributeError, ValueError, TypeError) as error:
             wrong = str(error).strip("'\"")
             near = difflib.get_close_matches(wrong, known, n=1)
             hint = f"Did you mean {{{near[0]}}}?" if near else f"There are: {', '.join(FIELDS)} and a table's columns."
@@ -189,6 +204,13 @@ def normal(path: str) -> str:
 def contains(outer: str, inner: str) -> bool:
     """Whether one path is the other or holds it."""
     return inner == outer or inner.startswith(outer.rstrip("/") + "/")
+
+
+def ancestors(path: str) -> Iterator[str]:
+    """A directory and all above it."""
+    while path not in ("", "/", parent(path)) and not path.endswith(":/"):
+        yield path
+        path = parent(path)
 
 
 def parent(path: str) -> str:

@@ -15,7 +15,7 @@ from jobs.batch import functions, options, plan, targets
 from jobs.batch.closing import close
 from jobs.batch.items import Item, Row, Template, anchored, rows
 from jobs.batch.options import Settings
-from jobs.batch.story import end_record, start_record
+from jobs.batch.story import end_record, printable, start_record
 from jobs.batch.tally import Tally
 from jobs.batch.verdict import Rules
 from jobs.batch.work import Setup
@@ -50,7 +50,7 @@ def run(batch: BatchJob, request: Request) -> Report:
         if one.settings.dry_run:
             return _dry_run(one, planned)
         _make(one.run_dir)
-        with storage.exclusive(str(one.run_dir).removesuffix(".run")):
+        with storage.exclusive(one.root or str(one.run_dir), str(one.run_dir)):
             return _run(one, planned)
 
 
@@ -73,6 +73,10 @@ class Run:
     def ledger(self) -> Path:
         """Where the story is written."""
         return self.run_dir / "ledger.jsonl"
+
+    def ended(self, run: str) -> Path:
+        """The file that says that one of the runs in this directory is over."""
+        return self.run_dir / "ended" / run
 
     def rows(self) -> Iterable[Row]:
         """All items as their sources name them."""
@@ -105,7 +109,8 @@ def prepare(batch: BatchJob, request: Request) -> Run:
         raise UsageError(f"--items - cannot be used with {batch.name}.", "Write the list to a file.")
     own = options.own(request.options, batch)
     target, root = _target(batch, chosen, request.output, own)
-    run_dir = Path(anchored(chosen.run_dir)) if chosen.run_dir else _run_dir(root, batch.name)
+    name = batch.name if batch.target else f"{batch.name}-{batch.function.rpartition(':')[2]}"
+    run_dir = Path(anchored(chosen.run_dir)) if chosen.run_dir else _run_dir(root, name)
     return Run(batch, request, chosen, own, target, run_dir, root)
 
 
@@ -154,11 +159,15 @@ def _plan(one: Run, planned: plan.Plan) -> None:
     )
     found: list[Row] | None = list(one.rows()) if chosen.items == "-" else None  # stdin can be read only once
     planner.fill(planned, one.rows if found is None else lambda: found)
+    if not planned.total:
+        raise UsageError("There is nothing to work on: the list is empty.")
 
 
 def _dry_run(one: Run, planned: plan.Plan) -> Report:
     """Say what would be done; the checks were made, and what they found was told."""
-    first = [f"  {item.source} → {item.target}" for item, _ in zip(planned.items(), range(SHOWN), strict=False)]
+    first = [
+        printable(f"  {item.source} → {item.target}") for item, _ in zip(planned.items(), range(SHOWN), strict=False)
+    ]
     more = planned.todo - len(first)
     lines = [
         f"{one.batch.name}: {planned.total:,} items: {planned.todo:,} to do, {planned.skipped:,} done before, "
@@ -197,15 +206,19 @@ def _run(one: Run, planned: plan.Plan) -> Report:
 
 def _work(one: Run, planned: plan.Plan, tally: Tally, book: ledger.Ledger, progress: Progress) -> str:
     """Do what there is to do; returns why it ended."""
-    earlier = {str(r["run"]) for r in ledger.read(one.ledger) if r.get("event") == "start" and "run" in r}
+    starts = [r for r in ledger.read(one.ledger) if r.get("event") == "start" and "run" in r]
+    if starts and tally.skipped and starts[-1].get("options") != dict(one.options):
+        before = ", ".join(f"{name} {value}" for name, value in starts[-1].get("options", {}).items()) or "defaults"
+        progress.note(
+            f"what is done before was done with other options ({before}) and stays; --overwrite does it again"
+        )
     counts = {"total": tally.total, "skipped": tally.skipped}
     book.add(start_record(one.id, one.batch.name, time.time(), counts, one.options))
     for record in planned.refusals():
         book.add(record)
     book.flush()
     progress.start(tally.total, "items", one.batch.name)
-    if earlier:
-        targets.sweep((item.target for item in planned.items()), earlier)
+    _clear(one, planned, [str(start["run"]) for start in starts])
     return _drive(one, planned, tally, book, progress) if planned.todo else "finished"
 
 
@@ -215,7 +228,7 @@ def _drive(one: Run, planned: plan.Plan, tally: Tally, book: ledger.Ledger, prog
 
     setup = Setup(
         one.id, one.batch.function, one.batch.script, dict(one.options), one.request.overwrite,
-        one.settings.wall_limit, one.settings.memory_limit, str(Path.cwd()),
+        one.settings.wall_limit, one.settings.memory_limit, str(one.ended(one.id)), str(Path.cwd()),
     )  # fmt: skip
     rules = Rules(one.settings.retries, one.settings.max_failures)
     with one.request.connect(planned.todo, threads=True) as client:
@@ -225,7 +238,16 @@ def _drive(one: Run, planned: plan.Plan, tally: Tally, book: ledger.Ledger, prog
             return driver.run(lambda: _show(one, progress, tally))
         finally:
             if driver.losses:
-                targets.sweep((item.target for item in planned.items()), [one.id])
+                _clear(one, planned, [one.id])
+
+
+def _clear(one: Run, planned: plan.Plan, runs: list[str]) -> None:
+    """Remove what runs that are over left half-written; first whoever is still at it is told that it is in vain."""
+    for run in runs:
+        one.ended(run).parent.mkdir(exist_ok=True)
+        one.ended(run).touch()
+    if runs:
+        targets.sweep((item.target for item in planned.items()), runs)
 
 
 def _show(one: Run, progress: Progress, tally: Tally) -> None:

@@ -15,8 +15,8 @@ from typing import IO, Any, TypeVar
 import numpy as np
 
 from jobs.batch import targets
-from jobs.batch.items import Item, Row, normal, parent
-from jobs.batch.story import first_line, refused_record
+from jobs.batch.items import Item, Row, ancestors, normal, parent
+from jobs.batch.story import first_line, printable, refused_record
 from jobs.errors import InputError, OutputError, UsageError
 
 TOGETHER = 512
@@ -104,16 +104,18 @@ class Planner:
         OutputError
             For two items with one target, a target that is its source, and a place where nothing can be written.
         """
-        seen, looking = array("q"), targets.Looking()
+        seen, above, looking = array("q"), set[str](), targets.Looking()
         items = (self.to_item(row) for row in rows())
         with ThreadPoolExecutor(THREADS) as pool:
             while chunk := list(islice(items, TOGETHER)):
                 for item in chunk:
                     self._refuse(item)
                 seen.extend(hash(normal(item.target)) for item in chunk)
+                above.update(parent(normal(item.target)) for item in chunk)
                 self._sort(plan, chunk, looking, pool)
         plan.total = len(seen)
         self._refuse_twice(seen, rows)
+        self._refuse_nested(seen, above)
 
     @staticmethod
     def _refuse(item: Item) -> None:
@@ -138,8 +140,8 @@ class Planner:
             if wishes.limit is not None and plan.todo + plan.refused >= wishes.limit:
                 plan.left_out += 1
             elif error is not None:
-                plan.refuse(refused_record(item.source, item.target, error, time.time()))
-                self.note(f"{item.source} failed: {type(error).__name__}: {first_line(str(error))}")
+                plan.refuse(refused_record(item, error, time.time()))
+                self.note(f"{printable(item.source)} failed: {type(error).__name__}: {first_line(str(error))}")
             else:
                 plan.add(item)
 
@@ -152,6 +154,16 @@ class Planner:
         except (InputError, OSError) as error:
             return error
         return None
+
+    @staticmethod
+    def _refuse_nested(seen: array[int], above: set[str]) -> None:
+        """Refuse a target that would lie in another."""
+        folders = {folder for path in above for folder in ancestors(path)}
+        known = np.fromiter(map(hash, folders), np.int64, len(folders))
+        if np.isin(known, np.frombuffer(seen, np.int64)).any() if seen else False:
+            hashes = set(seen)
+            inner = next(folder for folder in folders if hash(folder) in hashes)
+            raise OutputError(f"A target would lie in another one, {inner}.", "Choose another --target.")
 
     def _refuse_twice(self, seen: array[int], rows: Callable[[], Iterable[Row]]) -> None:
         """Refuse two items with one target, by name."""

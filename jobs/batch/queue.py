@@ -22,11 +22,12 @@ class Queue:
         self._new = total
         self._alone: deque[Work] = deque()
         self._later: list[tuple[float, int, Work]] = []
+        self._last: deque[Work] = deque()
         self._numbers = count()
 
     def __len__(self) -> int:
         """Items not handed out, or given back."""
-        return self._new + len(self._alone) + len(self._later)
+        return self._new + len(self._alone) + len(self._later) + len(self._last)
 
     def batch(self, size: int, now: float) -> list[Work]:
         """The next items to go together; empty if there is nothing to do yet.
@@ -45,11 +46,15 @@ class Queue:
             return due
         fresh = [Work(item) for item in islice(self._items, size)]
         self._new = max(0, self._new - len(fresh)) if fresh else 0
-        return fresh
+        return fresh or [self._last.popleft() for _ in range(min(size, len(self._last)))]
 
     def later(self, work: Work, when: float) -> None:
         """Give an item back, to be handed out at `when` or after."""
         heapq.heappush(self._later, (when, next(self._numbers), work))
+
+    def last(self, work: Work) -> None:
+        """Give an item back, to be handed out when there is nothing else."""
+        self._last.append(work)
 
     def alone(self, work: Work) -> None:
         """Give an item back, to go next and in a batch of its own: it may have killed a worker."""

@@ -27,6 +27,8 @@ START_SECONDS = 600.0
 """For importing the function: on a busy file system that takes minutes."""
 SHARE = 0.9
 """Of a worker's memory that its item processes may take together."""
+MOST_PRINTED = 50_000_000
+"""Bytes of output of one item that are kept on the disk."""
 IDLE_DEATHS = 3
 """Item processes of one batch that may die while they do nothing, or while they start."""
 AT_REST = 0.5
@@ -37,10 +39,11 @@ ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_
 class Died(Exception):
     """The item process is gone, or was ended for a reason."""
 
-    def __init__(self, why: str, index: int, seconds: float, peak: float, output: str) -> None:
+    def __init__(self, why: str, index: int, seconds: float, peak: float, output: str, starting: bool) -> None:
         super().__init__(why)
         self.why, self.index, self.seconds, self.peak, self.output = why, index, seconds, peak, output
         """`index` is that of the item under way, -1 if there was none; `output` the end of what it printed."""
+        self.starting = starting
 
 
 class StartError(ClusterError):
@@ -53,7 +56,7 @@ class ItemProcess:
     def __init__(self, setup: Setup, memory_limit: float) -> None:
         self.setup, self.owner = setup, f"{setup.run}-{secrets.token_hex(4)}"
         self._memory_limit = memory_limit
-        self._output = tempfile.TemporaryFile()  # noqa: SIM115 - for as long as the process lives
+        self._output = tempfile.TemporaryFile("a+b")  # noqa: SIM115 - for as long as the process lives
         with tempfile.TemporaryFile() as page:
             page.write(PAGE.pack(-1, 0.0))
             page.flush()
@@ -119,6 +122,8 @@ class ItemProcess:
         limit = self.setup.wall_limit
         if index >= 0 and limit and time.monotonic() - began > limit:
             raise self._death(f"it took longer than the wall limit of {limit:g} s")
+        if os.fstat(self._output.fileno()).st_size > MOST_PRINTED:
+            os.ftruncate(self._output.fileno(), 0)
         used = self.memory()
         self._peak = max(used, self._peak)
         if used > self._memory_limit:
@@ -148,7 +153,7 @@ class ItemProcess:
         self.end()
         size = os.fstat(self._output.fileno()).st_size
         last = os.pread(self._output.fileno(), OUTPUT, max(0, size - OUTPUT)).decode(errors="replace").strip()
-        return Died(why, index, time.monotonic() - began if index >= 0 else 0.0, self._peak, last)
+        return Died(why, index, time.monotonic() - began if index >= 0 else 0.0, self._peak, last, self._starting)
 
     def end(self) -> None:
         """Kill the process and whatever it started."""
@@ -183,6 +188,9 @@ class Pool:
         with self._lock:
             if setup.run in self._ended:
                 raise StartError(f"run {setup.run} is over")
+            for dead in [p for p in self._waiting if p.setup.run != setup.run and not p.may_go_on()]:
+                self._waiting.remove(dead)
+                dead.end()
             mine = [p for p in self._waiting if p.setup == setup]
             if mine:
                 self._waiting.remove(mine[0])
@@ -237,10 +245,10 @@ def run_batch(setup: Setup, tasks: Sequence[Task]) -> list[Outcome]:
             unknown = set(left) - {outcome.at for outcome in outcomes}
             targets.sweep((tasks[index][1] for index in unknown), [process.owner])
             idle_deaths += death.index < 0
-            if death.index >= 0:
-                outcomes.append(_blame(death, left[death.index], process.name))
-            elif idle_deaths == IDLE_DEATHS:
+            if death.starting and idle_deaths == IDLE_DEATHS:
                 raise StartError(f"{setup.function}: {death.why}. {death.output}") from death
+            if death.index >= 0 or idle_deaths == IDLE_DEATHS:
+                outcomes.append(_blame(death, left[max(0, death.index)], process.name))
         except BaseException:
             POOL.lose(process)
             process.end()

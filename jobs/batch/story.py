@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from importlib.metadata import version
 from typing import Any
 
+from jobs.batch.items import Item
 from jobs.batch.tally import Tally
 from jobs.batch.verdict import Work
 from jobs.batch.work import FOUND, Outcome
@@ -19,6 +20,8 @@ def attempt_record(work: Work, outcome: Outcome, state: str) -> dict[str, Any]:
         "time": round(outcome.began, 3), "seconds": round(outcome.seconds, 6), "worker": outcome.worker,
         "bytes_in": outcome.bytes_in, "bytes_out": outcome.bytes_out, "peak_memory": outcome.peak,
     }  # fmt: skip
+    if work.item.options:
+        record["options"] = dict(work.item.options)
     if outcome.how == FOUND:
         record["found"] = True  # whole already: written by an attempt whose worker was lost before it could tell
     if outcome.result:
@@ -28,13 +31,14 @@ def attempt_record(work: Work, outcome: Outcome, state: str) -> dict[str, Any]:
     return record
 
 
-def refused_record(source: str, target: str, error: Exception, now: float) -> dict[str, Any]:
+def refused_record(item: Item, error: Exception, now: float) -> dict[str, Any]:
     """An item whose check failed before anything was scheduled."""
     message = getattr(error, "message", "") or str(error)
     return {
-        "item": source, "target": target, "attempt": 0, "state": "failed", "time": round(now, 3), "seconds": 0.0,
-        "worker": "", "bytes_in": 0, "bytes_out": 0, "peak_memory": 0,
+        "item": item.source, "target": item.target, "attempt": 0, "state": "failed", "time": round(now, 3),
+        "seconds": 0.0,        "worker": "", "bytes_in": 0, "bytes_out": 0, "peak_memory": 0,
         "error": type(error).__name__, "message": message, "traceback": "",
+        **({"options": dict(item.options)} if item.options else {}),
     }  # fmt: skip
 
 
@@ -62,7 +66,12 @@ def end_record(run: str, now: float, why: str, tally: Tally) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def printable(text: str) -> str:
+    """A name or a message as a terminal may have it: no control characters, no line ends."""
+    return "".join(letter if letter.isprintable() else "�" for letter in text)
+
+
 def first_line(text: str) -> str:
     """What an error says, in one line that fits."""
-    line = next(iter(text.strip().splitlines()), "")
+    line = printable(next(iter(text.strip().splitlines()), ""))
     return line if len(line) <= 200 else line[:197] + "…"

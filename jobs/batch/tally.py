@@ -67,13 +67,13 @@ class Tally:
         values = self.values()
         parts = [f"{self.done:,} of {self.total:,} done"]
         parts += [f"{count:,} {name}" for count, name in ((self.failed, "failed"), (self.skipped, "skipped")) if count]
+        if values["eta_seconds"] is not None and self.left:
+            parts.append(f"{duration(values['eta_seconds'])} left")
         if self.done + self.missed:
             parts.append(f"{per_minute(values['items_per_minute'])} items/min")
         if values["bytes_per_second"] >= 1e5:
             parts.append(f"{values['bytes_per_second'] / 1e9:.3g} GB/s")
         parts.append("no worker yet" if not self.workers else f"{self.workers} worker{'s' * (self.workers > 1)}")
-        if values["eta_seconds"] is not None and self.left:
-            parts.append(f"{duration(values['eta_seconds'])} left")
         return ", ".join(parts)
 
 

@@ -7,11 +7,13 @@ import ctypes
 import errno
 import os
 import shutil
+import stat
 from collections.abc import Iterable, Iterator
 from functools import cache, lru_cache
 from typing import Any
 
 from jobs import storage
+from jobs.batch.causes import NO_ROOM
 from jobs.batch.items import contains, normal, parent
 from jobs.errors import OutputError
 
@@ -19,6 +21,9 @@ SCRATCH = ".part-"
 """Names of scratch files begin so: hidden from `*`, and removed after a kill."""
 MARKER = ".complete"
 """Ends the name of the small object that says its neighbour is whole."""
+LONGEST_NAME = 250
+"""Bytes; file systems take 255."""
+ROOM = 4_000_000
 LISTINGS = 64
 """Directories of an object store whose contents are remembered while items are looked up."""
 
@@ -31,7 +36,10 @@ def scratch_name(target: str, owner: str) -> str:
     if not storage.is_plain(target):
         return target
     folder, name = os.path.split(target)
-    return os.path.join(folder, f"{SCRATCH}{owner}-{name}")
+    prefix = f"{SCRATCH}{owner}-"
+    while len(os.fsencode(prefix + name)) > LONGEST_NAME:
+        name = name[1:]
+    return os.path.join(folder, prefix + name)
 
 
 def is_done(target: str) -> bool:
@@ -100,31 +108,25 @@ def size(path: str) -> int:
     return sum(os.lstat(os.path.join(folder, name)).st_size for folder, _, names in os.walk(path) for name in names)
 
 
-def commit(pairs: list[tuple[str, str]], replace: bool) -> None:
-    """Make targets appear: all scratches reach the disk first, then each is renamed.
+def appear(scratch: str, target: str, replace: bool) -> None:
+    """Make one target appear.
 
     Parameters
     ----------
-    pairs
-        Scratch and target of each.
     replace
-        Whether what stands in a target's place goes away; else it is another worker's result and stays.
+        Whether what stands in its place goes away; else it is another worker's result and stays.
     """
-    _sync([scratch for scratch, target in pairs if storage.is_plain(target)])
-    for scratch, target in pairs:
-        if storage.is_plain(target):
-            _rename(scratch, target, replace)
-        else:
-            storage.write_bytes(target + MARKER, b"complete\n")
-
-
-def _rename(scratch: str, target: str, replace: bool) -> None:
+    if not storage.is_plain(target):
+        storage.write_bytes(target + MARKER, b"complete\n")
+        return
     try:
         os.replace(scratch, target)
     except OSError as error:
         if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.EISDIR, errno.ENOTDIR):
             raise
         if not replace:
+            if os.path.isdir(scratch) != os.path.isdir(target):
+                raise
             discard(scratch)
             return
         old = f"{scratch}.old"
@@ -133,17 +135,46 @@ def _rename(scratch: str, target: str, replace: bool) -> None:
         discard(old)
 
 
-def _sync(scratches: list[str]) -> None:
-    """Let a crash of the machine find whole files. Many small ones go together: one call where each would wait."""
-    if len(scratches) > 1 and _sync_file_system(scratches[0]):
-        return
-    for scratch in scratches:
-        for path in _files(scratch):
-            handle = os.open(path, os.O_RDONLY)
+def sync(scratches: list[str]) -> dict[str, OSError]:
+    """Let a crash of the machine find whole files; returns what went wrong with which.
+
+    Many small ones go together: one call where each would wait.
+    """
+    errors: dict[str, OSError] = {}
+    plain = [scratch for scratch in scratches if storage.is_plain(scratch)]
+    if len(plain) > 1 and len({os.lstat(path).st_dev for path in plain}) == 1 and _sync_file_system(plain[0]):
+        return errors
+    for scratch in plain:
+        try:
+            _sync_one(scratch)
+        except OSError as error:
+            errors[scratch] = error
+    return errors
+
+
+def _sync_one(scratch: str) -> None:
+    for path in _files(scratch):
+        if stat.S_ISREG(os.lstat(path).st_mode):
+            handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
             try:
                 os.fsync(handle)
             finally:
                 os.close(handle)
+
+
+def is_full(target: str, owner: str) -> bool:
+    """Whether there is no room for a few megabytes beside a target, found out by writing them."""
+    if not storage.is_plain(target):
+        return False
+    probe = scratch_name(target, f"{owner}-room")
+    try:
+        with open(probe, "wb") as stream:
+            stream.write(bytes(ROOM))
+    except OSError as error:
+        return error.errno in NO_ROOM
+    finally:
+        discard(probe)
+    return False
 
 
 def _files(path: str) -> Iterator[str]:
@@ -159,7 +190,10 @@ def _sync_file_system(path: str) -> bool:
     call = _syncfs()
     if call is None:
         return False
-    handle = os.open(os.path.dirname(path), os.O_RDONLY)
+    try:
+        handle = os.open(os.path.dirname(path), os.O_RDONLY)
+    except OSError:
+        return False
     try:
         return int(call(handle)) == 0
     finally:
@@ -199,7 +233,10 @@ def sweep(targets: Iterable[str], owners: Iterable[str]) -> int:
         except OSError:
             continue
         for name in names:
-            discard(os.path.join(folder, name))
+            path = os.path.join(folder, name)
+            with contextlib.suppress(OSError):  # first out of reach of whoever may still write there
+                os.rename(path, f"{path}.swept")
+            discard(f"{path}.swept")
         removed += len(names)
     return removed
 
@@ -212,11 +249,23 @@ def refuse(source: str, target: str) -> None:
     OutputError
         Naming both.
     """
-    if source and (contains(normal(target), normal(source)) or contains(normal(source), normal(target))):
+    real_source, real_target = _real(normal(source)), _real(normal(target))
+    if source and (contains(real_target, real_source) or contains(real_source, real_target)):
         raise OutputError(
             f"The target {target} would overwrite or change its source {source}.",
             "Choose another --target or --output.",
         )
+
+
+def _real(path: str) -> str:
+    """The path with links in its directory followed; what it is itself may be a link, which a rename replaces."""
+    folder, name = os.path.split(path)
+    return os.path.join(_real_folder(folder), name) if storage.is_plain(path) else path
+
+
+@lru_cache(4096)
+def _real_folder(folder: str) -> str:
+    return os.path.realpath(folder)
 
 
 @lru_cache(4096)

@@ -28,6 +28,8 @@ class Setup:
     """Seconds."""
     memory_limit: float | None = None
     """Bytes; None: a share of the worker's."""
+    ended: str = ""
+    """A file that is there once this run is over: what it left running must not make targets appear any more."""
     path: str = ""
     """A further place to import modules from: where the driver was started."""
 

@@ -6,6 +6,7 @@ import ctypes
 import errno
 import os
 import signal
+import sys
 import time
 from pathlib import Path
 from typing import Literal
@@ -53,6 +54,13 @@ def bad(source: str, target: str) -> None:  # noqa: C901 - one case for each way
             if os.fork() == 0:
                 time.sleep(20)
             os._exit(0)
+        case "interrupt":
+            raise KeyboardInterrupt
+        case "mute":
+            sys.stdout.close()
+            raise ValueError("and then silence")
+        case "unprintable":
+            raise Unprintable
         case "exit":
             raise SystemExit(3)
         case "nothing":
@@ -73,6 +81,45 @@ def _fail_first(source: str, error: Exception) -> None:
     if not note.exists():
         note.touch()
         raise error
+
+
+class Unprintable(Exception):
+    """An error that makes another one when it is shown."""
+
+    def __str__(self) -> str:
+        raise ValueError("no words")
+
+
+def options(
+    source: str, target: str, *, N: int = 5, seconds: float = 1.0, keep: bool = True, some: object = ()
+) -> None:
+    """Write down what was given; sources that say so fail."""
+    if "fail" in Path(source).read_text():
+        raise ValueError("as told")
+    Path(target).write_text(f"{N} {seconds} {keep} {some}")
+
+
+def rebuild(source: str, target: str) -> None:
+    """Write a directory slowly, and make it again where somebody takes it away, as some libraries do."""
+    for number in range(20):
+        time.sleep(0.1)
+        Path(target).mkdir(exist_ok=True)
+        (Path(target) / f"{number}.txt").write_text("text")
+
+
+def poison(source: str, target: str) -> None:
+    """Find no room for what says so, though there is."""
+    if "full" in Path(source).read_text():
+        raise OSError(errno.ENOSPC, "No space left on device")
+    Path(target).write_text("whole")
+
+
+def odd_words(source: str, target: str) -> None:
+    """Write a megabyte as a library does that has its own words for a full disk."""
+    try:
+        Path(target).write_bytes(bytes(1_000_000))
+    except OSError:
+        raise RuntimeError("HDF error") from None
 
 
 def kill_worker(source: str, target: str) -> None:

@@ -55,7 +55,32 @@ def test_an_item_that_kills_its_workers_is_blamed_after_two(mapped: Map, sources
     assert mapped.attempts("005.txt")[-1]["error"] == "WorkerLost"
 
 
-def test_a_full_disk_is_waited_for(mapped: Map, sources: Sources) -> None:
+def test_what_a_dead_driver_left_running_spoils_nothing(mapped: Map, sources: Sources) -> None:
+    """A worker that goes on with half an item, which the next driver clears away, does not make that half appear."""
+    sources(2)
+    with dask_cluster(mapped.folder, workers=1) as address:
+        command = [sys.executable, "-m", "jobs", *mapped.arguments("rebuild", "--dask", address)]
+        process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL)
+        deadline = time.monotonic() + 30
+        while not list(mapped.output.glob(".part-*/5.txt")):
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        process.kill()
+        process.wait()
+        assert mapped.values("rebuild", "--dask", address)["done"] == 2
+    assert {path.name: len(list(path.iterdir())) for path in mapped.output.iterdir()} == {"000.out": 20, "001.out": 20}
+
+
+def test_one_item_without_room_holds_nobody(mapped: Map, sources: Sources) -> None:
+    """Where others find room, it is that item's own trouble, and it fails in the end."""
+    sources(3)
+    mapped.source("000.txt", "full")
+    values = mapped.values("poison", "--retries", "1", "--workers", "1", code=1)
+    assert (values["done"], values["failed"]) == (2, 1)
+
+
+@pytest.mark.parametrize("function", ["fill", "odd_words"])
+def test_a_full_disk_is_waited_for(mapped: Map, sources: Sources, function: str) -> None:
     """No item fails: the run holds until there is room again, its ledger on the same disk too."""
     if os.geteuid() != 0:
         pytest.skip("a small disk of its own needs root")
@@ -68,7 +93,7 @@ def test_a_full_disk_is_waited_for(mapped: Map, sources: Sources) -> None:
         hog = disk / "hog"
         hog.write_bytes(bytes(3_000_000))
         process = subprocess.Popen(
-            [sys.executable, "-m", "jobs", *mapped.arguments("fill"), "--limit", "7"],
+            [sys.executable, "-m", "jobs", *mapped.arguments(function), "--limit", "7"],
             cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
         assert process.stderr is not None

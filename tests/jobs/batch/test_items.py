@@ -6,7 +6,22 @@ import time
 
 from tests.jobs.batch.conftest import Map, Sources
 
-WAYS = ("hang", "hang in C", "die", "crash", "leak", "fork", "exit", "nothing", "value", "stale", "always stale")
+WAYS = (
+    "hang",
+    "hang in C",
+    "die",
+    "crash",
+    "leak",
+    "fork",
+    "interrupt",
+    "mute",
+    "unprintable",
+    "exit",
+    "nothing",
+    "value",
+    "stale",
+    "always stale",
+)
 
 
 def test_every_way_to_fail_costs_its_own_item_only(mapped: Map) -> None:
@@ -18,7 +33,7 @@ def test_every_way_to_fail_costs_its_own_item_only(mapped: Map) -> None:
     began = time.monotonic()
     values = mapped.values("bad", "--wall-limit", "1.5", "--memory-limit", "500MB", "--retries", "1", code=1)
     assert time.monotonic() - began < 60
-    assert (values["done"], values["failed"], values["retried"]) == (21, 10, 8)
+    assert (values["done"], values["failed"], values["retried"]) == (21, 13, 8)
     assert mapped.written() == {f"good{number}.out": "whole" for number in range(20)} | {"stale.out": "whole"}
     ends = {
         way: [(line["attempt"], line["state"], line.get("error", "")) for line in mapped.attempts(f"{way}.txt")]
@@ -27,6 +42,9 @@ def test_every_way_to_fail_costs_its_own_item_only(mapped: Map) -> None:
     killed = [(1, "retry", "ItemKilled"), (2, "failed", "ItemKilled")]
     assert ends == {
         "hang": killed, "hang in C": killed, "die": killed, "crash": killed, "leak": killed, "fork": killed,
+        "interrupt": [(1, "failed", "KeyboardInterrupt")],
+        "mute": [(1, "failed", "ValueError")],
+        "unprintable": [(1, "failed", "Unprintable")],
         "exit": [(1, "failed", "SystemExit")],
         "nothing": [(1, "failed", "FileNotFoundError")],
         "value": [(1, "failed", "ValueError")],

@@ -168,6 +168,48 @@ def test_lists_and_tables(mapped: Map) -> None:
     assert "line 2" in mapped("copy", "--items", table, "--target", pattern, code=2).stderr
 
 
+def test_a_failed_list_is_a_list(mapped: Map) -> None:
+    """failed.csv brings its items back to the letter, with their own options, and nothing of how they failed."""
+    name = "odd name, \u2028\n.txt"
+    mapped.source(name, "fail")
+    table = mapped.folder / "items.csv"
+    with table.open("w", newline="") as stream:
+        csv.writer(stream).writerows([["source", "N"], [mapped.folder / "in" / name, 7]])
+    target = f"{mapped.output}/{{stem}}.out"
+    assert mapped.values("options", "--items", table, "--target", target, code=1)["failed"] == 1
+    mapped.source(name, "repaired")
+    failed = mapped.run_dir / "failed.csv"
+    assert mapped.values("options", "--items", failed, "--target", target)["done"] == 1
+    assert list(mapped.written().values()) == ["7 1.0 True ()"]
+
+
+def test_options_arrive_whatever_their_names(mapped: Map) -> None:
+    """Capital letters, switches that are on by default; what no text can give keeps its default."""
+    mapped.source("a.txt")
+    mapped("options", "--N", "3", "--no-keep", "--seconds", "2")
+    assert mapped.written()["a.out"] == "3 2.0 False ()"
+
+
+def test_other_options_are_noticed(mapped: Map, sources: Sources) -> None:
+    """What was done with other options stays, and that is said."""
+    sources(1)
+    mapped("copy")
+    assert "other options (times 1, case as-is)" in mapped("copy", "--times", "2").stderr
+
+
+def test_places_that_are_the_same_by_another_name_are_refused(mapped: Map, sources: Sources) -> None:
+    """A link to the sources' directory, a target in another target; a script that ends itself."""
+    sources(2)
+    (mapped.folder / "link").symlink_to("in")
+    where = ["map", f"{FUNCTIONS}:copy", f"{mapped.folder}/in/*.txt", "--target"]
+    assert "would overwrite" in mapped.refused(*where, f"{mapped.folder}/link/{{name}}", "--overwrite")
+    table = mapped.folder / "nested.csv"
+    table.write_text(f"source,target\n{mapped.folder}/in/000.txt,o/x/y\n{mapped.folder}/in/001.txt,o/x\n")
+    assert "lie in another" in mapped.refused("map", f"{FUNCTIONS}:copy", "--items", str(table), "--dry-run")
+    (mapped.folder / "main.py").write_text("import sys\nsys.exit(0)\n")
+    assert "__main__" in mapped.refused("map", f"{mapped.folder}/main.py:f", f"{mapped.folder}/in/*.txt")
+
+
 def test_parquet_tables(mapped: Map) -> None:
     """The same from Parquet."""
     mapped.source("a.txt")
