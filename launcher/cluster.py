@@ -81,6 +81,7 @@ class Cluster:
             "job.sh, run by the scheduler": files["job.sh"],
             "while waiting": looking.watch_script(
                 directory,
+                session.job_name,
                 self.scheduler.status_command([JobRef("0-0", "…", directory.text)]),
                 known_state="",
                 known_job="",
@@ -132,8 +133,8 @@ class Cluster:
     def look(self, sessions: Sequence[Session]) -> list[Look]:
         """Ask the scheduler about sessions and read their state files, now: one remote command for all of them."""
         ask = self.scheduler.status_command([session.job for session in sessions])
-        directories = [RemotePath(session.directory) for session in sessions]
-        script = looking.look_script(directories, ask, progress=sessions[0].kind is RUN)
+        asked = [(RemotePath(session.directory), session.job_name) for session in sessions]
+        script = looking.look_script(asked, ask, progress=sessions[0].kind is RUN)
         answer = self.transport.run(script, timeout=LOOK_SECONDS)
         return self._looks(sessions, answer)
 
@@ -152,6 +153,7 @@ class Cluster:
         """Return at the next change, or after `limit` seconds: one remote command, its questions ever slower."""
         script = looking.watch_script(
             RemotePath(session.directory),
+            session.job_name,
             self.scheduler.status_command([session.job]),
             known_state=known.state_words,
             known_job=known.job_words,
@@ -176,17 +178,23 @@ class Cluster:
         looks = []
         for number, session in enumerate(sessions):
             words, *more = lines[number * width : (number + 1) * width]
+            if words == looking.ANOTHER:
+                looks.append(Look(looking.replaced(said[session.job]), None, job_words, words))
+                continue
             node, (mark, progress) = looking.state_of(words), looking.progress_of(more)
             job = settled(said[session.job], node)
             looks.append(Look(job, node, job_words, words, progress=progress, progress_mark=mark))
         return looks
 
     def cancel(self, session: Session) -> None:
-        """Ask the scheduler to end a session's job and its workers; a note beside them says that it was us."""
-        note = (RemotePath(session.directory) / STOP_NOTE).quoted()
+        """Ask the scheduler to end a session's job and its workers; a note in its own directory says that it was us."""
+        directory = RemotePath(session.directory)
+        note = (directory / STOP_NOTE).quoted()
+        ours = f"grep -qsF {quote(session.job_name)} {directory.quoted()}/session.json || note=/dev/null"
         cancel = self.scheduler.cancel_command(session.job, session.worker_name)
         answer = self.transport.run(
-            f"echo {STOP_NOTE} 2>/dev/null >{note}\n(\n{cancel}\n); code=$?; [ $code = 0 ] || rm -f {note}; exit $code"
+            f'note={note}\n{ours}\necho {STOP_NOTE} 2>/dev/null >"$note"\n(\n{cancel}\n); code=$?\n'
+            f'[ $code = 0 ] || [ "$note" = /dev/null ] || rm -f "$note"; exit $code'
         )
         if answer.exit_code:
             raise SubmissionUnknown(

@@ -7,18 +7,26 @@ from collections.abc import Iterable, Sequence
 from shlex import quote
 from typing import Any
 
-from launcher.model import NodeState, Progress
+from launcher.model import Gone, JobState, JobStatus, NodeState, Progress, Unknown
 from launcher.scripts import RemotePath
 
 # One line for each session, empty where there is no state yet; then what the scheduler says of all of them. A run has a
 # second line: a mark of its progress, which tells whether there is news, and the progress itself.
 _LOOK = """\
-for directory in {directories}; do
-  state=
+set -- {pairs}
+while [ $# -gt 0 ]; do
+  directory=$1 name=$2 state=; shift 2
   [ -r "$directory/state.json" ] && IFS= read -r state <"$directory/state.json"
-  printf '%s\\n' "$state"{progress}
+{owner}  printf '%s\\n' "$state"{progress}
 done
 {ask}"""
+# Whose directory it is: a name may be used again, and then what lies there says nothing of the one that is asked about.
+_OWNER = """\
+  owner=
+  [ -r {directory}/session.json ] && IFS= read -r owner <{directory}/session.json
+  case $owner in ""|*{name}*) ;; *) state={another};; esac
+"""
+ANOTHER = "another"  # in place of a state: the directory is another session's or run's of that name
 _MARK = "$(cksum <{directory}/progress.json 2>/dev/null)"
 _PROGRESS = f"""
 printf '%s|' "{_MARK}"; head -c 100000 {{directory}}/progress.json 2>/dev/null | tr '\\n' ' '; echo"""
@@ -43,7 +51,7 @@ while :; do
   [ $waited -lt {limit} ] || break
   sleep {glance_seconds} 2>/dev/null || sleep 1; waited=$((waited + {glance}))
 done
-printf '%s\\n' "$state"{progress}
+{owner}printf '%s\\n' "$state"{progress}
 printf '%s\\n' "$job"
 """
 _NEWS = """
@@ -52,6 +60,7 @@ _NEWS = """
 
 def watch_script(
     directory: RemotePath,
+    name: str,
     ask: str,
     *,
     known_state: str,
@@ -67,10 +76,10 @@ def watch_script(
 ) -> str:
     """Return when the session's state file or the scheduler's answer differs from what is known, or after `limit` s.
 
-    `pace` and `slowest` are the first and the longest pause between two questions to the scheduler, and `first` is the
-    one before the first of them, `glance` the one between two looks at the state file; all in seconds. Where the job is
-    known (to run), a new state comes at once, without asking the scheduler. Where the mark of a run's progress is
-    given, new progress is news too, but not before `rate` seconds.
+    `name` is that of the session's job. `pace` and `slowest` are the first and the longest pause between two questions
+    to the scheduler, and `first` is the one before the first of them, `glance` the one between two looks at the state
+    file; all in seconds. Where the job is known (to run), a new state comes at once, without asking the scheduler.
+    Where the mark of a run's progress is given, new progress is news too, but not before `rate` seconds.
     """
     follows = known_progress is not None
     mark = _MARK.format(directory=directory.quoted())
@@ -79,6 +88,7 @@ def watch_script(
         progress=_PROGRESS.format(directory=directory.quoted()) if follows else "",
         known_state=quote(known_state),
         known_job=quote(known_job),
+        owner=_OWNER.format(directory=directory.quoted(), name=quote(name), another=ANOTHER),
         directory=directory.quoted(),
         ask="\n" + ask + "\n",
         pace=int(pace * 10),
@@ -91,13 +101,25 @@ def watch_script(
     )
 
 
-def look_script(directories: Iterable[RemotePath], ask: str, *, progress: bool = False) -> str:
-    """Print each session's state file as a line, a run's progress as another, then the scheduler's answer about all."""
+def look_script(sessions: Iterable[tuple[RemotePath, str]], ask: str, *, progress: bool = False) -> str:
+    """Print each session's state file as a line, a run's progress as another, then the scheduler's answer about all.
+
+    `sessions` are their directories and the names of their jobs.
+    """
     return _LOOK.format(
-        directories=" ".join(directory.quoted() for directory in directories),
+        pairs=" ".join(f"{directory.quoted()} {quote(name)}" for directory, name in sessions),
+        owner=_OWNER.format(directory='"$directory"', name='"$name"', another=ANOTHER),
         ask=ask,
         progress=_PROGRESS.format(directory='"$directory"') if progress else "",
     )
+
+
+def replaced(job: JobStatus) -> JobStatus:
+    """Say of a job whose directory is another's by now that it is over, unless the scheduler lists it or is silent."""
+    proof = "another of that name is there"
+    if isinstance(job, Gone):
+        return Gone(job.state, f"{job.proof}; {proof}", replaced=True)
+    return Gone(JobState.COMPLETED, proof, replaced=True) if isinstance(job, Unknown) and job.unlisted else job
 
 
 def state_of(words: str) -> NodeState | None:

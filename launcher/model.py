@@ -103,6 +103,7 @@ class Gone:
 
     state: JobState
     proof: str
+    replaced: bool = False  # another of its name has its directory
 
 
 @dataclass(frozen=True)
@@ -114,7 +115,6 @@ class Unknown:
 
 
 JobStatus = Known | Gone | Unknown
-
 
 ENDED_WELL = ("shut_down", "idle", "stopped")  # the reasons of an end that was wished for
 FINISHED = "finished"  # an analysis came to its own end; its exit code says which

@@ -25,7 +25,7 @@ from launcher.planning import Plan
 from launcher.preparation import DirectoryExists
 from launcher.store import Store
 from launcher.units import format_duration
-from launcher.watcher import Notice, Watcher
+from launcher.watcher import Notice, Watcher, refuse_another
 
 START_SECONDS = 300.0
 FRESH_SECONDS = 30.0  # after its submission a request that can never be met is taken back
@@ -80,8 +80,10 @@ def find(cluster: Cluster, session: Session, store: Store) -> Session | None:
 
 
 def status(cluster: Cluster, session: Session) -> SessionStatus:
-    """One look, with the reason in place of an answer where the cluster cannot be asked."""
-    return statuses(cluster, [session])[0]
+    """One look, or the reason why nobody can; raises NotFoundError where another has taken its name and place."""
+    current = statuses(cluster, [session])[0]
+    refuse_another(session, current.job)
+    return current
 
 
 def statuses(cluster: Cluster, sessions: Sequence[Session]) -> list[SessionStatus]:
@@ -287,7 +289,7 @@ def _check_name_is_free(cluster: Cluster, session: Session, store: Store) -> Non
     old = store.get(session.name)
     if old is None:
         return
-    if not old.ended and (old.platform != session.platform or status(cluster, old).phase not in OVER):
+    if not old.ended and (old.platform != session.platform or statuses(cluster, [old])[0].phase not in OVER):
         raise UsageError(
             f"{old.noun} '{old.name}' on {old.platform} is not over",
             f"use it: {old.kind.join} {old.name}; end it: {old.kind.end} {old.name}; or give another --name",

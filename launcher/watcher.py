@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from launcher.cluster import Cluster, Look
-from launcher.errors import AuthenticationError, ConnectError, HostKeyError
-from launcher.model import JobState, JobStatus, Known, Session, SessionStatus, Unknown
+from launcher.errors import AuthenticationError, ConnectError, HostKeyError, NotFoundError
+from launcher.model import Gone, JobState, JobStatus, Known, Session, SessionStatus, Unknown
 
 COMMAND_SECONDS = 60.0  # a watching command ends by itself after this, so none outlives a vanished laptop for long
 SLOWEST_SECONDS = 30.0  # the longest pause between two questions to the scheduler
@@ -64,6 +64,7 @@ class Watcher:
             return self._silence(error)
         except ConnectError as error:
             return self._silence(error)
+        refuse_another(self._session, look.job)
         if look.node and (moved := look.node.followed(self._session)) != self._session:
             self._session, self._first, self._pace = moved, 0.0, self._first_pace
             self._look = replace(look, job=NOTHING.job, job_words="", state_words="")
@@ -110,6 +111,16 @@ class Watcher:
         self._first, self._pace = 0.0, self._first_pace
         self._look = replace(self._look, job=current.job, job_words="", state_words="")  # so any answer is news
         return current
+
+
+def refuse_another(session: Session, job: JobStatus) -> None:
+    """Raise where a session's directory is another's by now: what is known of the one says nothing of the other."""
+    if isinstance(job, Gone) and job.replaced:
+        raise NotFoundError(
+            f"the {session.noun} {session.name} that this computer knows is over; another {session.noun} of that name "
+            f"is on {session.platform}",
+            f"name its place to mean that one: --platform {session.platform}",
+        )
 
 
 def pause_after(silent: float) -> float:

@@ -18,7 +18,7 @@ _KINDS = {
     "submit": "@submit",
     "watch": "while :; do",
     "list": "for directory in */",
-    "look": "for directory in",
+    "look": "while [ $# -gt 0 ]",
     "queue": "grep -F",
     "find": "squeue -h -t all -u",
     "cancel": "scancel",

@@ -10,12 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from launcher import elsewhere
+from launcher import elsewhere, sessions
 from launcher.elsewhere import Place
 from launcher.errors import NotFoundError, UsageError
-from launcher.model import Session
+from launcher.kinds import RUN
+from launcher.model import JobState, Known, Session, SessionPhase
 from launcher.store import Store
 from launcher.transports.base import Asker
+from launcher.watcher import Watcher
 
 PID = 4194999  # above every pid there can be: the process is gone
 
@@ -102,6 +104,29 @@ def test_live_record_of_that_name_is_kept(home: Path) -> None:
     assert store.find("s1") == mine
     store.save(replace(mine, ended="ended"))
     assert reach(home, "s1", "b") == store.find("s1")
+
+
+def test_record_of_an_earlier_one_of_that_name(home: Path) -> None:
+    """A record tells nothing of a later session of its name: it is neither watched nor ended, and no note is left."""
+    started = Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19]
+    state = json.dumps({"phase": "running", "job_id": f"{os.getpid()}-{started}"}) + "\n"
+    put(home, "a", "r1", submission=f"{os.getpid()}-{started}\n", state=state)
+    there = home / "a/sessions/r1"
+    old = Session("r1", "a", "springline-run_r1-ffffff", "2026", f"{PID}-1", str(there), noun="run")
+    store = Store(home / "records", RUN)
+    store.save(old)
+    cluster, session = elsewhere.reach("r1", Asker(), store, Place())
+    for act in (sessions.status, lambda *_: Watcher(cluster, session, lambda _: None, lambda _: None).next()):
+        with pytest.raises(NotFoundError, match="this computer knows is over; another run of that name is on a"):
+            act(cluster, session)
+    (listed,) = sessions.statuses(cluster, [session])
+    assert (listed.session, listed.phase, listed.node) == (old, SessionPhase.ENDED, None)
+    cluster.cancel(session)
+    assert not (there / "stop").exists()
+    mine = replace(session, job_name=json.loads((there / "session.json").read_text())["job_name"])
+    assert sessions.status(cluster, mine).job == Known(JobState.RUNNING)
+    cluster.cancel(replace(mine, job_id=f"{PID}-1"))
+    assert (there / "stop").exists()
 
 
 def test_nowhere(home: Path) -> None:

@@ -242,7 +242,7 @@ def test_look_at_several(tmp_path: Path) -> None:
     for directory in (directories[0], directories[2]):
         directory.mkdir()
         (directory / "state.json").write_text(f'{{"in": "{directory.name}"}}\n')
-    script = look_script([RemotePath(str(directory)) for directory in directories], "echo the; echo queue")
+    script = look_script([(RemotePath(str(directory)), "j") for directory in directories], "echo the; echo queue")
     assert sh(script).text == '{"in": "a b"}\n\n{"in": "$(c)"}\nthe\nqueue\n'
 
 
@@ -358,6 +358,7 @@ class Watched:
         self.directory = directory
         self.script = watch_script(
             RemotePath(str(directory)),
+            "springline-s1-0a1b2c",
             ask,
             known_state='{"seq": 1}',
             known_job="same",
@@ -395,6 +396,7 @@ def test_watch_of_a_job_that_is_known_to_run(tmp_path: Path) -> None:
     watched = Watched(tmp_path, f"echo asked >>{tmp_path}/asked; echo same")
     watched.script = watch_script(
         RemotePath(str(tmp_path)),
+        "springline-s1-0a1b2c",
         f"echo asked >>{tmp_path}/asked; echo same",
         known_state='{"seq": 1}',
         known_job="same",
@@ -445,5 +447,5 @@ def test_watch_asks_ever_more_slowly(tmp_path: Path) -> None:
 
 def test_first_look_returns_at_once(tmp_path: Path) -> None:
     """With a limit of zero the scheduler is asked exactly once, and a missing state file is an empty line."""
-    script = watch_script(RemotePath(str(tmp_path)), "echo asked", known_state="", known_job="", limit=0)
+    script = watch_script(RemotePath(str(tmp_path)), "j", "echo asked", known_state="", known_job="", limit=0)
     assert sh(script).text == "\nasked\n"
