@@ -19,7 +19,7 @@
 
 # module load 2024; source ~/envs/analysis/bin/activate
 # Worker jobs must not inherit what SLURM says of this one.
-unset "${!SLURM_@}" "${!SBATCH_@}"
+for name in "${!SLURM_@}" "${!SBATCH_@}"; do [ "$name" = SLURM_CONF ] || unset "$name"; done
 exec python -m jobs run map ~/mine.py:smooth \
     --inputs "$HOME/raw/*.nc" --target "$HOME/out/{stem}.zarr" \
     --dask slurm --workers 1:20

@@ -149,10 +149,12 @@ def _make(run_dir: Path) -> None:
 
 def _plan(one: Run, planned: plan.Plan) -> None:
     chosen, check = one.settings, one.batch.check
-    only = plan.failed_before(ledger.read(one.ledger)) if chosen.only_failed else None
+    failed = plan.failed_before(ledger.read(one.ledger))
+    if chosen.only_failed and not failed:
+        raise UsageError("No item failed in the runs before.", "Leave --only-failed out.")
     planner = plan.Planner(
         one.to_item,
-        plan.Wishes(one.request.overwrite, only, chosen.limit),
+        plan.Wishes(one.request.overwrite, failed, chosen.only_failed, chosen.limit),
         functions.resolve(check) if check else None,
         one.options,
         one.request.progress.note,

@@ -9,7 +9,7 @@ from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import chain, islice
 from typing import IO, Any, TypeVar
 
 import numpy as np
@@ -17,7 +17,7 @@ import numpy as np
 from jobs.batch import targets
 from jobs.batch.items import Item, Row, ancestors, normal, parent
 from jobs.batch.story import first_line, printable, refused_record
-from jobs.errors import InputError, OutputError, UsageError
+from jobs.errors import InputError, OutputError
 
 TOGETHER = 512
 """Items looked at side by side."""
@@ -32,8 +32,9 @@ class Wishes:
     """What to do of all there is."""
 
     overwrite: bool = False
-    only: frozenset[int] | None = None
-    """Hashes of the targets to try, None for all: those that failed before."""
+    failed: frozenset[int] = frozenset()
+    """Hashes of the targets that failed before: they come last, so that a run that is short of time does new ones."""
+    only_failed: bool = False
     limit: int | None = None
 
 
@@ -45,27 +46,29 @@ class Plan:
         """All items; of them those that are done, those to do, and those whose check failed."""
         self.left_out = 0
         """Beyond the limit, or not among those that failed before."""
-        self._todo, self._refused = _spool(), _spool()
+        self._todo, self._again, self._refused = _spool(), _spool(), _spool()
 
     def __enter__(self) -> Plan:
         return self
 
     def __exit__(self, *_: object) -> None:
         self._todo.close()
+        self._again.close()
         self._refused.close()
 
     def items(self) -> Iterator[Item]:
-        """The items to do, in their order; one walk at a time."""
-        return (Item(source, target, options) for source, target, options in _lines(self._todo))
+        """The items to do, in their order, those that failed before last; one walk at a time."""
+        lines = chain(_lines(self._todo), _lines(self._again))
+        return (Item(source, target, options) for source, target, options in lines)
 
     def refusals(self) -> Iterator[dict[str, Any]]:
         """The ledger's records of the items whose check failed."""
         yield from _lines(self._refused)
 
-    def add(self, item: Item) -> None:
-        """One more to do."""
+    def add(self, item: Item, again: bool) -> None:
+        """One more to do, perhaps `again`: it failed in a run before."""
         self.todo += 1
-        self._todo.write(json.dumps([item.source, item.target, item.options]) + "\n")
+        (self._again if again else self._todo).write(json.dumps([item.source, item.target, item.options]) + "\n")
 
     def refuse(self, record: dict[str, Any]) -> None:
         """One more whose check failed."""
@@ -132,7 +135,7 @@ class Planner:
         for item, is_done in _side_by_side(pool, look, chunk):
             if is_done:
                 plan.skipped += 1
-            elif wishes.only is not None and hash_of(item.target) not in wishes.only:
+            elif wishes.only_failed and hash_of(item.target) not in wishes.failed:
                 plan.left_out += 1
             else:
                 asked.append(item)
@@ -143,7 +146,7 @@ class Planner:
                 plan.refuse(refused_record(item, error, time.time()))
                 self.note(f"{printable(item.source)} failed: {type(error).__name__}: {first_line(str(error))}")
             else:
-                plan.add(item)
+                plan.add(item, again=hash_of(item.target) in wishes.failed)
 
     def _checked(self, item: Item) -> Exception | None:
         """What is wrong with an item, as far as a look from outside tells."""
@@ -209,6 +212,4 @@ def failed_before(records: Iterable[Mapping[str, Any]]) -> frozenset[int]:
             failed.add(hash_of(str(record["target"])))
         elif record.get("state") == "done":
             failed.discard(hash_of(str(record["target"])))
-    if not failed:
-        raise UsageError("No item failed in the runs before.", "Leave --only-failed out.")
     return frozenset(failed)

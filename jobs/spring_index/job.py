@@ -123,7 +123,9 @@ def _compute(planned: Run, todo: list[Year]) -> None:
             for block in _start(planned, year):
                 futures[client.submit(compute_block, plan, block, pure=False, priority=-rank)] = block
         progress = planned.request.progress
-        progress.start(sum(_size(b) for b in futures.values()), "cells", f"{len(todo)} years")
+        before = sum(y.cells for y in planned.years.values() if y.state == "skipped")
+        progress.start(before + sum(_size(b) for b in futures.values()), "cells", f"{len(todo)} years")
+        progress.advance(before)
         try:
             for future in as_completed(list(futures)):
                 _collect(planned, future, futures)

@@ -343,7 +343,9 @@ def test_failed_list_reads_back() -> None:
     assert second[:7] == [
         '/in/a "x", y\udce9.tif', "/out/2.zarr", "3", "ValueError", 'a, "b" c d', "1.235", "node2:2",
     ]  # fmt: skip
-    assert second[7].startswith("2026-09-21T") and third[2] == "0" and third[5:] == ["", "", "", ""] and not any(unknown)
+    assert (
+        second[7].startswith("2026-09-21T") and third[2] == "0" and third[5:] == ["", "", "", ""] and not any(unknown)
+    )
 
 
 def test_records_may_come_from_json() -> None:

@@ -61,6 +61,16 @@ def test_only_failed_limit_and_max_failures(mapped: Map, sources: Sources) -> No
     assert stopped["failed"] < 20 and stopped["not_run"] > 30 and stopped["why"] == "max-failures"
 
 
+def test_what_failed_before_comes_last(mapped: Map, sources: Sources) -> None:
+    """So that a run that is short of time, and goes on by itself, tries new items first."""
+    mapped.source("000.txt", "value")
+    mapped("bad", code=1)
+    for name in "abc":
+        mapped.source(f"{name}.txt")
+    mapped("bad", "--workers", "1", code=1)
+    assert [Path(line["item"]).stem for line in mapped.attempts()] == ["000", "a", "b", "c", "000"]
+
+
 def test_dry_run_writes_nothing(mapped: Map, sources: Sources) -> None:
     """It says what there is to do."""
     sources(30)
