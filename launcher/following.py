@@ -69,6 +69,7 @@ class RunNarrator(Narrator):
         self._drawn = sys.stderr.isatty()
         self._said: tuple[object, ...] = ()
         self._seen = 0  # the number of the last note
+        self._noted = ""  # when the job began whose notes these are
         self._started = ""  # when the job that was last seen at work began
 
     def line(self, seconds: float) -> str:
@@ -86,9 +87,7 @@ class RunNarrator(Narrator):
         return words or f"  {format_duration(seconds)}  {self._words()}"
 
     def _change(self, current: SessionStatus) -> None:
-        notes, self._seen = runreport.news(current.progress, self._seen)
-        for note in notes:
-            self._console.say(note)
+        self._notes(current)
         self._beginning(current)
         node = current.job.node if isinstance(current.job, Known) else ""
         trouble = tuple(dask_trouble(current.node))
@@ -105,6 +104,15 @@ class RunNarrator(Narrator):
             self._console.say(f"  the analysis is ending: {current.node.message}")
         for words in trouble:
             self._console.say(f"  {words}")
+
+    def _notes(self, current: SessionStatus) -> None:
+        """Say what failed meanwhile. An analysis that was started again counts its notes from the first again."""
+        started = current.node.started if current.node else ""
+        if started != self._noted and runreport.is_since(current.progress, started):
+            self._noted, self._seen = started, 0
+        notes, self._seen = runreport.news(current.progress, self._seen)
+        for note in notes:
+            self._console.say(note)
 
     def _beginning(self, current: SessionStatus) -> None:
         """Say that the analysis works again: after another job took over, or the same one was started again."""

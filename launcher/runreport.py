@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from launcher.model import SCHEMA_VERSION, Known, Progress, SessionPhase, SessionStatus
@@ -64,6 +65,14 @@ def line(label: str, progress: Progress, *, drawn: bool) -> str:
     over = sum(count or 0 for count in (progress.done, progress.failed, progress.skipped))
     share = over / progress.total
     return f"{label} {100 * share:3.0f} %" + (f" {bar(share)}" if drawn else "") + f"  {progress.text}"
+
+
+def is_since(progress: Progress | None, started: str) -> bool:
+    """True if the progress is not what an earlier job of the run had left; `started` is a node's word, in ISO-8601."""
+    try:
+        return progress is not None and progress.updated >= datetime.fromisoformat(started).timestamp()
+    except ValueError:
+        return False
 
 
 def news(progress: Progress | None, seen: int) -> tuple[list[str], int]:

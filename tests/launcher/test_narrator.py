@@ -8,7 +8,8 @@ import pytest
 
 from launcher.cluster import Cluster
 from launcher.console import Console
-from launcher.model import JobState, JobStatus, Known, NodeState, Platform, Session, SessionStatus, Unknown
+from launcher.following import RunNarrator
+from launcher.model import JobState, JobStatus, Known, NodeState, Platform, Progress, Session, SessionStatus, Unknown
 from launcher.narrator import Narrator
 from launcher.schedulers.slurm import SlurmScheduler
 from launcher.transports.local import LocalTransport
@@ -86,3 +87,22 @@ def test_live_lines_fit_where_it_matters(narrator: Narrator) -> None:
     assert narrator.waiting(125).startswith("  2 min 05 s  waiting: next in line")
     narrator(status(phase="ready", ends=in_minutes(30)))
     assert narrator.holding(0).startswith("  ready, 2") or narrator.holding(0).startswith("  ready, 30")
+
+
+def test_failures_after_a_new_start_are_told(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
+    """A run that was put back in the queue counts its notes anew; what the earlier start left is not told again."""
+    tells = RunNarrator(Cluster(Platform("testbed"), LocalTransport(), SlurmScheduler()), Console(), clock)
+
+    def look(minute: int, *texts: str, wrote: int) -> SessionStatus:
+        began = datetime(2026, 11, 22, 0, minute, tzinfo=UTC)
+        node = NodeState("running", host="node1", started=f"{began:%Y-%m-%dT%H:%M:%SZ}")
+        updated = (began + timedelta(minutes=wrote - minute, seconds=1)).timestamp()
+        notes = tuple(enumerate((f"{text} failed" for text in texts), start=1))
+        return SessionStatus(SESSION, RUNNING, node, Progress(notes=notes, updated=updated))
+
+    tells(look(1, "a", "b", wrote=1))
+    tells(look(5, "a", "b", wrote=1))
+    tells(look(5, "c", wrote=5))
+    tells(look(5, "c", "d", "e", wrote=6))
+    said = capsys.readouterr().err.splitlines()
+    assert [line for line in said if "failed" in line] == [f"{text} failed" for text in "abcde"]
