@@ -125,7 +125,7 @@ def exclusive(output: str, run_dir: str | None = None) -> Iterator[None]:
         import fcntl
     except ImportError:  # Windows has no such lock
         fcntl = None  # type: ignore[assignment]
-    if fcntl is None or not is_local(output):
+    if fcntl is None or not is_local(run_dir or output):
         yield
         return
     lock = Path(absolute(run_dir or beside(output, ".run")), "lock")
