@@ -72,7 +72,8 @@ class FabricTransport(ChannelTransport):
         try:
             for hop in hops:
                 self._open_hop(hop, login if straight else "", last=hop is hops[-1])
-            link = link_of(hops[-1].client)
+            with self._translated():
+                link = link_of(hops[-1].client)
         except BaseException:
             self._hang_up()
             raise

@@ -41,7 +41,7 @@ class ChannelStream:
 
     def close(self) -> None:
         """Close the channel."""
-        self._channel.close()
+        let_go(self._channel)
 
 
 class ChannelTransport:
@@ -74,7 +74,7 @@ class ChannelTransport:
                 said = beside.submit(_everything, channel.recv_stderr)  # left unread, it would stop the command
                 output, errors = _everything(channel.recv), said.result()
             finally:
-                channel.close()
+                let_go(channel)
         return frame.unwrap(output.decode(errors="replace"), errors.decode(errors="replace"), self.label)
 
     @contextmanager
@@ -93,7 +93,7 @@ class ChannelTransport:
                 said = beside.submit(_everything, channel.recv_stderr)
                 yield Incoming(self._chunks(channel), frame, lambda: _late(said), self.label)
             finally:
-                channel.close()
+                let_go(channel)
 
     def _chunks(self, channel: paramiko.Channel) -> Iterator[bytes]:
         while True:
@@ -194,11 +194,11 @@ class NodeTransport(ChannelTransport):
         try:
             with self._translated():
                 client.connect(self._host, sock=channel, **ours)
+                link = link_of(client)
         except BaseException:
             client.close()
-            channel.close()
+            let_go(channel)
             raise
-        link = link_of(client)
         threading.Thread(target=_without_delay, args=(link,), daemon=True).start()
         return link
 
@@ -210,8 +210,14 @@ class NodeTransport(ChannelTransport):
         )
 
 
+def let_go(channel: paramiko.Channel) -> None:
+    """Close a channel; where the connection is gone there is nobody to tell, and what was read says so."""
+    with suppress(OSError, EOFError, paramiko.SSHException):
+        channel.close()
+
+
 def link_of(client: paramiko.SSHClient) -> Link:
-    """The connection that a client has opened."""
+    """The connection that a client has opened; raises EOFError where it was lost, which the caller translates."""
     link = client.get_transport()
     if not isinstance(link, Link):
         raise EOFError("the connection was lost")

@@ -7,11 +7,13 @@ import threading
 from collections.abc import Callable
 
 import pytest
+from fabric import Connection
 
 from launcher.errors import ConnectError
-from launcher.transports.base import Transport
+from launcher.transports.base import Tcp, Transport
+from launcher.transports.paramiko_channels import ChannelTransport
 from tests.contracts.conftest import Reach
-from tests.contracts.sshd import Sshd
+from tests.contracts.sshd import HOST, Sshd
 
 PIECE = 1 << 16
 AHEAD = 1 << 19  # bytes that may have come without having been read
@@ -81,3 +83,28 @@ def test_connection_that_is_killed(reach: Reach, serve: Callable[..., Sshd]) -> 
         while incoming.read(PIECE):
             pass
     timer.join()
+
+
+def test_connection_that_is_gone_at_the_close(fabric: Reach, sshd: Sshd) -> None:
+    """Where a cable is pulled while channels are open, closing them adds no error to what their readers hear."""
+    for _ in range(3):  # paramiko may notice first, and then there is nothing to send
+        transport = fabric(sshd)
+        assert isinstance(transport, ChannelTransport)
+        stream = transport.connect(Tcp(HOST, sshd.port))
+        with transport.receive("cat /dev/zero") as incoming:
+            incoming.read(1)
+            transport._live().packetizer.close()
+            stream.close()
+
+
+def test_connection_that_is_gone_once_it_was_open(fabric: Reach, sshd: Sshd, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that is lost in the very moment after its login is a lost connection, too."""
+    opened = Connection.open
+
+    def open_and_lose(self: Connection) -> None:
+        opened(self)
+        self.client.close()
+
+    monkeypatch.setattr(Connection, "open", open_and_lose)
+    with pytest.raises(ConnectError, match="connection was lost"):
+        fabric(sshd).open()
