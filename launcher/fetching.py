@@ -23,6 +23,7 @@ from launcher.transports.base import Incoming
 REPORTS = ("report.html", "failed.csv", "ledger.jsonl", "run.json")  # in the directory beside the output
 OWN = ("analysis.log", "report.json")  # in the run's own
 COPY_BYTES = 1 << 20
+NAMED = 5  # of the results that are missing
 Tell = Callable[[int], None]  # hears how many bytes have come
 
 
@@ -73,7 +74,7 @@ def _written(ledger: Path, root: str) -> list[str]:
             with contextlib.suppress(ValueError, AttributeError):
                 record = json.loads(line)
                 target = str(record.get("target") or "")
-                if record.get("state") == "done" and target.startswith(f"{root}/") and "\n" not in target:
+                if record.get("state") == "done" and target.startswith(f"{root}/"):
                     found[target.removeprefix(f"{root}/")] = None
     return list(found)
 
@@ -107,6 +108,8 @@ def _take(cluster: Cluster, script: str, scratch: Path, tell: Tell, fine: Sequen
             answer = incoming.answer()
             if answer.exit_code == packing.NOTHING:
                 raise NotFoundError(f"{host}: the run has left nothing yet", "see `springline runs`") from None
+            if answer.exit_code == packing.MISSING:
+                raise _missing(host, answer.errors.splitlines()) from None
             said = answer.errors.strip().rpartition("\n")[2] or str(error)
             raise ConnectError(f"{host}: the files could not be packed: {said}", "nothing was kept") from error
         except OSError as error:
@@ -116,6 +119,15 @@ def _take(cluster: Cluster, script: str, scratch: Path, tell: Tell, fine: Sequen
         said = answer.errors.strip().rpartition("\n")[2]
         raise ConnectError(f"{host}: not all files could be packed: {said}", "nothing was kept; try again")
     return incoming.received
+
+
+def _missing(host: str, names: Sequence[str]) -> NotFoundError:
+    shown = "\n".join(f"  | {name}" for name in names[:NAMED])
+    more = f"\n  | … and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return NotFoundError(
+        f"{host}: these results were written, and are not there any more:\n{shown}{more}",
+        "nothing was kept; the run's own command makes them again, or fetch without --results",
+    )
 
 
 class _Told:
@@ -134,13 +146,16 @@ class _Told:
 
 def _unpack(archive: tarfile.TarFile, member: tarfile.TarInfo, scratch: Path, host: str) -> None:
     path = PurePosixPath(member.name)
-    inside = not path.is_absolute() and ".." not in path.parts and "\\" not in member.name
-    if not inside or not (member.isreg() or member.isdir()):
-        what = "lies outside of it" if not inside else "is neither a file nor a directory"
-        raise ConnectError(f"{host} sent {member.name!r}, which {what}", "nothing was kept")
     place = scratch.joinpath(*path.parts)
+    wrong = _what_is_wrong(member, path, scratch)
+    if wrong:
+        raise ConnectError(f"{host} sent {member.name!r}, which {wrong}", "nothing was kept")
     if member.isdir():
         place.mkdir(parents=True, exist_ok=True)
+        return
+    if member.issym():
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.symlink_to(member.linkname)
         return
     place.parent.mkdir(parents=True, exist_ok=True)
     source = archive.extractfile(member)
@@ -148,6 +163,26 @@ def _unpack(archive: tarfile.TarFile, member: tarfile.TarInfo, scratch: Path, ho
     with place.open("xb") as written:
         shutil.copyfileobj(source, written, COPY_BYTES)
     os.utime(place, (member.mtime, member.mtime))
+
+
+def _what_is_wrong(member: tarfile.TarInfo, path: PurePosixPath, scratch: Path) -> str:
+    """Why a member is not written; empty where it may be."""
+    if path.is_absolute() or ".." in path.parts:
+        return "lies outside of it"
+    if os.name == "nt" and "\\" in member.name:
+        return "Windows takes for another place"
+    if any(scratch.joinpath(*path.parts[:depth]).is_symlink() for depth in range(1, len(path.parts) + 1)):
+        return "lies behind a link"
+    if member.issym():
+        return "" if _stays_inside(path, member.linkname) else "is a link that leads out of it"
+    return "" if member.isreg() or member.isdir() else "is neither a file nor a directory"
+
+
+def _stays_inside(path: PurePosixPath, link: str) -> bool:
+    """True if a link leads nowhere else, through whatever other such links: all its `..` come first, and are few."""
+    parts = PurePosixPath(link).parts
+    up = next((number for number, part in enumerate(parts) if part != ".."), len(parts))
+    return not link.startswith("/") and ".." not in parts[up:] and up < len(path.parts)
 
 
 @contextlib.contextmanager

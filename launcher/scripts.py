@@ -179,12 +179,12 @@ def tidy_script(sessions: RemotePath) -> str:
 
 def write_file(path: str, text: str) -> str:
     """Shell lines that write a text file."""
-    end = _end_mark(text)
+    end = end_mark(text)
     body = text if text.endswith("\n") or not text else text + "\n"
     return f"cat >{quote(path)} <<'{end}' || exit 3\n{body}{end}"
 
 
-def _end_mark(text: str) -> str:
+def end_mark(text: str) -> str:
     """A random line to end a here-document with.
 
     Where a line begins as the mark does and goes on beyond ASCII, dash loses a byte: so no line may begin so.
@@ -204,7 +204,7 @@ def _check_python(platform: Platform, modules: Sequence[str]) -> str:
     program = "apptainer" if platform.image else python
     look = f"exit {_ANSWERED}" if platform.image else f"exec {python} -c {quote(_FIND_MODULES)} {' '.join(modules)}"
     prologue = "\n".join((*platform.prologue, f"command -v {program} >/dev/null || exit 127"))
-    end = _end_mark(prologue)
+    end = end_mark(prologue)
     # The braces make the shell read everything first, so that no command of the prologue reads the rest as its input.
     return (
         "echo '@python'\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -119,10 +120,65 @@ def test_results_without_a_ledger(scene: Scene) -> None:
 
 
 def test_result_that_is_gone(scene: Scene) -> None:
-    """A result that cannot be read fails the whole fetch, and nothing is kept."""
-    scene.ledger("gone.nc")
-    with pytest.raises(ConnectError, match="not all files could be packed"):
+    """Results that were removed are named, each, and nothing is kept."""
+    (scene.output / "there.nc").write_text("x")
+    scene.ledger("gone.nc", "there.nc", "lost\nname", *(f"{number}.nc" for number in range(9)))
+    with pytest.raises(NotFoundError, match=r"not there any more:\n  \| gone\.nc\n  \| 0\.nc\n(.|\n)* and 7 more"):
         scene.fetch(results=True)
+    assert scene.leftovers() == []
+
+
+def test_result_that_cannot_be_read(scene: Scene) -> None:
+    """A result that goes while it is packed fails the whole fetch, and nothing is kept."""
+    scene.ledger("a.nc")
+    (scene.output / "a.nc").write_text("x")
+    with pytest.raises(ConnectError, match="not all files could be packed"):
+        scene.fetch(results=True, transport=Elsewhere(f"tar -cf - -C '{scene.output}' a.nc b.nc"))
+    assert scene.leftovers() == []
+
+
+def test_results_with_odd_names(scene: Scene) -> None:
+    """Backslashes, ends of lines, quotes and bytes that are no text come to the byte; no result is left out."""
+    odd = ("a\\b.nc", "c\nd\n", "\n", "e'f\"$(g)", "-T", "--null", "ü.nc", "\udcff.nc", "\u2028", "%s\\012", " x ")
+    for name in odd:
+        (scene.output / name).write_bytes(os.fsencode(name))
+    scene.ledger(*odd)
+    scene.fetch(results=True)
+    brought = {path.name: path.read_bytes() for path in (scene.here / "my out").iterdir()}
+    assert brought == {name: os.fsencode(name) for name in odd}
+
+
+def test_links_between_results(scene: Scene) -> None:
+    """Links from one result to another come as links."""
+    (scene.output / "a.zarr/c").mkdir(parents=True)
+    (scene.output / "a.zarr/c/0").write_text("chunk")
+    (scene.output / "a.zarr/latest").symlink_to("c/0")
+    (scene.output / "a.zarr/c/up").symlink_to("../../b.nc")
+    (scene.output / "b.nc").symlink_to("./a.zarr/latest")
+    scene.ledger("a.zarr", "b.nc")
+    scene.fetch(results=True)
+    there = scene.here / "my out"
+    assert (there / "a.zarr/c/up").read_text() == "chunk"
+    assert (there / "b.nc").is_symlink() and (there / "a.zarr/latest").is_symlink()
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [["l>/etc/passwd"], ["l>../x"], ["a/l>../../x"], ["d/d/u>../..", "l>d/d/u/.."], ["l>.", "l/x"], ["l>.", "l"]],
+)
+def test_links_that_mean_harm(scene: Scene, steps: list[str]) -> None:
+    """Links that lead out, by themselves or through others, and what would be written through a link, are refused."""
+    archive = BytesIO()
+    with tarfile.open(fileobj=archive, mode="w") as tar:
+        for step in steps:
+            name, _, link = step.partition(">")
+            member = tarfile.TarInfo(name)
+            member.type, member.linkname = (tarfile.SYMTYPE, link) if link else (tarfile.REGTYPE, "")
+            tar.addfile(member, BytesIO())
+    file = scene.there / "evil.tar"
+    file.write_bytes(archive.getvalue())
+    with pytest.raises(ConnectError, match="link"):
+        scene.fetch(transport=Elsewhere(f"cat '{file}'"))
     assert scene.leftovers() == []
 
 
