@@ -32,6 +32,7 @@ _KINDS: dict[JobState, tuple[type[JobFailed], str]] = {
 
 # A run lost nothing that was done: its own hints say so.
 _GOES_ON = "the same command goes on where it stopped"
+_AGAIN_IN_VAIN = f"{_GOES_ON}; ask for more --walltime"  # where --resubmit did not help
 _OF_RUNS = {
     JobState.TIME_LIMIT: f"{_GOES_ON}; ask for more --walltime, or let --resubmit do it by itself",
     JobState.CANCELLED: f"somebody, or the cluster, cancelled it; {_GOES_ON}",
@@ -72,7 +73,8 @@ def end_error(cluster: Cluster, current: SessionStatus) -> JobFailed:
     state = _explained(verdict(current) or JobState.FAILED, current, lines)
     kind, hint = _KINDS.get(state, (JobFailed, _more(session)))
     if session.kind is RUN:
-        hint = _OF_RUNS.get(state, hint)
+        in_vain = state is JobState.TIME_LIMIT and node is not None and node.resubmit
+        hint = _AGAIN_IN_VAIN if in_vain else _OF_RUNS.get(state, hint)
     begin = f"{session.kind.begin} {session.platform}" if session.kind is SESSION else "the same command goes on"
     hint = hint.format(platform=session.platform, directory=session.directory, begin=begin)
     proof = f" ({current.job.proof})" if isinstance(current.job, Gone) else ""

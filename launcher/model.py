@@ -182,6 +182,7 @@ class NodeState:
     phase: str
     seq: int = 0
     job_id: str = ""  # of the job that wrote it; a run that was submitted again has had several
+    resubmit: bool = False  # a run that goes on in another job when its time is up
     next_job_id: str = ""  # the job that goes on where this one had to stop
     host: str = ""
     address: str = ""
@@ -203,8 +204,7 @@ class NodeState:
     def parse(cls, document: dict[str, Any]) -> NodeState:
         """Read the node program's document; what this version does not know is ignored."""
         known = {key: document[key] for key in cls.__dataclass_fields__ if document.get(key) is not None}
-        known["host_keys"] = tuple(known.get("host_keys", ()))
-        return cls(**{**known, "phase": str(document.get("phase", "starting"))})
+        return cls(**{"phase": "starting", **known, "host_keys": tuple(known.get("host_keys", ()))})
 
     def is_of(self, session: Session) -> bool:
         """False for what an earlier or later job of a run wrote."""

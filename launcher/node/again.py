@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
+import logging
 import os
 import re
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
+from . import workerjobs
 from .request import SessionDir
 from .state import write_private
 
-PAUSES = (0.0, 2.0, 5.0, 10.0)  # s before each attempt: the controller may be away for a moment
+log = logging.getLogger("springline")
+
+PAUSES = (0.0, 2.0, 5.0, 10.0)  # s before each attempt; the last again and again while the controller is away
 PATIENCE = 20  # s for one command
 _JOB_ID = re.compile(r"(?:Submitted batch job )?(\d+)(?:;\S+)?")
 
@@ -20,21 +25,34 @@ class NotSubmitted(Exception):
     """There is no further job; the text is one sentence."""
 
 
-def submit(directory: SessionDir, environ: Mapping[str, str], pauses: Sequence[float] = PAUSES) -> str:
+def submit(
+    directory: SessionDir,
+    environ: Mapping[str, str],
+    told: Callable[[str], None] = log.warning,
+    pauses: Sequence[float] = PAUSES,
+) -> str:
     """Submit the run's job.sh again and return the new job's id; ``environ`` is that of this job's beginning.
 
-    The queue is asked before each attempt: a job whose submission was not answered is there all the same.
+    The queue is asked before each attempt: a job whose submission was not answered is there all the same. A controller
+    that is away when the time is up does not end this job either, so it is tried until that returns, and ``told`` hears
+    how it stands; what is refused is given up after the pauses.
     """
     ours, name = environ.get("SLURM_JOB_ID", ""), environ.get("SLURM_JOB_NAME", "")
     clean = {key: value for key, value in environ.items() if not key.startswith("SLURM_") or key == "SLURM_CONF"}
     said = "no attempt was made"
-    for pause in pauses:
-        time.sleep(pause)
+    for attempt in itertools.count():
+        if attempt >= len(pauses) and not workerjobs.may_pass(said):
+            break
+        time.sleep(pauses[min(attempt, len(pauses) - 1)])
+        if directory.stop.exists():
+            said = "it was cancelled meanwhile"
+            break
         try:
             found = _other_job(name, ours, clean)
             found = found or _id_in(_answer(["sbatch", "--parsable", "job.sh"], clean, directory))
         except (OSError, subprocess.SubprocessError) as error:
             said = _words(error)
+            told(f"It is not yet submitted again: {said}")
             continue
         if found:
             write_private(directory.submission, f"{found}\n")

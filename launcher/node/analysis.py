@@ -281,7 +281,9 @@ class Run:
         if done is not None and done == self._before.get("finished"):
             return f"{message} It got nothing done in its time, so it was not submitted again.", code
         try:
-            job = again.submit(self._directory, self._environ)
+            job = again.submit(
+                self._directory, self._environ, lambda said: self._state.update(message=f"{message} {said}")
+            )
         except again.NotSubmitted as error:
             log.error("%s", error)
             return f"{message} {error}", code

@@ -35,6 +35,7 @@ def first_fields(request: Request, environ: Mapping[str, str], host: str, before
         "job_id": job,
         "jobs": [*before.get("jobs", []), *([job] if job else [])],  # all that worked on it; one twice was requeued
         "next_job_id": None,  # the job that goes on where this one had to stop
+        "resubmit": request.analysis is not None and request.analysis.resubmit,
         "finished": before.get("finished"),  # items done when an earlier job had to stop
         "pid": os.getpid(),
         "host": host,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -19,6 +19,7 @@ class Slurm:
     """sbatch and squeue as scripts; `sbatch` says what the n-th submission does, in shell."""
 
     directory: Path
+    told: list[str] = field(default_factory=list)  # while it is tried
 
     def answers(self, sbatch: str, squeue: str = "true") -> None:
         """Let the commands do so; each call of sbatch is counted, with its environment."""
@@ -32,7 +33,7 @@ class Slurm:
         """Submit as a job of that name would."""
         path = f"{self.directory}{os.pathsep}{os.environ['PATH']}"
         environ = {"PATH": path, "SLURM_JOB_ID": "7", "SLURM_JOB_NAME": NAME, "SLURM_MEM_PER_NODE": "9", "KEPT": "yes"}
-        return submit(SessionDir(self.directory), environ, pauses=(0, 0.01, 0.01))
+        return submit(SessionDir(self.directory), environ, self.told.append, pauses=(0, 0.01, 0.01))
 
     @property
     def calls(self) -> int:
@@ -77,3 +78,20 @@ def test_refusal(slurm: Slurm) -> None:
     with pytest.raises(NotSubmitted, match="QOSMaxSubmitJobPerUserLimit"):
         slurm.submit()
     assert not (slurm.directory / "submission").exists()
+
+
+def test_scheduler_that_is_away_for_long(slurm: Slurm) -> None:
+    """A controller that cannot be reached is waited for as long as the job lives, and how it stands is told."""
+    away = f"echo x >>{slurm.directory}/asked; [ $(wc -l <{slurm.directory}/asked) -gt 9 ] && exit 0"
+    slurm.answers("echo 8", f"{away}; echo 'Unable to contact slurm controller (connect failure)' >&2; exit 1")
+    assert slurm.submit() == "8" and slurm.calls == 1
+    assert len(slurm.told) == 9 and "Unable to contact" in slurm.told[0]
+
+
+def test_run_that_is_cancelled_meanwhile(slurm: Slurm) -> None:
+    """While the controller is away the user may give the run up."""
+    stop = f"[ -e {slurm.directory}/asked ] && touch {slurm.directory}/stop; touch {slurm.directory}/asked"
+    slurm.answers("echo 8", f"{stop}; echo 'Socket timed out' >&2; exit 1")
+    with pytest.raises(NotSubmitted, match="cancelled"):
+        slurm.submit()
+    assert slurm.calls == 0

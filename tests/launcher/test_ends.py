@@ -197,3 +197,13 @@ def test_requeued_in_words() -> None:
     assert "put back in the queue" in ends.pending_words(cluster(), pending)
     assert "put back in the queue" in sentence(pending)
     assert datetime.now(UTC)
+
+
+@pytest.mark.parametrize("resubmit", [False, True])
+def test_time_limit_of_a_run(resubmit: bool) -> None:
+    """--resubmit is advised where it was not given."""
+    current = ended(JobState.TIME_LIMIT, "time_limit")
+    assert current.node
+    node = replace(current.node, resubmit=resubmit)
+    error = ends.end_error(cluster(), replace(current, session=replace(SESSION, noun="run"), node=node))
+    assert error.exit_code == 42 and "--walltime" in error.hint and ("--resubmit" in error.hint) is not resubmit
