@@ -42,47 +42,58 @@ def fetch(
     """Bring a run's reports, and with `results` its output, into a directory of this computer."""
     if results:
         _check_output(progress)
-        _check_free(directory / _basename(progress.output))
+        if progress.output.startswith("/"):  # before anything is brought
+            _check_free(directory / _basename(progress.output))
     with _scratch(directory) as scratch:
         run_dir = progress.run_dir or f"{progress.output.rstrip('/')}.run"
         pieces = [(session.directory, OWN), *([(run_dir, REPORTS)] if run_dir.startswith("/") else [])]
         # A ledger that grows meanwhile is no mistake, although tar says so (exit code 1).
         received = _take(cluster, packing.pack_script(pieces), scratch, tell, fine=(0, 1))
         if results:
-            received += _results(cluster, progress, scratch, lambda more: tell(received + more))
+            received += _results(cluster, progress, scratch, directory, lambda more: tell(received + more))
         names = sorted(path.name for path in scratch.iterdir())
         _publish(scratch, directory)
     return Fetched(directory, tuple(names), received)
 
 
-def _results(cluster: Cluster, progress: Progress, scratch: Path, tell: Tell) -> int:
+def _results(cluster: Cluster, progress: Progress, scratch: Path, directory: Path, tell: Tell) -> int:
     """What the ledger says was written, or the output as it is where there is none."""
-    root, name = progress.output.rstrip("/"), _basename(progress.output)
-    written = _written(scratch / "ledger.jsonl", root)
+    root = progress.output.rstrip("/") if progress.output.startswith("/") else ""
+    targets, tried = _targets(scratch / "ledger.jsonl")
+    written = [target for target in targets if target.startswith(f"{root}/")]
+    if tried and not targets:
+        raise NotFoundError("no item was done, so there are no results", "leave out --results")
+    if not written and not root:
+        raise NotFoundError("the run has not said where its output is", "fetch it by other means; see report.html")
+    if not root:  # each result lies beside its own input
+        root = posixpath.commonpath([posixpath.dirname(target) for target in written]).rstrip("/")
+    name = _basename(root) or "results"
+    _check_free(directory / name)
     if not written:
         return _take(cluster, packing.pack_script([(posixpath.dirname(root), [name])]), scratch, tell)
     place = scratch / name
     place.mkdir()
-    return _take(cluster, packing.pack_listed_script(root, written), place, tell)
+    below = [target.removeprefix(f"{root}/") for target in written]
+    return _take(cluster, packing.pack_listed_script(root or "/", below), place, tell)
 
 
-def _written(ledger: Path, root: str) -> list[str]:
-    """The paths below the root of all targets that were written, in this run or before."""
+def _targets(ledger: Path) -> tuple[list[str], bool]:
+    """All targets that were written, in this run or before, and whether any was tried."""
     found: dict[str, None] = {}
+    tried = False
     with contextlib.suppress(FileNotFoundError), ledger.open(encoding="utf-8", errors="replace") as lines:
         for line in lines:
             with contextlib.suppress(ValueError, AttributeError):
                 record = json.loads(line)
                 target = str(record.get("target") or "")
-                if record.get("state") == "done" and target.startswith(f"{root}/"):
-                    found[target.removeprefix(f"{root}/")] = None
-    return list(found)
+                tried = tried or bool(target)
+                if record.get("state") == "done" and target:
+                    found[target] = None
+    return list(found), tried
 
 
 def _check_output(progress: Progress) -> None:
-    if not progress.output:
-        raise NotFoundError("the run has not said where its output is", "fetch it by other means; see report.html")
-    if not progress.output.startswith("/"):
+    if "://" in progress.output:
         raise UsageError(f"the output is at {progress.output}, not on the cluster", "read it there")
 
 

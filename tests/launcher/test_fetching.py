@@ -182,6 +182,30 @@ def test_links_that_mean_harm(scene: Scene, steps: list[str]) -> None:
     assert scene.leftovers() == []
 
 
+def test_results_beside_their_inputs(scene: Scene) -> None:
+    """Of a run without an output of its own what the ledger names comes, from the directory that holds all of it."""
+    for name in ("x/a.nc", "x/y/b.nc"):
+        (scene.output / name).parent.mkdir(exist_ok=True)
+        (scene.output / name).write_text(name)
+    scene.ledger("x/a.nc", "x/y/b.nc")
+    scene.progress = replace(scene.progress, output="")
+    scene.fetch(results=True)
+    assert {str(path.relative_to(scene.here)) for path in scene.here.rglob("*.nc")} == {"x/a.nc", "x/y/b.nc"}
+    with pytest.raises(UsageError, match="exists already"):
+        scene.fetch(results=True)
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_results_of_a_run_in_which_all_failed(scene: Scene, named: bool) -> None:
+    """Where no item was done, that is said, and how to get the reports."""
+    scene.progress = replace(scene.progress, output=str(scene.output) if named else "")
+    line = {"item": "a", "target": str(scene.output / "a"), "state": "failed"}
+    scene.beside("ledger.jsonl").write_text(json.dumps(line) + "\n")
+    with pytest.raises(NotFoundError, match="no item was done") as caught:
+        scene.fetch(results=True)
+    assert "leave out --results" in caught.value.hint and scene.leftovers() == []
+
+
 @pytest.mark.parametrize("there", ["s3://bucket/out", ""])
 def test_results_that_are_elsewhere(scene: Scene, there: str) -> None:
     """An output that is no directory of the cluster's is not brought."""
