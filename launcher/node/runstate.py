@@ -36,7 +36,7 @@ def first_fields(request: Request, environ: Mapping[str, str], host: str, before
         "jobs": [*before.get("jobs", []), *([job] if job else [])],  # all that worked on it; one twice was requeued
         "next_job_id": None,  # the job that goes on where this one had to stop
         "resubmit": request.analysis is not None and request.analysis.resubmit,
-        "finished": before.get("finished"),  # items done when an earlier job had to stop
+        "finished": before.get("finished"),  # items behind it when an earlier job had to stop
         "pid": os.getpid(),
         "host": host,
         "user": login_name(),
@@ -51,11 +51,16 @@ def first_fields(request: Request, environ: Mapping[str, str], host: str, before
 
 
 def finished(directory: SessionDir) -> int | None:
-    """Return how many items are done by now, also those that were done before; None if nobody counts."""
+    """Return how many items are behind the run by now, also those of earlier jobs; None if nobody counts.
+
+    An item that failed is behind it, too: a run that comes to nothing but failures gets on all the same.
+    """
     try:
         progress = json.loads((directory.path / "progress.json").read_text(encoding="utf-8"))
-        return int(progress["done"]) + int(progress["skipped"])
-    except (OSError, ValueError, KeyError, TypeError):
+        if progress.get("finished") is not None:  # the analysis counts by itself, through all its jobs
+            return int(progress["finished"])
+        return sum(int(progress[key]) for key in ("done", "skipped")) + int(progress.get("failed") or 0)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 
 

@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from launcher.node.request import SessionDir
+from launcher.node.runstate import finished
 from tests.launcher.node_session import prepare
 
 # Stands in for `python -m jobs`: says what it was given, does so many items, and leaves in order when it is told to.
@@ -131,6 +133,24 @@ def test_end_of_the_walltime_leads_to_another_job_while_it_gets_on(tmp_path: Pat
     state = node.state()
     assert (state["next_job_id"], state["jobs"], node.submissions) == (None, ["7", "8"], 1)
     assert "nothing done" in state["message"]
+
+
+@pytest.mark.parametrize(
+    ("progress", "count"),
+    [
+        ('{"done": 5, "skipped": 2, "failed": 3}', 10),
+        ('{"done": 5, "skipped": 2, "failed": null}', 7),
+        ('{"done": 5, "skipped": 2, "failed": 3, "finished": 40}', 40),
+        ('{"done": 5, "skipped": 2, "failed": 3, "finished": null}', 10),
+        ('{"done": null, "skipped": 2}', None),
+        ("[]", None),
+        ('{"do', None),
+    ],
+)
+def test_what_counts_as_progress(tmp_path: Path, progress: str, count: int | None) -> None:
+    """Items that failed are behind the run as those that are done; an analysis that counts by itself is believed."""
+    (tmp_path / "progress.json").write_text(progress)
+    assert finished(SessionDir(tmp_path)) == count
 
 
 @pytest.mark.parametrize(("note", "reason"), [(False, "terminated"), (True, "stopped")])
