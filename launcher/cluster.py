@@ -193,7 +193,7 @@ class Cluster:
         ours = f"grep -qsF {quote(session.job_name)} {directory.quoted()}/session.json || note=/dev/null"
         cancel = self.scheduler.cancel_command(session.job, session.worker_name)
         answer = self.transport.run(
-            f'note={note}\n{ours}\necho {STOP_NOTE} 2>/dev/null >"$note"\n(\n{cancel}\n); code=$?\n'
+            f'umask 077\nnote={note}\n{ours}\necho {STOP_NOTE} 2>/dev/null >"$note"\n(\n{cancel}\n); code=$?\n'
             f'[ $code = 0 ] || [ "$note" = /dev/null ] || rm -f "$note"; exit $code'
         )
         if answer.exit_code:

@@ -126,7 +126,7 @@ def test_record_of_an_earlier_one_of_that_name(home: Path) -> None:
     mine = replace(session, job_name=json.loads((there / "session.json").read_text())["job_name"])
     assert sessions.status(cluster, mine).job == Known(JobState.RUNNING)
     cluster.cancel(replace(mine, job_id=f"{PID}-1"))
-    assert (there / "stop").exists()
+    assert (there / "stop").stat().st_mode & 0o777 == 0o600
 
 
 def test_nowhere(home: Path) -> None:
