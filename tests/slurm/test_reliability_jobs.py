@@ -115,6 +115,7 @@ def test_a_controller_that_dies_under_a_session(springline: Springline, book: Bo
 
 def test_a_controller_that_is_dead_when_up_begins(springline: Springline, book: Book) -> None:
     """Either the session comes, or it is said that it does not; never two jobs, never one that nobody knows."""
+    springline.cluster.save_state()  # else it may come back with the session of an earlier test
     springline.cluster.stop_slurmctld("KILL")
     up = begin(springline, "--name", "early")
     time.sleep(3)
