@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol
 
 
@@ -85,6 +86,44 @@ class Job:
     """Whether it needs --input; a job may find its input in another way."""
 
 
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What a source of items says of one of them."""
+
+    source: str
+    target: str = ""
+    columns: Mapping[str, Any] = field(default_factory=dict)
+    """What the function is given for this item alone, by the names of the job's options and columns."""
+    done: bool = False
+    """Whether a job that knows it better than a look at the target says so."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the hooks of a job are given whose items make one output together."""
+
+    inputs: tuple[str, ...]
+    items: str | None
+    """The file or reference of --items."""
+    output: str
+    options: Mapping[str, Any]
+    """The job's own that were given or have a default, by their names with underscores."""
+    run_dir: Path
+    overwrite: bool
+    note: Callable[[str], None]
+    """Says one line to the person."""
+    records: Callable[[], Iterator[Mapping[str, Any]]]
+    """The ledger so far, oldest line first."""
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What a job adds at the end: JSON keys, and lines for a person."""
+
+    values: Mapping[str, Any] = field(default_factory=dict)
+    lines: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True)
 class BatchJob:
     """A function `f(source, target, **options)` over many items, registered as a `Job` is; `jobs.batch` runs it.
@@ -104,6 +143,20 @@ class BatchJob:
     """`check(source, options) -> None`: looks at an item before anything is scheduled; raises `InputError`."""
     select: str = ""
     """`select(sources, options) -> sources`: chooses among all of them first."""
+    answer: str = ""
+    """`answer(asked) -> Report | None`: answers a question that is no run, such as --list."""
+    plan: str = ""
+    """`plan(asked) -> rows`: what there is to do and what of it is done, where the items make one output together."""
+    finish: str = ""
+    """`finish(asked) -> Finished`: closes that output, after all items were done or failed."""
+    prefetch: str = ""
+    """`prefetch(sources, options) -> None`: told in the item's process what will be asked for next."""
+    columns: tuple[Option, ...] = ()
+    """What a row may say of its item besides the options; given to the function as keywords."""
+    returns_row: bool = False
+    """The function is `f(source, **options) -> row`: it writes nothing, what it returns is kept in the ledger."""
+    one_object: bool = False
+    """The function writes its target at once, as one file or object, which on an object store needs no marker."""
     wall_limit: float | None = None
     """Seconds an item may take unless the user says otherwise; None: as long as it likes."""
     examples: tuple[str, ...] = ()

@@ -15,6 +15,7 @@ from typing import Any
 
 from jobs import storage
 from jobs.errors import InputError, UsageError
+from jobs.model import Row
 
 FIELDS = ("dir", "name", "stem", "ext", "output")
 """What a target template may name, besides the columns of a table and the job's options."""
@@ -31,15 +32,6 @@ class Item:
     target: str
     options: Mapping[str, Any] = field(default_factory=dict)
     """What differs from the job's options for this item alone: the columns of a table."""
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """What a source of items says of one of them."""
-
-    source: str
-    target: str = ""
-    columns: Mapping[str, Any] = field(default_factory=dict)
 
 
 def rows(inputs: Iterable[str], table: str | None) -> Iterator[Row]:

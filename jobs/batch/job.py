@@ -13,14 +13,14 @@ from typing import Any
 from jobs import ledger, storage
 from jobs.batch import functions, options, plan, targets
 from jobs.batch.closing import close
-from jobs.batch.items import Item, Row, Template, anchored, rows
+from jobs.batch.items import Item, Template, anchored, rows
 from jobs.batch.options import Settings
 from jobs.batch.story import end_record, printable, start_record
 from jobs.batch.tally import Tally
 from jobs.batch.verdict import Rules
 from jobs.batch.work import Setup
 from jobs.errors import InterruptedRunError, OutputError, UsageError
-from jobs.model import BatchJob, Job, Progress, Report, Request
+from jobs.model import BatchJob, Job, Progress, Report, Request, Row
 from jobs.progress import Snapshot, Together
 
 SHOWN = 20

@@ -15,9 +15,10 @@ from typing import IO, Any, TypeVar
 import numpy as np
 
 from jobs.batch import targets
-from jobs.batch.items import Item, Row, ancestors, normal, parent
+from jobs.batch.items import Item, ancestors, normal, parent
 from jobs.batch.story import first_line, printable, refused_record
 from jobs.errors import InputError, OutputError
+from jobs.model import Row
 
 TOGETHER = 512
 """Items looked at side by side."""

@@ -1,0 +1,1 @@
+"""One number, or a few, of each of many solar images: a time series."""
