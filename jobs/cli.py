@@ -28,6 +28,7 @@ Examples:
   {PROGRAM} run map mine.py:smooth --help     its own options, and those of every batch job
   {PROGRAM} run map mine.py:smooth --inputs 'raw/*.nc' --target 'out/{{stem}}.zarr' --window 7
   {PROGRAM} run map package.module:function --items table.csv --target '{{dir}}/{{stem}}.nc'"""
+OUTPUT_HELP = "Where the result goes."
 DASK_HELP = "Where to compute; default: the session's cluster, else this machine."
 WAIT_HELP = "How long to wait for the first worker of a cluster (600)."
 COMMON = ("input", "output", "overwrite", "dask", "workers", "wait", "json", "quiet")
@@ -111,7 +112,7 @@ def job_command(job: Job, name: str = "") -> click.Command:
     params: list[click.Parameter] = [
         click.Option(["--input", "--inputs", "-i"], multiple=True, metavar="PATH|URL", help=job.input_help),
         *(
-            [click.Option(["--output", "-o"], required=True, metavar="PATH|URL", help="Where the result goes.")]
+            [click.Option(["--output", "-o"], required=job.needs_output, metavar="PATH|URL", help=OUTPUT_HELP)]
             if job.has_output else []
         ),
         *(_click_option(option) for option in job.options),

@@ -81,7 +81,9 @@ class Job:
     examples: tuple[str, ...] = ()
     """Arguments after `run NAME`, one example each."""
     has_output: bool = True
-    """Whether it needs --output; a job may say where results go in another way."""
+    """Whether there is --output; a job may say where results go in another way."""
+    needs_output: bool = True
+    """Whether no call goes without it."""
     has_input: bool = True
     """Whether it needs --input; a job may find its input in another way."""
 
@@ -103,8 +105,8 @@ class Asked:
     """What the hooks of a job are given whose items make one output together."""
 
     inputs: tuple[str, ...]
-    items: str | None
-    """The file or reference of --items."""
+    rows: Callable[[], Iterator[Row]]
+    """What --input and --items name, as for any batch job."""
     output: str
     options: Mapping[str, Any]
     """The job's own that were given or have a default, by their names with underscores."""
@@ -122,6 +124,8 @@ class Finished:
 
     values: Mapping[str, Any] = field(default_factory=dict)
     lines: tuple[str, ...] = ()
+    failed: int = 0
+    """How many things are not as they should be although their items are done."""
 
 
 @dataclass(frozen=True)
@@ -147,10 +151,14 @@ class BatchJob:
     """`answer(asked) -> Report | None`: answers a question that is no run, such as --list."""
     plan: str = ""
     """`plan(asked) -> rows`: what there is to do and what of it is done, where the items make one output together."""
+    begin: str = ""
+    """`begin(asked) -> None`: makes that output ready, after the plan and before anything is scheduled."""
     finish: str = ""
     """`finish(asked) -> Finished`: closes that output, after all items were done or failed."""
     prefetch: str = ""
     """`prefetch(sources, options) -> None`: told in the item's process what will be asked for next."""
+    hook_options: tuple[Option, ...] = ()
+    """Options for its hooks alone, which the function is not given."""
     columns: tuple[Option, ...] = ()
     """What a row may say of its item besides the options; given to the function as keywords."""
     returns_row: bool = False

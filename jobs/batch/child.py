@@ -42,6 +42,7 @@ class Items:
 
     def __init__(self, setup: Setup, owner: str, page: mmap, send: Callable[[list[Outcome]], None]) -> None:
         self._function = functions.resolve(setup.function, setup.script)
+        self._prefetch = functions.resolve(setup.prefetch) if setup.prefetch else None
         self._setup, self._owner, self._page, self._send = setup, owner, page, send
         self._pid = os.getpid()
         self._worker = f"{socket.gethostname()}:{self._pid}"
@@ -52,6 +53,8 @@ class Items:
 
     def run(self, tasks: Sequence[Task]) -> None:
         """Run all of a batch; outcomes are sent as soon as their targets are whole."""
+        if self._prefetch:
+            self._prefetch([source for source, _, _ in tasks], self._setup.options)
         for index, task in enumerate(tasks):
             if self._ready and time.monotonic() - self._since > TOGETHER_SECONDS:
                 self._commit()
@@ -70,19 +73,31 @@ class Items:
         self._meter.start()
         printed = _forget_old_output()
         try:
-            targets.prepare(target, scratch)
-            result = _plain(self._function(source, scratch, **{**self._setup.options, **own}))
-            self._end_if_forked()
-            written = _written(scratch)
+            result, written = self._call(source, target, scratch, {**self._setup.options, **own})
         except BaseException as error:  # noqa: BLE001 - whatever a user's function raises is its item's
             self._end_if_forked()
             self._failed(self._outcome(index, "", began, clock), error, (scratch, target), _printed(printed))
         else:
             outcome = self._outcome(index, DONE, began, clock)
-            self._keep(outcome._replace(bytes_out=written, result=result), (scratch, target))
+            self._keep(outcome._replace(bytes_out=written, **_told(result)), (scratch, target))
         if len(self._ready) >= TOGETHER or time.monotonic() - clock > QUICK_SECONDS:
             self._commit()
         PAGE.pack_into(self._page, 0, -1, 0.0)  # not before: a process that dies here dies of this item
+
+    def _call(
+        self, source: str, target: str, scratch: str, options: Mapping[str, Any]
+    ) -> tuple[Mapping[str, Any] | None, int]:
+        """Call the function; returns what it says and the bytes it wrote."""
+        if self._setup.returns_row:
+            row = _plain(self._function(source, **options))
+            self._end_if_forked()
+            if row is None:
+                raise TypeError("the function returned no row, or one that is no JSON")
+            return row, 0
+        targets.prepare(target, scratch, self._setup.one_object)
+        result = _plain(self._function(source, scratch, **options))
+        self._end_if_forked()
+        return result, _written(scratch)
 
     def _end_if_forked(self) -> None:
         """End a copy of this process that the function made and let return."""
@@ -96,11 +111,12 @@ class Items:
     def _failed(self, outcome: Outcome, error: BaseException, pair: tuple[str, str], printed: str) -> None:
         scratch, target = pair
         outcome = _with_error(outcome, error)
-        odd = outcome.how == PERMANENT and isinstance(error, (OSError, RuntimeError))
+        odd = target and outcome.how == PERMANENT and isinstance(error, (OSError, RuntimeError))
         if odd and targets.is_full(target, self._owner):  # libraries have other words for a full disk
             outcome = outcome._replace(how=FULL)
-        with contextlib.suppress(OSError, ValueError):
-            targets.discard(scratch)
+        if target and not (self._setup.one_object and scratch == target):  # what stands there may be an older one
+            with contextlib.suppress(OSError, ValueError):
+                targets.discard(scratch)
         self._send([outcome._replace(traceback=outcome.traceback + printed)])
 
     def _keep(self, outcome: Outcome, pair: tuple[str, str]) -> None:
@@ -114,14 +130,15 @@ class Items:
         if not self._ready:
             return
         PAGE.pack_into(self._page, 0, self._ready[-1].at, time.monotonic())
-        errors = targets.sync([scratch for scratch, _ in self._written])
-        for number, (scratch, target) in enumerate(self._written):
+        pairs = [] if self._setup.returns_row else self._written
+        errors = targets.sync([scratch for scratch, _ in pairs])
+        for number, (scratch, target) in enumerate(pairs):
             if os.path.exists(self._setup.ended):
                 os._exit(1)  # another driver took over and swept: what is here may not be whole any more
             try:
                 if scratch in errors:
                     raise errors[scratch]
-                targets.appear(scratch, target, self._setup.replace)
+                targets.appear(scratch, target, self._setup.replace, self._setup.one_object)
             except OSError as error:  # a disk that is full, or that went away
                 self._ready[number] = _with_error(self._ready[number], error)
                 with contextlib.suppress(OSError):
@@ -161,10 +178,17 @@ def _plain(result: object) -> Mapping[str, Any] | None:
     return plain
 
 
+def _told(result: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The fields of an outcome that the function's own words give; it may know better what it read."""
+    read = result.get("bytes_in") if result else None
+    return {"result": result} | ({"bytes_in": read} if isinstance(read, int) else {})
+
+
 def _story(error: BaseException) -> str:
     """The traceback from the user's function on, its end if it is long."""
-    last = error.__traceback__
-    inner = last.tb_next if last is not None and last.tb_next is not None else last
+    inner = error.__traceback__
+    while inner is not None and inner.tb_next is not None and inner.tb_frame.f_code.co_filename == __file__:
+        inner = inner.tb_next
     return "".join(traceback.format_exception(type(error), error, inner))[-TRACEBACK:]
 
 

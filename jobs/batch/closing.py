@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from jobs.batch.failures import failed_csv
 from jobs.batch.report import report_page
 from jobs.batch.tally import Tally, duration, file_size, per_minute
 from jobs.errors import JobError
-from jobs.model import Report, Request
+from jobs.model import Finished, Report, Request
 
 WHYS = {
     "max-failures": "Given up: more items failed than --max-failures allows.",
@@ -45,6 +46,16 @@ def close(name: str, run_dir: Path, request: Request, tally: Tally, why: str) ->
     except JobError as error:
         troubles.append(error.message)
     return Report(values, (*_lines(name, tally, values, why), *troubles), unfinished=tally.failed + tally.left)
+
+
+def with_finished(report: Report, finished: Finished) -> Report:
+    """A report with what the job itself says of its output."""
+    return replace(
+        report,
+        values={**report.values, **finished.values},
+        lines=(*report.lines, *finished.lines),
+        unfinished=report.unfinished + finished.failed,
+    )
 
 
 def _asked(request: Request) -> dict[str, Any]:

@@ -32,6 +32,13 @@ class Item:
     target: str
     options: Mapping[str, Any] = field(default_factory=dict)
     """What differs from the job's options for this item alone: the columns of a table."""
+    done: bool = False
+    """Whether its source says so."""
+
+    @property
+    def key(self) -> str:
+        """What tells it from all others: its target, or where items have none its source."""
+        return self.target or self.source
 
 
 def rows(inputs: Iterable[str], table: str | None) -> Iterator[Row]:
@@ -45,11 +52,11 @@ def rows(inputs: Iterable[str], table: str | None) -> Iterator[Row]:
     for text in inputs:
         yield from (Row(source) for source in _matches(text))
     if table:
-        reader = READERS.get(os.path.splitext(table)[1].lower())
+        reader = READERS.get(os.path.splitext(table)[1].lower(), _registry if "#" in table else None)
         if reader is None:
             raise UsageError(
                 f"--items {table} is no kind of list that is known.",
-                f"There are: {', '.join(filter(None, READERS))} and - (stdin).",
+                f"There are: {', '.join(filter(None, READERS))}, - (stdin) and CATALOG#DATASET/START/STOP.",
             )
         for number, row in enumerate(reader(table), 1):
             if not row.source:
@@ -114,6 +121,12 @@ def _parquet(path: str) -> Iterator[Row]:
                 yield from (_row({k: v for k, v in line.items() if v is not None}) for line in batch.to_pylist())
     except (OSError, ValueError) as error:
         raise InputError(f"{path} cannot be read: {error}") from error
+
+
+def _registry(reference: str) -> Iterator[Row]:
+    from jobs.sdo import catalog
+
+    yield from catalog.rows(reference)
 
 
 def _row(line: dict[str, Any]) -> Row:

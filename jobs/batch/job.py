@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -12,7 +12,7 @@ from typing import Any
 
 from jobs import ledger, storage
 from jobs.batch import functions, options, plan, targets
-from jobs.batch.closing import close
+from jobs.batch.closing import close, with_finished
 from jobs.batch.items import Item, Template, anchored, rows
 from jobs.batch.options import Settings
 from jobs.batch.story import end_record, printable, start_record
@@ -20,7 +20,7 @@ from jobs.batch.tally import Tally
 from jobs.batch.verdict import Rules
 from jobs.batch.work import Setup
 from jobs.errors import InterruptedRunError, OutputError, UsageError
-from jobs.model import BatchJob, Job, Progress, Report, Request, Row
+from jobs.model import Asked, BatchJob, Job, Progress, Report, Request, Row
 from jobs.progress import Snapshot, Together
 
 SHOWN = 20
@@ -36,14 +36,24 @@ def as_job(batch: BatchJob) -> Job:
         input_help=batch.input_help,
         options=options.options_of(batch),
         examples=batch.examples,
-        has_output="{output}" in batch.target or ":" in batch.target,
+        has_output=_has_output(batch),
+        needs_output=_has_output(batch) and not batch.answer,
         has_input=False,
     )
+
+
+def _has_output(batch: BatchJob) -> bool:
+    return bool(batch.plan) or "{output}" in batch.target or ":" in batch.target
 
 
 def run(batch: BatchJob, request: Request) -> Report:
     """Run the job of `request`, or say what it would do."""
     one = prepare(batch, request)
+    answer: Report | None = one.hook(batch.answer)
+    if answer is not None:
+        return answer
+    if _has_output(batch) and not request.output:
+        raise UsageError("Missing option --output.", f"run {batch.name} --help shows the options.")
     request.progress.note("looking at the items")
     with plan.Plan() as planned:
         _plan(one, planned)
@@ -78,9 +88,34 @@ class Run:
         """The file that says that one of the runs in this directory is over."""
         return self.run_dir / "ended" / run
 
+    def hook(self, text: str) -> Any:  # noqa: ANN401 - what the hook gives
+        """Call one of the hooks of a job whose items make one output; None if it has none such."""
+        return functions.resolve(text)(self._asked()) if text else None
+
+    def _asked(self) -> Asked:
+        request, hook_options = self.request, options.own(self.request.options, self.batch.hook_options)
+        return Asked(
+            request.inputs,
+            self._named,
+            self.root,
+            {**self.options, **hook_options},
+            self.run_dir,
+            request.overwrite,
+            request.progress.note,
+            lambda: ledger.read(self.ledger),
+        )
+
+    def _named(self) -> Iterator[Row]:
+        if not self.request.inputs and not self.settings.items:
+            raise UsageError("There is nothing to work on.", "Name inputs, or give a list or table with --items.")
+        return rows(self.request.inputs, self.settings.items)
+
     def rows(self) -> Iterable[Row]:
         """All items as their sources name them."""
-        found: Iterable[Row] = rows(self.request.inputs, self.settings.items)
+        if self.batch.plan:
+            planned: Iterable[Row] = self.hook(self.batch.plan)
+            return planned
+        found: Iterable[Row] = self._named()
         if not self.batch.select:
             return found
         select = functions.resolve(self.batch.select)
@@ -90,24 +125,22 @@ class Run:
     def to_item(self, row: Row) -> Item:
         """An item with its target and its own options."""
         own = {}
-        for option in self.batch.options:
+        for option in (*self.batch.options, *self.batch.columns):
             name = option.name.replace("-", "_")
             if name in row.columns:
                 try:
                     own[name] = functions.convert(row.columns[name], option)
                 except (TypeError, ValueError) as error:
                     raise UsageError(f"The item {row.source}: column {name}: {error}.") from error
-        return Item(row.source, anchored(row.target) if row.target else self.target(row), own)
+        return Item(row.source, anchored(row.target) if row.target else self.target(row), own, row.done)
 
 
 def prepare(batch: BatchJob, request: Request) -> Run:
     """Check the command line; looks at no item yet."""
     chosen = options.settings(request.options, batch)
-    if not request.inputs and not chosen.items:
-        raise UsageError("There is nothing to work on.", "Name inputs, or give a list or table with --items.")
-    if chosen.items == "-" and batch.select:
+    if chosen.items == "-" and (batch.select or batch.plan):
         raise UsageError(f"--items - cannot be used with {batch.name}.", "Write the list to a file.")
-    own = options.own(request.options, batch)
+    own = options.own(request.options, batch.options)
     target, root = _target(batch, chosen, request.output, own)
     name = batch.name if batch.target else f"{batch.name}-{batch.function.rpartition(':')[2]}"
     run_dir = Path(anchored(chosen.run_dir)) if chosen.run_dir else _run_dir(root, name)
@@ -117,6 +150,8 @@ def prepare(batch: BatchJob, request: Request) -> Run:
 def _target(batch: BatchJob, chosen: Settings, output: str, own: Mapping[str, Any]) -> tuple[Callable[[Row], str], str]:
     """How a target follows from an item, and the directory that holds all of them."""
     output = anchored(output) if output else ""
+    if batch.plan:
+        return (lambda row: ""), output
     if ":" in batch.target and "{" not in batch.target:
         hook = functions.resolve(batch.target)
         return (lambda row: str(hook(row.source, output, {**own, **row.columns}))), output
@@ -154,7 +189,7 @@ def _plan(one: Run, planned: plan.Plan) -> None:
         raise UsageError("No item failed in the runs before.", "Leave --only-failed out.")
     planner = plan.Planner(
         one.to_item,
-        plan.Wishes(one.request.overwrite, failed, chosen.only_failed, chosen.limit),
+        plan.Wishes(one.request.overwrite, failed, chosen.only_failed, chosen.limit, bool(one.batch.plan)),
         functions.resolve(check) if check else None,
         one.options,
         one.request.progress.note,
@@ -187,6 +222,7 @@ def _dry_run(one: Run, planned: plan.Plan) -> Report:
 def _run(one: Run, planned: plan.Plan) -> Report:
     """Drive and tell; an interruption is told too."""
     request, book = one.request, ledger.Ledger(one.ledger)
+    one.hook(one.batch.begin)
     tally = Tally(planned.total - planned.left_out, planned.skipped, refused=planned.refused)
     progress = Together(request.progress, Snapshot(one.run_dir, one.batch.name, request.output, one.run_dir))
     why = "interrupted"
@@ -199,17 +235,20 @@ def _run(one: Run, planned: plan.Plan) -> Report:
         progress.close()
         book.add(end_record(one.id, time.time(), why, tally))
         book.close()
-    report = close(one.batch.name, one.run_dir, request, tally, why)
+    try:
+        finished = one.hook(one.batch.finish) if why != "interrupted" else None
+    finally:
+        report = close(one.batch.name, one.run_dir, request, tally, why)
     if why == "interrupted":
         left = f"{tally.left:,} of {tally.total:,} items left"
         raise InterruptedRunError(f"Stopped with {left}.", "The same command goes on where this one stopped.")
-    return report
+    return with_finished(report, finished) if finished else report
 
 
 def _work(one: Run, planned: plan.Plan, tally: Tally, book: ledger.Ledger, progress: Progress) -> str:
     """Do what there is to do; returns why it ended."""
     starts = [r for r in ledger.read(one.ledger) if r.get("event") == "start" and "run" in r]
-    if starts and tally.skipped and starts[-1].get("options") != dict(one.options):
+    if starts and tally.skipped and not one.batch.plan and starts[-1].get("options") != dict(one.options):
         before = ", ".join(f"{name} {value}" for name, value in starts[-1].get("options", {}).items()) or "defaults"
         progress.note(
             f"what is done before was done with other options ({before}) and stays; --overwrite does it again"
@@ -228,11 +267,13 @@ def _drive(one: Run, planned: plan.Plan, tally: Tally, book: ledger.Ledger, prog
     from jobs.batch.driver import Driver
     from jobs.batch.queue import Queue
 
+    batch, chosen = one.batch, one.settings
     setup = Setup(
-        one.id, one.batch.function, one.batch.script, dict(one.options), one.request.overwrite,
-        one.settings.wall_limit, one.settings.memory_limit, str(one.ended(one.id)), str(Path.cwd()),
+        one.id, batch.function, batch.script, dict(one.options), one.request.overwrite or bool(batch.plan),
+        batch.returns_row, batch.one_object, batch.prefetch,
+        chosen.wall_limit, chosen.memory_limit, str(one.ended(one.id)), str(Path.cwd()),
     )  # fmt: skip
-    rules = Rules(one.settings.retries, one.settings.max_failures)
+    rules = Rules(chosen.retries, chosen.max_failures)
     with one.request.connect(planned.todo, threads=True) as client:
         tally.restart()
         driver = Driver(client, setup, Queue(planned.items(), planned.todo), tally, book, rules, progress.note)

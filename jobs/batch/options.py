@@ -13,7 +13,7 @@ from jobs.model import BatchJob, Option
 ITEMS = Option(
     "items",
     "More items from a list (.txt, one a line; - for stdin) or a table (.csv, .parquet) with the column source, and "
-    "perhaps target and columns named as the job's options.",
+    "perhaps target and columns named as the job's options; or of a cloud registry: CATALOG#DATASET/START/STOP.",
     metavar="FILE",
 )
 TARGET = Option(
@@ -62,13 +62,13 @@ def options_of(batch: BatchJob) -> tuple[Option, ...]:
     UsageError
         If the function's parameter has the name of one of the engine's options.
     """
-    for option in batch.options:
+    for option in (*batch.options, *batch.hook_options):
         if option.name in TAKEN:
             raise UsageError(
                 f"{batch.function} has a parameter {option.name!r}, which is an option of springline's own.",
                 "Give the parameter another name.",
             )
-    return (*batch.options, *ENGINE, *(() if batch.target else (TARGET,)))
+    return (*batch.options, *batch.hook_options, *ENGINE, *(() if batch.target or batch.plan else (TARGET,)))
 
 
 def settings(options: Mapping[str, Any], batch: BatchJob) -> Settings:
@@ -87,9 +87,9 @@ def settings(options: Mapping[str, Any], batch: BatchJob) -> Settings:
     )  # fmt: skip
 
 
-def own(options: Mapping[str, Any], batch: BatchJob) -> dict[str, Any]:
-    """The options that go to the function; those that were not given are left to its defaults."""
-    names = [option.name.replace("-", "_") for option in batch.options]
+def own(options: Mapping[str, Any], wanted: tuple[Option, ...]) -> dict[str, Any]:
+    """The values of a job's options as keywords; those that were not given are left to the function's defaults."""
+    names = [option.name.replace("-", "_") for option in wanted]
     return {name: options[name] for name in names if options.get(name) is not None}
 
 

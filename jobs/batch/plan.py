@@ -34,9 +34,11 @@ class Wishes:
 
     overwrite: bool = False
     failed: frozenset[int] = frozenset()
-    """Hashes of the targets that failed before: they come last, so that a run that is short of time does new ones."""
+    """Hashes of the keys of items that failed before: they come last, so that a run short of time does new ones."""
     only_failed: bool = False
     limit: int | None = None
+    trust: bool = False
+    """The source of the items says what is done: no look at their targets."""
 
 
 class Plan:
@@ -114,8 +116,8 @@ class Planner:
             while chunk := list(islice(items, TOGETHER)):
                 for item in chunk:
                     self._refuse(item)
-                seen.extend(hash(normal(item.target)) for item in chunk)
-                above.update(parent(normal(item.target)) for item in chunk)
+                seen.extend(hash_of(item.key) for item in chunk)
+                above.update(parent(normal(item.target)) for item in chunk if item.target)
                 self._sort(plan, chunk, looking, pool)
         plan.total = len(seen)
         self._refuse_twice(seen, rows)
@@ -125,18 +127,21 @@ class Planner:
     def _refuse(item: Item) -> None:
         if not item.source:
             raise InputError(f"An item has no source; its target would be {item.target}.")
-        targets.refuse(item.source, item.target)
-        targets.refuse_unwritable(parent(item.target))
+        if item.target:
+            targets.refuse(item.source, item.target)
+            targets.refuse_unwritable(parent(item.target))
 
     def _sort(self, plan: Plan, chunk: list[Item], looking: targets.Looking, pool: Executor) -> None:
         """Done, beyond what is wished, refused or to do."""
         wishes = self.wishes
-        look = (lambda item: False) if wishes.overwrite else (lambda item: looking.is_done(item.target))
+        look = (lambda item: item.done) if wishes.trust else (lambda item: looking.is_done(item.target))
+        if wishes.overwrite:
+            look = lambda item: False  # noqa: E731
         asked = []
         for item, is_done in _side_by_side(pool, look, chunk):
             if is_done:
                 plan.skipped += 1
-            elif wishes.only_failed and hash_of(item.target) not in wishes.failed:
+            elif wishes.only_failed and hash_of(item.key) not in wishes.failed:
                 plan.left_out += 1
             else:
                 asked.append(item)
@@ -147,7 +152,7 @@ class Planner:
                 plan.refuse(refused_record(item, error, time.time()))
                 self.note(f"{printable(item.source)} failed: {type(error).__name__}: {first_line(str(error))}")
             else:
-                plan.add(item, again=hash_of(item.target) in wishes.failed)
+                plan.add(item, again=hash_of(item.key) in wishes.failed)
 
     def _checked(self, item: Item) -> Exception | None:
         """What is wrong with an item, as far as a look from outside tells."""
@@ -178,7 +183,7 @@ class Planner:
         first: dict[str, str] = {}
         pairs = []
         for item in (self.to_item(row) for row in rows()):
-            target = normal(item.target)
+            target = normal(item.key)
             if hash(target) in doubtful:
                 if target in first:
                     pairs.append(f"{first[target]} and {item.source} → {target}")
@@ -200,17 +205,17 @@ def _side_by_side(pool: Executor, look: Callable[[Item], Answer], items: list[It
         yield from zip(part, answers, strict=True)
 
 
-def hash_of(target: str) -> int:
-    """A target as a small number, the same within one process."""
-    return hash(normal(target))
+def hash_of(key: str) -> int:
+    """An item's key as a small number, the same within one process."""
+    return hash(normal(key))
 
 
 def failed_before(records: Iterable[Mapping[str, Any]]) -> frozenset[int]:
-    """Targets whose last attempt failed, as `hash_of` names them."""
+    """Items whose last attempt failed, as `hash_of` names their keys."""
     failed: set[int] = set()
     for record in records:
         if record.get("state") == "failed":
-            failed.add(hash_of(str(record["target"])))
+            failed.add(hash_of(record["target"] or record["item"]))
         elif record.get("state") == "done":
-            failed.discard(hash_of(str(record["target"])))
+            failed.discard(hash_of(record["target"] or record["item"]))
     return frozenset(failed)

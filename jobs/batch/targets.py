@@ -77,10 +77,12 @@ def _names(folder: str) -> set[str]:
         return set()
 
 
-def prepare(target: str, scratch: str) -> None:
+def prepare(target: str, scratch: str, one_object: bool = False) -> None:
     """Make room for what will be written: the directory above, and no remains of an earlier attempt."""
     if storage.is_plain(target):
         _make_folder(os.path.dirname(target))
+        return
+    if one_object:
         return
     storage.remove(target + MARKER)
     storage.remove(scratch)
@@ -108,15 +110,19 @@ def size(path: str) -> int:
     return sum(os.lstat(os.path.join(folder, name)).st_size for folder, _, names in os.walk(path) for name in names)
 
 
-def appear(scratch: str, target: str, replace: bool) -> None:
+def appear(scratch: str, target: str, replace: bool, one_object: bool = False) -> None:
     """Make one target appear.
 
     Parameters
     ----------
     replace
         Whether what stands in its place goes away; else it is another worker's result and stays.
+    one_object
+        Whether it was written by one request, so that on an object store it is there already.
     """
     if not storage.is_plain(target):
+        if one_object:
+            return
         storage.write_bytes(target + MARKER, b"complete\n")
         return
     try:
@@ -219,13 +225,14 @@ def discard(path: str) -> None:
 def sweep(targets: Iterable[str], owners: Iterable[str]) -> int:
     """Remove what killed owners of scratches left beside their targets; returns how many.
 
-    An owner is a run, for all its processes, or one process: names that begin with it.
+    An owner is a run, for all its processes, or one process: names that begin with it. An item without a target has
+    left nothing.
     """
     removed, before = 0, ""
     prefixes = tuple(f"{SCRATCH}{owner}-" for owner in owners)
     for target in targets:
         folder = parent(target)
-        if folder == before or not storage.is_plain(target):
+        if not target or folder == before or not storage.is_plain(target):
             continue
         before = folder
         try:

@@ -24,6 +24,11 @@ class Setup:
     """The text of the function's script, so that all items see one version of it."""
     options: Mapping[str, Any] = field(default_factory=dict)
     replace: bool = False
+    """Whether a target that is there is written anew."""
+    returns_row: bool = False
+    one_object: bool = False
+    """As in `BatchJob`."""
+    prefetch: str = ""
     wall_limit: float | None = None
     """Seconds."""
     memory_limit: float | None = None
