@@ -1,0 +1,74 @@
+"""The folder of real Sun data, and a real S3 server on this machine."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.jobs.conftest import ROOT
+
+
+@dataclass(frozen=True)
+class S3:
+    """A server of our own: it takes any keys, and anonymous readers of what is public."""
+
+    url: str
+
+    @property
+    def env(self) -> dict[str, str]:
+        """The environment of a process in which s3:// is this server."""
+        return dict(os.environ) | self.keys | {"AWS_ENDPOINT_URL": self.url, "FSSPEC_S3_ENDPOINT_URL": self.url}
+
+    @property
+    def keys(self) -> dict[str, str]:
+        """The environment that holds keys."""
+        names = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION")
+        return dict(zip(names, ("key", "secret", "us-east-1"), strict=True))
+
+    @property
+    def options(self) -> Mapping[str, Mapping[str, Any]]:
+        """What `jobs.sdo.remote` is told to use it with keys."""
+        return {"s3": {"endpoint_url": self.url, "key": "key", "secret": "secret"}}
+
+    def put(self, path: str, content: bytes = b"", *, public: bool = False) -> str:
+        """Make a bucket ("name") or an object ("name/key"), for everybody if it is public; returns its URL."""
+        headers = {"x-amz-acl": "public-read"} if public else {}
+        request = urllib.request.Request(f"{self.url}/{path}", data=content, method="PUT", headers=headers)
+        urllib.request.urlopen(request, timeout=10).close()
+        return f"s3://{path}"
+
+
+@pytest.fixture(scope="session")
+def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3]:
+    """A real S3 server; make a bucket with a name of your own first."""
+    log = tmp_path_factory.mktemp("s3") / "log"
+    with log.open("w") as stream:
+        server = subprocess.Popen(
+            [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", "0"], stdout=stream, stderr=stream
+        )
+    try:
+        while "Running on" not in log.read_text():
+            assert server.poll() is None, log.read_text()
+            time.sleep(0.05)
+        yield S3(next(word for word in log.read_text().split() if word.startswith("http://127")))
+    finally:
+        server.kill()
+        server.wait()
+
+
+@pytest.fixture(scope="session")
+def sun() -> Path:
+    """The folder of real Sun data; tests that need it are skipped without it."""
+    folder = Path(os.environ.get("SPRINGLINE_TEST_DATA", ROOT / "../shared/data")) / "sdo"
+    if not folder.is_dir():
+        pytest.skip("no real data: set SPRINGLINE_TEST_DATA")
+    return folder.resolve()
