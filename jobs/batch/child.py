@@ -20,10 +20,11 @@ from mmap import mmap
 from multiprocessing.connection import Connection
 from typing import Any
 
-from jobs.batch import causes, functions, targets
+from jobs.batch import causes, targets
 from jobs.batch.meter import Meter
 from jobs.batch.work import DONE, FOUND, FULL, PERMANENT, Outcome, Setup, Task
 from jobs.errors import JobError
+from jobs.functions import resolve
 
 PAGE = struct.Struct("qd")
 """Index of the item under way (-1: none) and when it began, on the monotonic clock."""
@@ -41,8 +42,8 @@ class Items:
     """Runs the items of batches one after the other."""
 
     def __init__(self, setup: Setup, owner: str, page: mmap, send: Callable[[list[Outcome]], None]) -> None:
-        self._function = functions.resolve(setup.function, setup.script)
-        self._prefetch = functions.resolve(setup.prefetch) if setup.prefetch else None
+        self._function = resolve(setup.function, setup.script)
+        self._prefetch = resolve(setup.prefetch) if setup.prefetch else None
         self._setup, self._owner, self._page, self._send = setup, owner, page, send
         self._pid = os.getpid()
         self._worker = f"{socket.gethostname()}:{self._pid}"
