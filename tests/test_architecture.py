@@ -33,7 +33,7 @@ JOBS_LAYERS = (
     ("__main__", "cli"),
     ("registry", "batch", "clusters", "progress"),
     ("spring_index", "l1b", "sdo", "stac"),
-    ("storage", "ledger"),
+    ("storage", "ledger", "functions", "pictures"),
     ("model", "errors"),
 )
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import io
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from jobs.l1b.model import Safe
+from jobs.pictures import MUTED, NO_DATA, PAPER, STYLE, png
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -16,16 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Array = npt.NDArray[Any]
-INK, MUTED, PAPER, NO_DATA = "#1d2733", "#66717d", "#ffffff", "#e4e6e8"
 COAST = "#e8a33d"
-STYLE: Any = {
-    "font.family": "DejaVu Sans",
-    "text.color": INK,
-    "axes.labelcolor": INK,
-    "axes.edgecolor": MUTED,
-    "xtick.color": MUTED,
-    "ytick.color": MUTED,
-}
 FLOOR = 1e-9
 """Denoised values may be negative; this stands for them [linear]."""
 SEEN = 0.1
@@ -56,9 +47,7 @@ def draw(dataset: xr.Dataset, safe: Safe, resolution: int) -> bytes:
             axis.set_aspect(squeeze)
         axes[0].yaxis.set_major_formatter(lambda value, _: _degrees(value, "N", "S"))
         _title(figure, safe, resolution, dataset)
-        stream = io.BytesIO()
-        figure.savefig(stream, format="png", dpi=150, metadata={"Software": "springline"})
-    return stream.getvalue()
+        return png(figure, dpi=150)
 
 
 def _panel(figure: Figure, axis: Axes, plane: xr.Dataset, longitude: Array, latitude: Array) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+
+from jobs.pictures import INK, MUTED, NO_DATA, PAPER, STYLE, png
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -23,17 +24,7 @@ PIXELS = 1200
 EACH_YEAR = 3
 """Up to this many years get a row of maps each; more are averaged."""
 CHARTS = 9
-INK, MUTED, PAPER, NO_DATA = "#1d2733", "#66717d", "#ffffff", "#e4e6e8"
-STYLE: Any = {
-    "font.family": "DejaVu Sans",
-    "text.color": INK,
-    "axes.labelcolor": INK,
-    "axes.edgecolor": MUTED,
-    "xtick.color": MUTED,
-    "ytick.color": MUTED,
-    "figure.constrained_layout.w_pad": 0.09,
-    "figure.constrained_layout.h_pad": 0.11,
-}
+SPACING = {"figure.constrained_layout.w_pad": 0.09, "figure.constrained_layout.h_pad": 0.11}
 LEAF_COLOUR, BLOOM_COLOUR, FROST_COLOUR = "#2e7d4f", "#b0418c", "#4a78b5"
 
 
@@ -54,13 +45,12 @@ def plot_store(store: str, years: list[int]) -> bytes:
     import matplotlib.pyplot as plt
 
     datasets = [_open(store, year) for year in years]
-    with mpl.rc_context(STYLE):
+    with mpl.rc_context(STYLE | SPACING):
         draw = _chart if "point" in datasets[0].dims else _maps
         figure = draw(datasets, years)
-        stream = io.BytesIO()
-        figure.savefig(stream, format="png", dpi=160, facecolor=PAPER, metadata={"Software": "springline"})
+        picture = png(figure, dpi=160)
         plt.close(figure)
-    return stream.getvalue()
+    return picture
 
 
 def _open(store: str, year: int) -> xr.Dataset:
