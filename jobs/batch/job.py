@@ -110,9 +110,11 @@ def _run(one: Run, planned: plan.Plan) -> Report:
     one.hook(one.batch.begin)
     tally = Tally(planned.total - planned.left_out, planned.skipped, refused=planned.refused)
     progress = Together(request.progress, Snapshot(one.run_dir, one.batch.name, request.output, one.run_dir))
-    why = "interrupted"
+    why, finished = "interrupted", None
     try:
         why = _work(one, planned, tally, book, progress)
+        book.flush()
+        finished = one.hook(one.batch.finish)
     except KeyboardInterrupt:
         why = "interrupted"
     finally:
@@ -120,10 +122,7 @@ def _run(one: Run, planned: plan.Plan) -> Report:
         progress.close()
         book.add(end_record(one.id, time.time(), why, tally))
         book.close()
-    try:
-        finished = one.hook(one.batch.finish) if why != "interrupted" else None
-    finally:
-        report = close(one.batch.name, one.run_dir, request, tally, why)
+    report = close(one.batch.name, one.run_dir, request, tally, why)
     if why == "interrupted":
         left = f"{tally.left:,} of {tally.total:,} items left"
         raise InterruptedRunError(f"Stopped with {left}.", "The same command goes on where this one stopped.")
