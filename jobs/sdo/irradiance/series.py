@@ -37,7 +37,7 @@ UNFINISHED = {
 AGAIN = "Choose another --output, or remove it."
 
 
-def prepare(output: str, about: About, overwrite: bool = False) -> None:
+def prepare(output: str, about: About, overwrite: bool = False, parquet: str | None = None) -> None:
     """Make sure there is nothing, or a series that may be continued or replaced; changes nothing.
 
     Raises
@@ -45,6 +45,8 @@ def prepare(output: str, about: About, overwrite: bool = False) -> None:
     OutputError
         If there is something else, or without `overwrite` a series of another dataset or statistic.
     """
+    if parquet:
+        _refuse_other_table(parquet)
     fs, path = storage.filesystem(output)
     if not fs.exists(path) or (fs.isdir(path) and not fs.ls(path)):
         return
@@ -82,7 +84,7 @@ def write(
     OutputError
         See `prepare`; or it cannot be written.
     """
-    prepare(output, about, overwrite)
+    prepare(output, about, overwrite, parquet)
     found = table(rows, about.statistic, quality)
     kept = found.assign(key=_portable(found["key"], output))
     made = dataset(kept, about)
@@ -95,7 +97,7 @@ def write(
     except OSError as error:
         raise OutputError(f"{output} cannot be written: {error}", "The same command tries again.") from error
     if parquet:
-        write_parquet(found.assign(key=_portable(found["key"], parquet)), parquet, made.attrs, overwrite)
+        write_parquet(found.assign(key=_portable(found["key"], parquet)), parquet, made.attrs)
     return made
 
 
@@ -127,25 +129,33 @@ def _texts(times: pd.Series[Any]) -> pd.Series[Any]:
     return pd.Series(texts, times.index).where(times.notna(), None)
 
 
-def write_parquet(found: pd.DataFrame, path: str, attrs: Mapping[str, Any], overwrite: bool = False) -> None:
-    """Write a table as Parquet, whole or not at all, in place of nothing but a table that springline wrote."""
+def write_parquet(found: pd.DataFrame, path: str, attrs: Mapping[str, Any]) -> None:
+    """Write a table as Parquet, whole or not at all, with the attributes of its series."""
     import pyarrow
     import pyarrow.parquet
 
-    fs, place = storage.filesystem(path)
-    if fs.exists(place) and not overwrite:
-        with fs.open(place) as stream:
-            try:
-                metadata = pyarrow.parquet.read_schema(stream).metadata or {}
-            except pyarrow.ArrowInvalid:
-                metadata = {}
-        if OWNER not in metadata:
-            raise OutputError(f"{path} exists and is not a table that springline wrote.", "Choose another --parquet.")
     made = pyarrow.Table.from_pandas(found, preserve_index=False)
     own = {OWNER: json.dumps(dict(attrs))}
     stream = io.BytesIO()
     pyarrow.parquet.write_table(made.replace_schema_metadata((made.schema.metadata or {}) | own), stream)
     storage.write_bytes(path, stream.getvalue())
+
+
+def _refuse_other_table(path: str) -> None:
+    """Leave alone what is not a table that springline wrote."""
+    import pyarrow
+    import pyarrow.parquet
+
+    fs, place = storage.filesystem(path)
+    if not fs.exists(place):
+        return
+    try:
+        with fs.open(place) as stream:
+            own = OWNER in (pyarrow.parquet.read_schema(stream).metadata or {})
+    except (OSError, pyarrow.ArrowInvalid):
+        own = False
+    if not own:
+        raise OutputError(f"{path} exists and is not a table that springline wrote.", "Choose another --parquet.")
 
 
 def _encoded(made: xr.Dataset) -> dict[str, bytes]:

@@ -40,6 +40,7 @@ ATTRIBUTES: dict[str, dict[str, str]] = {
     "sum_dn_s": {"long_name": "sum over the valid pixels, per second of exposure", "units": "DN/s"},
     "header_datamean": {"long_name": "DATAMEAN of the header", "units": "DN"},
     "header_datamean_s": {"long_name": "DATAMEAN of the header, per second of exposure", "units": "DN/s"},
+    "mean_of_sample": {"long_name": "mean over the valid pixels, of a sample of the files", "units": "DN"},
     "n_valid": {"long_name": "number of valid pixels", "units": "1", "comment": UNKNOWN},
     "exptime": {"long_name": "exposure time", "units": "s"},
     "quality": {"long_name": "QUALITY of the header, 32 flags", "comment": f"0: nothing wrong; {UNKNOWN}"},
