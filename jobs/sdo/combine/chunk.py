@@ -1,0 +1,97 @@
+"""One chunk or shard of `data` as bytes: what a worker writes, and what it reads before it adds to it."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from jobs import storage
+from jobs.errors import OutputError
+from jobs.sdo import remote
+
+if TYPE_CHECKING:
+    import zarr
+
+Block = npt.NDArray[np.float32]
+KEY = "c/0/0/0/0"
+
+
+class Codec:
+    """Encodes and decodes the chunks of one store, as its metadata say."""
+
+    def __init__(self, store: str) -> None:
+        found = storage.read_json(f"{store}/data/zarr.json")
+        group = storage.read_json(f"{store}/zarr.json")
+        if found is None or group is None:
+            raise OutputError(f"{store} has no metadata that can be read.", "Run the same command again.")
+        self.store: str = group["attributes"]["springline_store"]
+        """Tells the store from others that were at the same place."""
+        steps = found["chunk_grid"]["configuration"]["chunk_shape"][0]
+        found["shape"] = [steps, *found["shape"][1:]]
+        self._document = json.dumps(found).encode()
+        self.shape: tuple[int, ...] = tuple(found["shape"])
+
+    def empty(self) -> Block:
+        """A chunk in which nothing is valid."""
+        return np.full(self.shape, np.nan, np.float32)
+
+    def encode(self, block: Block) -> bytes:
+        """The bytes of a chunk."""
+        array, content = self._array()
+        array[:] = block
+        encoded: bytes = content[KEY].to_bytes()
+        return encoded
+
+    def decode(self, encoded: bytes) -> Block:
+        """The values of a chunk."""
+        from zarr.core.buffer.cpu import Buffer
+
+        array, content = self._array()
+        content[KEY] = Buffer.from_bytes(encoded)
+        return np.asarray(array[:], np.float32)
+
+    def _array(self) -> tuple[zarr.Array[Any], dict[str, Any]]:
+        """An array in memory that is one chunk long, and what it is stored in."""
+        import zarr
+        from zarr.core.buffer.cpu import Buffer
+        from zarr.storage import MemoryStore
+
+        _one_thread()
+        content: dict[str, Any] = {"zarr.json": Buffer.from_bytes(self._document)}
+        with zarr.config.set({"array.write_empty_chunks": True}):  # what lacks all channels has to be written too
+            return zarr.open_array(MemoryStore(content), mode="r+", zarr_format=3), content
+
+
+@cache
+def _one_thread() -> None:
+    """A process has one core: threads of Zarr and of the codec would only take turns."""
+    import numcodecs.blosc  # type: ignore[import-untyped, unused-ignore]
+    import zarr
+
+    numcodecs.blosc.set_nthreads(1)
+    zarr.config.set({"threading.max_workers": 1})
+
+
+def read_bytes(url: str) -> bytes:
+    """The bytes of a file.
+
+    Raises
+    ------
+    OSError
+        FileNotFoundError, or what was wrong.
+    """
+    return Path(url).read_bytes() if storage.is_plain(url) else remote.fetch(url)
+
+
+def write_bytes(url: str, content: bytes) -> None:
+    """Write a file or object with one call; errors are left to the caller, who knows which may pass."""
+    if storage.is_plain(url):
+        Path(url).write_bytes(content)
+    else:
+        fs, path = remote.file_system(url)
+        fs.pipe_file(path, content)

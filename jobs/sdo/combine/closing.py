@@ -1,0 +1,154 @@
+"""What a store holds: told by its workers in the ledger, written down by the coordinator when all is done."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from jobs import storage
+from jobs.errors import OutputError
+from jobs.model import Asked, Finished
+from jobs.sdo.combine import legacy
+from jobs.sdo.combine import store as stores
+from jobs.sdo.combine.inventory import ALL, parts_of
+from jobs.sdo.combine.steps import Bools, text_of
+from jobs.sdo.combine.store import Store
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Marks = dict[tuple[int, int], tuple[str, str]]
+"""(place of the step, code of the channel) → file and why it could not be read."""
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is known of a store without a look at its data."""
+
+    valid: Bools
+    """(time, channel)."""
+    marks: Marks = field(default_factory=dict)
+
+
+def known(store: Store, records: Iterable[Mapping[str, Any]]) -> Known:
+    """What the last run that came to its end wrote down, and what workers have told since."""
+    found = Known(stores.read_valid(store))
+    for record in records:
+        result = record.get("result")
+        if record.get("state") == "done" and isinstance(result, dict) and result.get("store") == store.id:
+            _learn(found, result)
+    for cell in [cell for cell in found.marks if found.valid[cell]]:
+        del found.marks[cell]
+    return found
+
+
+def _learn(found: Known, result: Mapping[str, Any]) -> None:
+    """Add what one chunk holds; what was wrong with its files before may be cured."""
+    first, texts = int(result["first"]), result["valid"]
+    room = len(found.valid) - first
+    told = np.frombuffer("".join(texts).encode(), np.uint8).reshape(len(texts), -1) == ord("1")
+    found.valid[first : first + len(texts)] |= told[:room]
+    for place, code, file, reason in result["marked"]:
+        found.marks[place, code] = (file, reason)
+
+
+def finish(asked: Asked) -> Finished:
+    """Write down what the store holds, and the inventory of it."""
+    store = stores.find(asked.output)
+    if store is None:
+        raise OutputError(f"{asked.output} is gone.", "The same command makes it anew.")
+    found = known(store, asked.records())
+    stores.write_valid(store, found.valid)
+    inventory = asked.output.rstrip("/").removesuffix(".zarr") + ".inventory.parquet"
+    listed = _write_inventory(store, found.valid, inventory, asked.options.get("legacy_pkl"))
+    marked = _write_marked(store, found.marks, asked.run_dir / "marked.csv")
+    return _told(store, found, listed, inventory, marked)
+
+
+def _write_inventory(store: Store, valid: Bools, url: str, legacy_pkl: str | None) -> Bools:
+    """Write a row for every file and one for every step that is there; returns (time, channel): which had a file."""
+    import pyarrow.parquet as pq
+
+    listed = np.zeros(valid.shape, bool)
+    stream = io.BytesIO()
+    writer = None
+    for first, names in stores.sources(store):
+        part = slice(first, first + len(names))
+        listed[part] = names != ""
+        table = _inventory_rows(store, first, names, valid[part], legacy_pkl)
+        writer = writer or pq.ParquetWriter(stream, table.schema, compression="zstd")
+        writer.write_table(table)
+    if writer:
+        writer.close()
+    storage.write_bytes(url, stream.getvalue())
+    return listed
+
+
+def _inventory_rows(store: Store, first: int, names: Any, valid: Bools, legacy_pkl: str | None) -> pa.Table:  # noqa: ANN401
+    """The rows of some thousand steps, in the columns of the original, and whether the store holds them."""
+    import pyarrow as pa
+
+    channels = np.array([*store.layout.channels, ALL], object)
+    minutes = store.axis.minutes[first : first + len(names)]
+    combined = [
+        legacy.name_of(moment) if legacy_pkl else f"{storage.basename(store.url)}#{first + at}"
+        for at, moment in enumerate(minutes)
+    ]
+    there = valid.any(axis=1)
+    every = np.column_stack([names, np.array(combined, object)])
+    step, code = np.nonzero(np.column_stack([names != "", there]))
+    year, month, day, hour, minute = parts_of(minutes[step])
+    index = (((year * 12 + month) * 31 + day) * 24 + hour) * 60 + minute
+    small = {"month": month, "day": day, "hour": hour, "min": minute}
+    return pa.table(
+        {"index": pa.array(index), "year": pa.array(year, pa.uint16())}
+        | {name: pa.array(values, pa.uint8()) for name, values in small.items()}
+        | {"channel": pa.array(channels[code], pa.string()), "file": pa.array(every[step, code], pa.string())}
+        | {"valid": pa.array(np.column_stack([valid, there])[step, code])}
+    )
+
+
+def _write_marked(store: Store, marks: Marks, path: Path) -> Path | None:
+    """Write what could not be read; an older list goes."""
+    if not marks:
+        path.unlink(missing_ok=True)
+        return None
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(("time", "channel", "file", "reason"))
+    writer.writerows(_marked_rows(store, marks))
+    storage.write_bytes(str(path), stream.getvalue().encode())
+    return path
+
+
+def _marked_rows(store: Store, marks: Marks) -> Iterator[tuple[str, str, str, str]]:
+    for (place, code), (file, reason) in sorted(marks.items()):
+        yield text_of(store.axis.minutes[place]), store.layout.channels[code], file, reason
+
+
+def _told(store: Store, found: Known, listed: Bools, inventory: str, marked: Path | None) -> Finished:
+    """The counts, for programs and people."""
+    steps: Bools = np.any(listed | found.valid, axis=1)
+    whole = int(found.valid.all(axis=1).sum())
+    lack = (steps[:, None] & ~found.valid).sum(axis=0)
+    missing = {name: int(n) for name, n in zip(store.layout.channels, lack, strict=True) if n}
+    values = {
+        "steps": int(steps.sum()), "complete": whole, "partial": int(found.valid.any(axis=1).sum()) - whole,
+        "missing": missing, "marked": len(found.marks), "marked_list": str(marked) if marked else None,
+        "inventory": inventory,
+    }  # fmt: skip
+    lines = [f"{store.url}: {values['steps']:,} steps, {whole:,} with all channels, {values['partial']:,} with some"]
+    if missing:
+        lines.append(f"  steps without: {', '.join(f'{name} {n:,}' for name, n in missing.items())}")
+    lines.append(f"inventory   {inventory}")
+    if marked:
+        moment, channel, file, reason = next(_marked_rows(store, found.marks))
+        lines.append(f"{len(found.marks):,} files could not be read, such as {file} ({channel} of {moment}): {reason}")
+        lines.append(f"their list  {marked}; the same command tries them again")
+    return Finished(values, tuple(lines), len(found.marks))

@@ -1,0 +1,258 @@
+"""What NPZ files there are: from an inventory of any kind, or from a look into the directories."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from jobs import storage
+from jobs.errors import InputError
+from jobs.sdo.combine import roots
+from jobs.sdo.combine.steps import Ints, text_of
+from jobs.sdo.combine.unpickle import read_frame
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+NAME = r"(?:^|/)[A-Za-z]+(?P<day>\d{8})_(?P<minute>\d{4})_(?P<channel>[A-Za-z0-9]+)\.npz$"
+"""The file's name says all; trees differ in their directories."""
+KINDS = {
+    ".pkl": "pickle", ".pklz": "pickle", ".pickle": "pickle", ".gz": "pickle", ".parquet": "Parquet", ".csv": "CSV",
+}  # fmt: skip
+ALL = "all"
+"""The channel under which old inventories list what was combined before."""
+Note = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """Files by moment, then by channel; one for each."""
+
+    minutes: Ints
+    """Since 1970."""
+    codes: npt.NDArray[np.int16]
+    """Index in `channels`."""
+    channels: tuple[str, ...]
+    files: pa.Array
+    """Paths below `root`."""
+    root: str
+
+    @property
+    def steps(self) -> Ints:
+        """Its moments, each once."""
+        return self.minutes[np.diff(self.minutes, prepend=-1) != 0] if self.minutes.size else self.minutes
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What of an inventory is to be taken."""
+
+    channels: tuple[str, ...] = ()
+    """() means all."""
+    start: int | None = None
+    stop: int | None = None
+    """Minutes since 1970; the stop itself is left out."""
+
+
+def read(source: str, root: str | None, wanted: Wanted, note: Note) -> Inventory:
+    """The files that an inventory lists, or that lie in a directory.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read, lists no such files, or its files are not found.
+    """
+    kind = KINDS.get(PurePosixPath(source).suffix.lower())
+    if kind is None:
+        root, files = source, _scan(source)
+    else:
+        files = _listed(source, kind)
+    found = _parse(files, source, wanted, note)
+    if kind is not None:
+        root, relative = roots.relative(found.files, [root] if root else roots.above(source))
+        found = Inventory(found.minutes, found.codes, found.channels, relative, root)
+    return Inventory(found.minutes, found.codes, found.channels, found.files, storage.absolute(str(root)))
+
+
+def _scan(folder: str) -> pa.ChunkedArray:
+    """Paths below a directory."""
+    import pyarrow as pa
+
+    fs, path = storage.filesystem(folder)
+    if not fs.isdir(path):
+        hint = f"Name a directory, or an inventory: {', '.join(KINDS)}."
+        raise InputError(f"{folder} is not there, or neither a directory nor an inventory.", hint)
+    found = _walk(path) if storage.is_local(folder) else (str(name)[len(path) + 1 :] for name in fs.find(path))
+    return pa.chunked_array([pa.array(found, pa.large_string())])
+
+
+def _walk(folder: str) -> Iterator[str]:
+    for here, folders, names in os.walk(folder):
+        folders.sort()
+        below = here[len(folder) + 1 :]
+        yield from (f"{below}/{name}" if below else name for name in names if name.endswith(".npz"))
+
+
+def _listed(source: str, kind: str) -> pa.ChunkedArray:
+    """The paths an inventory lists: its column `file`, or every column that holds names of NPZ files."""
+    import pyarrow as pa
+
+    fs, path = storage.filesystem(source)
+    try:
+        content = fs.cat_file(path)
+    except FileNotFoundError as error:
+        raise InputError(f"{source} does not exist.", "Check --input.") from error
+    try:
+        table = _table(content, source, kind)
+    except (pa.ArrowInvalid, pa.ArrowKeyError, OSError) as error:
+        raise InputError(f"{source} is no {kind} that can be read: {error}.") from error
+    texts = [name for name in table.column_names if _is_text(table[name].type)]
+    chosen = ["file"] if "file" in texts else [name for name in texts if _names_files(table[name])]
+    if not chosen:
+        hint = "It needs a column file with names as HMI20100501_0012_bx.npz."
+        raise InputError(f"{source} lists no NPZ files; its columns: {', '.join(table.column_names)}.", hint)
+    chunks = [chunk for name in chosen for chunk in table[name].cast(pa.large_string()).chunks]
+    return pa.chunked_array(chunks, pa.large_string())
+
+
+def _table(content: bytes, source: str, kind: str) -> pa.Table:
+    import pyarrow as pa
+    import pyarrow.csv
+    import pyarrow.parquet
+
+    if kind == "pickle":
+        frame = read_frame(content, storage.basename(source))
+        texts = [name for name in frame.columns if frame[name].dtype.kind not in "iufbM"]
+        return pa.table({str(name): pa.array(frame[name].astype(str), pa.large_string()) for name in texts})
+    reader = pyarrow.parquet.read_table if kind == "Parquet" else pyarrow.csv.read_csv
+    return reader(io.BytesIO(content))
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    import pyarrow as pa
+
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_dictionary(kind))
+
+
+def _names_files(column: pa.ChunkedArray) -> bool:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    return bool(pc.any(pc.match_substring_regex(column.cast(pa.large_string()), NAME)).as_py())
+
+
+def _parse(files: pa.ChunkedArray, source: str, wanted: Wanted, note: Note) -> Inventory:
+    """Moments and channels from the names; sorted, each once."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    parts = pc.extract_regex(files, NAME).combine_chunks()
+    minutes = _minutes(*(pc.fill_null(pc.struct_field(parts, n), "0").cast(pa.int64()) for n in ("day", "minute")))
+    text = pc.fill_null(pc.struct_field(parts, "channel"), "").dictionary_encode()
+    names = np.array(text.dictionary.to_pylist(), dtype=object)
+    channels = tuple(sorted(name for name in names if name not in ("", ALL)))
+    channels = tuple(name for name in channels if not wanted.channels or name in wanted.channels)
+    number = {name: code for code, name in enumerate(channels)}
+    codes = np.array([number.get(name, -1) for name in names], np.int16)[text.indices.to_numpy()]
+    strange = minutes < 0
+    _tell(files, strange, note)
+    use = ~strange & (codes >= 0)
+    for limit, after in ((wanted.start, True), (wanted.stop, False)):
+        if limit is not None:
+            use &= (minutes >= limit) if after else (minutes < limit)
+    if not use.any():
+        raise InputError(f"{source} lists no NPZ file of these channels and this time.", _there_is(minutes, channels))
+    return _sorted(minutes, codes, channels, files, np.flatnonzero(use), note)
+
+
+def _minutes(day: pa.Array, minute: pa.Array) -> Ints:
+    """Minutes since 1970 of days as 20100501 and times as 1259; −1 where there is no such moment."""
+    days, times = day.to_numpy(), minute.to_numpy()
+    year, month, of_month, hour, of_hour = days // 10000, days // 100 % 100, days % 100, times // 100, times % 100
+    months = ((year - 1970) * 12 + month - 1).astype("datetime64[M]")
+    date = months.astype("datetime64[D]") + (of_month - 1)
+    right = (month >= 1) & (month <= 12) & (of_month >= 1) & (date.astype("datetime64[M]") == months)
+    right &= (hour < 24) & (of_hour < 60) & (year >= 1970)
+    found: Ints = np.where(right, date.astype(np.int64) * 1440 + hour * 60 + of_hour, -1)
+    return found
+
+
+def _tell(files: pa.ChunkedArray, strange: npt.NDArray[np.bool_], note: Note) -> None:
+    """Say what was left out because its name is of no channel and moment, but for what was combined before."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    left = files.filter(pa.array(strange))
+    left = left.filter(pc.invert(pc.fill_null(pc.match_substring_regex(left, r"(_all\.pklz|\.zarr#\d+)$"), True)))
+    if len(left):
+        note(f"{len(left):,} entries are left out: their names are of no channel and moment, such as {left[0]}")
+
+
+def _there_is(minutes: Ints, channels: tuple[str, ...]) -> str:
+    there = minutes[minutes >= 0]
+    if not there.size:
+        return "Names look like AIA20100513_0000_0094.npz or HMI20100501_0012_bx.npz."
+    return f"There is {text_of(there.min())} to {text_of(there.max())}; --channels takes names as 0094 and bx."
+
+
+def _sorted(
+    minutes: Ints, codes: npt.NDArray[np.int16], channels: tuple[str, ...], files: pa.ChunkedArray, rows: Ints,
+    note: Note,
+) -> Inventory:  # fmt: skip
+    import pyarrow as pa
+
+    key = minutes[rows] * len(channels) + codes[rows]
+    order = np.argsort(key, kind="stable")
+    rows, key = rows[order], key[order]
+    again = np.diff(key, prepend=-1) == 0
+    if again.any():
+        rows, example = _first_by_name(rows, key, files)
+        note(f"{again.sum():,} files of a channel and moment that has one already are left out, such as {example}")
+    taken = files.take(pa.array(rows)).combine_chunks()
+    return Inventory(minutes[rows], codes[rows], channels, taken, "")
+
+
+def _first_by_name(rows: Ints, key: Ints, files: pa.ChunkedArray) -> tuple[Ints, str]:
+    """One row for each key: of several the one whose path is first in the alphabet; and one that is left out."""
+    import pyarrow as pa
+
+    starts = np.flatnonzero(np.diff(key, prepend=-1))
+    chosen, left_out = rows[starts], ""
+    sizes = np.diff(np.append(starts, key.size))
+    for at in np.flatnonzero(sizes > 1):
+        same = rows[starts[at] : starts[at] + sizes[at]]
+        paths = files.take(pa.array(same)).to_pylist()
+        chosen[at] = same[paths.index(min(paths))]
+        left_out = max(paths)
+    return chosen, left_out
+
+
+def minutes_of(text: str, option: str) -> int:
+    """A moment of the command line as minutes since 1970.
+
+    Raises
+    ------
+    InputError
+        If it is none.
+    """
+    try:
+        return int(np.datetime64(text.strip().removesuffix("Z"), "m").astype(np.int64))
+    except ValueError as error:
+        raise InputError(f"{option} {text} is no moment.", "Write it as 2010-05-01T00:12.") from error
+
+
+def parts_of(minutes: Any) -> tuple[npt.NDArray[Any], ...]:  # noqa: ANN401 - one number or many
+    """Year, month, day, hour and minute."""
+    moment = np.asarray(minutes).astype("datetime64[m]")
+    month, day = moment.astype("datetime64[M]"), moment.astype("datetime64[D]")
+    of_day = (moment - day).astype(np.int64)
+    year = moment.astype("datetime64[Y]").astype(np.int64) + 1970
+    of_month = (day - month).astype(np.int64) + 1
+    return year, month.astype(np.int64) % 12 + 1, of_month, of_day // 60, of_day % 60

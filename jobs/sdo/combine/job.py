@@ -1,0 +1,219 @@
+"""The packaged job: single NPZ files to a store that has all channels of a moment in one piece."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from jobs import storage
+from jobs.errors import InputError, OutputError, UsageError
+from jobs.model import Asked, BatchJob, Finished, Report, Row
+from jobs.sdo.combine import closing, legacy, moment, npz, steps, tasks
+from jobs.sdo.combine import store as stores
+from jobs.sdo.combine.chunk import read_bytes
+from jobs.sdo.combine.inventory import Inventory, Wanted, minutes_of, read
+from jobs.sdo.combine.options import HOOK_OPTIONS, OPTIONS, ROW
+from jobs.sdo.combine.steps import Axis, Bools, Work
+from jobs.sdo.combine.store import Layout, Store, chunk_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pyarrow as pa
+
+PROBES = 64
+"""Files that are opened to learn the size of the images."""
+
+
+@dataclass(frozen=True)
+class Planned:
+    """What there is to do."""
+
+    inventory: Inventory
+    store: Store | None
+    """What is there."""
+    layout: Layout
+    """Its size is (0, 0) until a file was opened."""
+    axis: Axis
+    have: Bools
+    """(time, channel): what the store holds; it may be shorter than the axis."""
+    work: Work
+    table: pa.Table
+    path: Path
+    """Where the table goes."""
+
+
+_last: list[tuple[object, Planned]] = []
+"""The plan that was made last, for `begin`: an inventory of millions is read once."""
+
+
+def plan(asked: Asked) -> Iterator[Row]:
+    """A row for each chunk the inventory has files for. Writes nothing."""
+    planned = _planned(asked)
+    _last[:] = [(_key(asked), planned)]
+    todo, minutes = planned.work, planned.axis.minutes
+    columns = (todo.chunks, todo.first, todo.count, minutes[todo.begin], minutes[todo.end])
+    for index, first, count, begin, end in zip(*(column.tolist() for column in columns), strict=True):
+        name = steps.text_of(begin) + (f"--{steps.text_of(end)}" if end > begin else "")
+        given = {"plan": str(planned.path), "first": first, "count": count}
+        yield Row(name, chunk_of(asked.output, index), given, done=not count)
+
+
+def begin(asked: Asked) -> None:
+    """Make the store or room in it, and write down which files go where."""
+    planned = _last[0][1] if _last and _last[0][0] == _key(asked) else _planned(asked)
+    _last.clear()
+    store = planned.store
+    if store is None:
+        layout = planned.layout
+        size = _image_size(planned.inventory)
+        store = stores.create(
+            asked.output, Layout(layout.channels, size, layout.kind, layout.shard_steps, layout.binning), planned.axis
+        )
+    elif len(planned.axis.minutes) > len(store.axis.minutes):
+        store = stores.extend(store, planned.axis)
+    if len(planned.work.rows):
+        tasks.write(planned.table, planned.path)
+    _write_sources(store, planned)
+
+
+def finish(asked: Asked) -> Finished:
+    """Write down what the store holds."""
+    return closing.finish(asked)
+
+
+def answer(asked: Asked) -> Report | None:
+    """Show a moment, if that is what is asked."""
+    when = asked.options.get("show")
+    if when is None:
+        return None
+    if not asked.output:
+        raise UsageError("--show needs --output.", "Name the store to look into.")
+    return moment.show(asked.output, minutes_of(when, "--show"))
+
+
+def _key(asked: Asked) -> object:
+    return asked.inputs, asked.output, dict(asked.options), asked.run_dir, asked.overwrite
+
+
+def _planned(asked: Asked) -> Planned:
+    import pyarrow as pa
+
+    if len(asked.inputs) != 1:
+        raise UsageError("One --input is needed.", "Name an inventory, or the directory that holds the files.")
+    options = asked.options
+    there = stores.find(asked.output)
+    store = None if asked.overwrite else there
+    found = read(asked.inputs[0], options.get("root"), _wanted(options), asked.note)
+    layout = _layout(asked.output, options, found, store)
+    axis = _axis(options, found, store)
+    places = axis.places(found.minutes)
+    number = {name: code for code, name in enumerate(layout.channels)}
+    codes = np.array([number[name] for name in found.channels], np.int16)[found.codes]
+    none = np.zeros((0, len(number)), bool)
+    have = closing.known(store, asked.records()).valid if store else none
+    todo = steps.work(places, codes, have, layout.shard_steps, _without_legacy(options, found, axis))
+    rows = todo.rows
+    columns = (places[rows], found.minutes[rows], codes[rows], found.files.take(pa.array(rows)))
+    table = tasks.table(asked.output, found.root, layout.channels, columns)
+    found = Inventory(found.minutes, codes, layout.channels, found.files, found.root)
+    return Planned(found, store, layout, axis, have, todo, table, tasks.path_of(table, asked.run_dir))
+
+
+def _wanted(options: Any) -> Wanted:  # noqa: ANN401 - a mapping of options
+    channels = tuple(filter(None, (name.strip() for name in str(options.get("channels") or "").split(","))))
+    limits = {
+        name: minutes_of(options[name], f"--{name}") for name in ("start", "stop") if options.get(name) is not None
+    }
+    return Wanted(channels, **limits)
+
+
+def _layout(output: str, options: Any, found: Inventory, store: Store | None) -> Layout:  # noqa: ANN401
+    """The layout of a new store, or of the one that is there if it is not at odds with what is asked."""
+    if store is None:
+        kind = options.get("layout") or (stores.POSIX if storage.is_local(output) else stores.OBJECT)
+        shard_steps = int(options.get("shard_steps") or 8) if kind == stores.POSIX else 1
+        channels = tuple(sorted(_wanted(options).channels or found.channels))
+        return Layout(channels, (0, 0), kind, shard_steps, options.get("binning") or "sum")
+    layout = store.layout
+    fixed = {"layout": layout.kind, "binning": layout.binning, "cadence": store.axis.cadence}
+    fixed |= {"shard_steps": layout.shard_steps} if layout.kind == stores.POSIX else {}
+    for name, value in fixed.items():
+        if options.get(name) not in (None, value):
+            raise OutputError(
+                f"{output} was made with --{name.replace('_', '-')} {value}, not {options[name]}.",
+                "Leave the option out, choose another --output, or make it anew with --overwrite.",
+            )
+    new = [name for name in found.channels if name not in layout.channels]
+    if new:
+        raise InputError(
+            f"{output} has no room for the channels {', '.join(new)}; it has {', '.join(layout.channels)}.",
+            "Leave them out with --channels, choose another --output, or make it anew with --overwrite.",
+        )
+    return layout
+
+
+def _axis(options: Any, found: Inventory, store: Store | None) -> Axis:  # noqa: ANN401 - a mapping of options
+    if store is not None:
+        return steps.extended(store.axis, found.steps)
+    return steps.new_axis(found.steps, options.get("cadence"), _wanted(options).start)
+
+
+def _without_legacy(options: Any, found: Inventory, axis: Axis) -> Bools | None:  # noqa: ANN401
+    """(time,): steps whose file for old readers is wanted and not there."""
+    if not options.get("legacy_pkl"):
+        return None
+    again = np.zeros(len(axis.minutes), bool)
+    again[axis.places(found.steps)] = legacy.absent(options["legacy_pkl"], found.steps)
+    return again
+
+
+def _image_size(found: Inventory) -> tuple[int, int]:
+    """Rows and columns of the first image that can be read."""
+    why = ""
+    for file in found.files[:PROBES].to_pylist():
+        try:
+            rows, columns = npz.image(read_bytes(f"{found.root.rstrip('/')}/{file}")).shape
+        except (npz.DamagedError, FileNotFoundError, IsADirectoryError) as error:
+            why = f"{file}: {error}"
+        else:
+            return rows, columns
+    raise InputError(f"None of the first files can be read; {why}.", "Check --input and --root.")
+
+
+def _write_sources(store: Store, planned: Planned) -> None:
+    """Write the names of the files, but for images that are there already, whatever file they came from."""
+    places = store.axis.places(planned.inventory.minutes)
+    for first, names in stores.sources(store):
+        rows = slice(*np.searchsorted(places, (first, first + len(names))))
+        have = np.zeros(names.shape, bool)
+        have[: max(0, len(planned.have) - first)] = planned.have[first : first + len(names)]
+        new = names.copy()
+        new[places[rows] - first, planned.inventory.codes[rows]] = planned.inventory.files[rows].to_pylist()
+        new = np.where(have & (names != ""), names, new)
+        if (new != names).any():
+            stores.write_sources(store, first, new)
+
+
+JOB = BatchJob(
+    name="sdo-combine",
+    summary="NPZ files of SDOML, one for each channel, to one store: all channels of a moment in one read.",
+    function="jobs.sdo.combine.shard:combine",
+    input_help="An inventory (.pkl, .parquet, .csv), or a directory that is searched for NPZ files.",
+    options=OPTIONS,
+    hook_options=HOOK_OPTIONS,
+    columns=ROW,
+    answer="jobs.sdo.combine.job:answer",
+    plan="jobs.sdo.combine.job:plan",
+    begin="jobs.sdo.combine.job:begin",
+    finish="jobs.sdo.combine.job:finish",
+    one_object=True,
+    examples=(
+        "--input sdoml/SDOMLnpz/inventory.pkl --output sdoml.zarr",
+        "--input s3://bucket/SDOMLnpz/ --output s3://mine/sdoml.zarr --start 2012-01-01 --stop 2013-01-01",
+        "--output sdoml.zarr --show 2012-03-07T00:24",
+    ),
+)

@@ -1,0 +1,250 @@
+"""The store: one Zarr v3 group. What this module writes the coordinator alone writes; workers write chunks."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from jobs import storage
+from jobs.errors import OutputError
+from jobs.sdo.combine.steps import Axis, Bools
+
+if TYPE_CHECKING:
+    import zarr
+    from zarr.storage import MemoryStore
+
+MARKER = "zarr.json"
+OBJECT, POSIX = "object", "posix"
+TIME_CHUNK, SOURCE_CHUNK = 65_536, 4096
+"""Steps in a chunk of `time` and `valid`, and of the longer `source`."""
+HMI = ("bx", "by", "bz")
+ARRAYS = ("time", "channel", "data", "valid", "source")
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What does not change in the life of a store."""
+
+    channels: tuple[str, ...]
+    size: tuple[int, int]
+    """Rows and columns of an image."""
+    kind: str
+    """OBJECT: a chunk for each step; POSIX: shards of several, so that there are few files."""
+    shard_steps: int
+    """1 in the layout OBJECT."""
+    binning: str
+    """How AIA pixels were put together: sum or mean; noted only."""
+
+
+@dataclass(frozen=True)
+class Store:
+    """A store that is there."""
+
+    url: str
+    id: str
+    """Tells it from others that were at the same place."""
+    layout: Layout
+    axis: Axis
+
+    def chunk(self, index: int) -> str:
+        """The file or object of a chunk or shard of `data`."""
+        return chunk_of(self.url, index)
+
+
+def chunk_of(url: str, index: int) -> str:
+    """The file or object of a chunk or shard of `data` in the store at a URL."""
+    return f"{url}/data/c/{index}/0/0/0"
+
+
+def find(url: str) -> Store | None:
+    """The store at a URL; None if there is none, or one whose making was interrupted.
+
+    Raises
+    ------
+    OutputError
+        If there is something else.
+    """
+    fs, path = storage.filesystem(url)
+    if not fs.exists(path) or (fs.isdir(path) and not fs.ls(path)):
+        return None
+    attrs = (storage.read_json(f"{url}/{MARKER}") or {}).get("attributes", {})
+    if attrs.get("springline_job") != "sdo-combine":
+        raise OutputError(f"{url} exists and is no store of sdo-combine.", "Choose another --output.")
+    if "springline_creating" in attrs:
+        return None
+    group = _open(url)
+    layout = Layout(
+        tuple(str(name) for name in group["channel"][:]), tuple(group["data"].shape[2:]), attrs["springline_layout"],
+        attrs["springline_shard_steps"], attrs["aia_binning"],
+    )  # fmt: skip
+    minutes = np.asarray(group["time"][:], np.int64)
+    return Store(url, attrs["springline_store"], layout, Axis(minutes, attrs["springline_cadence_minutes"]))
+
+
+def create(url: str, layout: Layout, axis: Axis) -> Store:
+    """Make a store without data, in place of what is there; it is known as one once all of it is written."""
+    store = Store(url, secrets.token_hex(4), layout, axis)
+    attrs = _attributes(store)
+    storage.remove(url)
+    beginning = {"zarr_format": 3, "node_type": "group", "attributes": {**attrs, "springline_creating": True}}
+    storage.write_json(f"{url}/{MARKER}", beginning)
+    memory = _laid_out(store, ARRAYS)
+    _copy(memory, url, (f"{name}/" for name in ARRAYS))
+    _consolidate(url, attrs)
+    return store
+
+
+def extend(store: Store, axis: Axis) -> Store:
+    """Make room for more steps. Its times are written last: until then another call does all of it again."""
+    longer = Store(store.url, store.id, store.layout, axis)
+    for name in ("data", "valid", "source"):
+        document = _document(f"{store.url}/{name}")
+        document["shape"][0] = len(axis.minutes)
+        storage.write_json(f"{store.url}/{name}/{MARKER}", document)
+    memory = _laid_out(longer, ("time",))
+    _copy(memory, store.url, ("time/c/", f"time/{MARKER}"))
+    return longer
+
+
+def read_valid(store: Store) -> Bools:
+    """(time, channel): whether the store holds it, as the last run that came to its end left word."""
+    return np.asarray(_open(store.url)["valid"][: len(store.axis.minutes)], bool)
+
+
+def write_valid(store: Store, valid: Bools) -> None:
+    """Leave word of what the store holds, and gather all metadata where readers look for them first."""
+    _open(store.url, "r+")["valid"][:] = valid
+    document = storage.read_json(f"{store.url}/{MARKER}") or {}
+    _consolidate(store.url, document["attributes"])
+
+
+def sources(store: Store) -> Iterator[tuple[int, Any]]:
+    """The names of the files, some thousand steps at a time, each with the place of its first step."""
+    array = _open(store.url)["source"]
+    for first in range(0, len(store.axis.minutes), SOURCE_CHUNK):
+        yield first, np.asarray(array[first : first + SOURCE_CHUNK], object)
+
+
+def write_sources(store: Store, first: int, names: Any) -> None:  # noqa: ANN401 - an array of text
+    """Write the names of the files of some thousand steps from a place on."""
+    _open(store.url, "r+")["source"][first : first + len(names)] = names
+
+
+def _attributes(store: Store) -> dict[str, Any]:
+    layout = store.layout
+    return {
+        "Conventions": "CF-1.10",
+        "title": "Images of the Sun, all channels of a moment together",
+        "source": f"springline {version('springline')} sdo-combine from NPZ files of SDOML",
+        "references": "doi:10.3847/1538-4365/ab1005",
+        "springline_version": version("springline"),
+        "springline_job": "sdo-combine",
+        "springline_store": store.id,
+        "springline_layout": layout.kind,
+        "springline_shard_steps": layout.shard_steps,
+        "springline_cadence_minutes": store.axis.cadence,
+        "aia_binning": layout.binning,
+    }
+
+
+def _laid_out(store: Store, names: Iterable[str]) -> MemoryStore:
+    """Some of the arrays of a store, in memory, without data."""
+    import zarr
+    from zarr.storage import MemoryStore
+
+    memory = MemoryStore()
+    group = zarr.create_group(memory)
+    makers = {"time": _make_time, "channel": _make_channel, "data": _make_data, "valid": _make_valid}
+    for name in names:
+        makers.get(name, _make_source)(group, store)
+    return memory
+
+
+def _make_time(group: zarr.Group, store: Store) -> None:
+    attrs: dict[str, Any] = {
+        "standard_name": "time", "long_name": "nominal time of observation", "axis": "T",
+        "units": "minutes since 1970-01-01 00:00:00", "calendar": "proleptic_gregorian",
+    }  # fmt: skip
+    minutes = store.axis.minutes
+    array = group.create_array(
+        "time", shape=minutes.shape, chunks=(TIME_CHUNK,), dtype="i8", dimension_names=("time",), attributes=attrs
+    )
+    array[:] = minutes
+
+
+def _make_channel(group: zarr.Group, store: Store) -> None:
+    channels = store.layout.channels
+    units = ["gauss" if name in HMI else "DN s-1" for name in channels]
+    array = group.create_array(
+        "channel", shape=(len(channels),), chunks=(len(channels),), dtype=str, dimension_names=("channel",),
+        attributes={"long_name": "AIA wavelength [Å], or component of the HMI magnetic field", "channel_units": units},
+    )  # fmt: skip
+    array[:] = np.array(channels, object)
+
+
+def _make_data(group: zarr.Group, store: Store) -> None:
+    from zarr.codecs import BloscCodec
+
+    layout = store.layout
+    image = (len(layout.channels), *layout.size)
+    group.create_array(
+        "data", shape=(len(store.axis.minutes), *image), chunks=(1, *image),
+        shards=(layout.shard_steps, *image) if layout.kind == POSIX else None, dtype="f4", fill_value=float("nan"),
+        compressors=BloscCodec(cname="zstd", clevel=1, shuffle="shuffle"),
+        dimension_names=("time", "channel", "y", "x"),
+        attributes={
+            "long_name": "image", "ancillary_variables": "valid source",
+            "comment": f"AIA pixels are the {layout.binning} of those they were made of; NaN where valid is false",
+        },
+    )  # fmt: skip
+
+
+def _make_valid(group: zarr.Group, store: Store) -> None:
+    shape = (len(store.axis.minutes), len(store.layout.channels))
+    group.create_array(
+        "valid", shape=shape, chunks=(TIME_CHUNK, shape[1]), dtype="bool", fill_value=False,
+        dimension_names=("time", "channel"), attributes={"long_name": "whether data holds this channel of this step"},
+    )  # fmt: skip
+
+
+def _make_source(group: zarr.Group, store: Store) -> None:
+    shape = (len(store.axis.minutes), len(store.layout.channels))
+    group.create_array(
+        "source", shape=shape, chunks=(SOURCE_CHUNK, shape[1]), dtype=str, fill_value="",
+        dimension_names=("time", "channel"),
+        attributes={"long_name": "file below the root of the inventory; empty: there was none"},
+    )  # fmt: skip
+
+
+def _copy(memory: MemoryStore, url: str, prefixes: Iterable[str]) -> None:
+    """Write what is in memory under these names, in their order."""
+    content = memory._store_dict
+    for prefix in prefixes:
+        for name in sorted(key for key in content if key.startswith(prefix)):
+            storage.write_bytes(f"{url}/{name}", content[name].to_bytes())
+
+
+def _consolidate(url: str, attrs: Mapping[str, Any]) -> None:
+    """Write the root's metadata with those of all arrays in it."""
+    metadata = {name: _document(f"{url}/{name}") for name in ARRAYS}
+    consolidated = {"kind": "inline", "must_understand": False, "metadata": metadata}
+    document = {"zarr_format": 3, "node_type": "group", "attributes": dict(attrs)}
+    storage.write_json(f"{url}/{MARKER}", document | {"consolidated_metadata": consolidated})
+
+
+def _document(url: str) -> dict[str, Any]:
+    found = storage.read_json(f"{url}/{MARKER}")
+    if found is None:
+        raise OutputError(f"{url}/{MARKER} is damaged or gone.", "Make the store anew with --overwrite.")
+    return found
+
+
+def _open(url: str, mode: str = "r") -> Any:  # noqa: ANN401 - zarr's items are a union of arrays and groups
+    import zarr
+
+    return zarr.open_group(url, mode=mode, use_consolidated=False)  # type: ignore[arg-type]
