@@ -207,6 +207,7 @@ def test_on_s3(s3: S3) -> None:
 import warnings
 import pandas as pd
 import xarray as xr
+import zarr
 from jobs.sdo.irradiance import series
 from tests.jobs.sdo.test_series import ABOUT, ROWS
 
@@ -215,7 +216,8 @@ series.write(ROWS.assign(own=1.0), output, ABOUT)
 series.write(ROWS[:2], output, ABOUT, parquet="{bucket}/aia.parquet")
 warnings.simplefilter("error", UserWarning)
 found = xr.open_zarr(output).load()
-print(found.sizes["time"], "own" in found, len(pd.read_parquet("{bucket}/aia.parquet")))
+names = set(zarr.open_group(output, use_consolidated=False))
+print(found.sizes["time"], "own" in names, len(pd.read_parquet("{bucket}/aia.parquet")))
 """
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, env=s3.env, capture_output=True, text=True)
     assert done.stdout.split() == ["2", "False", "2"], done.stderr
