@@ -153,8 +153,10 @@ def _title(figure: Figure, axis: Axes, series: xr.Dataset, groups: tuple[Array, 
     counts = "   ·   ".join(f"{group.sum():,} {word}" for group, word in zip(groups, words, strict=True))
     attrs = series.attrs
     figure.suptitle(str(attrs.get("title", "Irradiance")), x=0.012, ha="left", fontsize=15, fontweight="bold")
-    ends = [str(end).replace("T", " ") for end in series["time"].values[[0, -1]].astype("datetime64[m]")]
-    axis.set_title(f"{' to '.join(ends)}   ·   {counts}", loc="left", fontsize=9.5, color=MUTED, pad=8)
+    time = series["time"].values.astype("datetime64[m]")
+    ends = " to ".join(str(end).replace("T", " ") for end in (*time[:1], *time[-1:]))
+    axis.set_title(f"{ends}   ·   {counts}", loc="left", fontsize=9.5, color=MUTED, pad=8)
     about = f"{attrs.get('source', '')}   ·   springline {attrs.get('springline_version', '')} sdo-irradiance"
     figure.supxlabel(about, x=0.012, ha="left", fontsize=8, color=MUTED)
-    figure.legend(loc="outside upper right", ncols=6, frameon=False, fontsize=8.5, labelcolor=INK)
+    if axis.get_legend_handles_labels()[0]:
+        figure.legend(loc="outside upper right", ncols=6, frameon=False, fontsize=8.5, labelcolor=INK)

@@ -208,7 +208,7 @@ def _upload(output: str, files: Mapping[str, bytes]) -> None:
     storage.write_bytes(f"{output}/{MARKER}", files[MARKER])
 
 
-def _portable(keys: pd.Series[Any], output: str) -> list[str]:
+def _portable(keys: pd.Series[Any], output: str) -> pd.Series[Any]:
     """Names of local files from the folder of the output; alone, where that is no local one."""
     folder = Path(storage.absolute(output)).parent if storage.is_local(output) else None
 
@@ -218,10 +218,10 @@ def _portable(keys: pd.Series[Any], output: str) -> list[str]:
             return key
         return scheme + (os.path.relpath(path, folder) if folder else storage.basename(path))
 
-    return [portable(key) for key in keys]
+    return keys.map(portable).astype(object)
 
 
-def _given(keys: pd.Series[Any], output: str) -> list[str]:
+def _given(keys: pd.Series[Any], output: str) -> pd.Series[Any]:
     """Names of files as they were given: the other way round."""
     folder = Path(storage.absolute(output)).parent if storage.is_local(output) else None
 
@@ -229,7 +229,7 @@ def _given(keys: pd.Series[Any], output: str) -> list[str]:
         scheme, path = _local(key)
         return key if path is None or folder is None else scheme + os.path.normpath(folder / path)
 
-    return [given(key) for key in keys]
+    return keys.map(given).astype(object)
 
 
 def _local(key: str) -> tuple[str, str | None]:

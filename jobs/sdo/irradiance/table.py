@@ -79,6 +79,7 @@ def table(rows: pd.DataFrame, statistic: str = "mean", quality: int | None = Non
     """
     import pandas as pd
 
+    rows = rows.reindex(columns=list(dict.fromkeys(["key", *rows])))  # there are no columns where there are no rows
     rows = rows.drop_duplicates("key", keep="last").reset_index(drop=True)
     observed, start = utc(_column(rows, "time")), utc(_column(rows, "start"))
     found = pd.DataFrame({"time": observed.fillna(start), "start": start})

@@ -41,6 +41,12 @@ def test_from_one_frame_to_a_year(count: int) -> None:
     assert has(picture(rows(count)), MEDIAN).sum() > 20
 
 
+@pytest.mark.filterwarnings("error::UserWarning")
+def test_nothing_at_all() -> None:
+    """A series of no file, and one of files that are all missing, are drawn as what they are."""
+    assert picture(pd.DataFrame()).size and picture(rows(10).assign(status="missing", mean_dn=np.nan)).size
+
+
 def test_a_gap_is_seen() -> None:
     """The line ends where frames are missing for long, and the time between is grey."""
     found = rows(300)
