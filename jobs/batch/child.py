@@ -241,6 +241,8 @@ def main(socket_number: int, page_number: int) -> None:
     setup, owner = connection.recv()
     if setup.path and setup.path not in sys.path:
         sys.path.append(setup.path)
+        with contextlib.suppress(OSError):  # a worker on another file system stays where it is
+            os.chdir(setup.path)
     try:
         items = Items(setup, owner, page, connection.send)
     except JobError as error:

@@ -1,0 +1,82 @@
+"""The Sun's jobs on the real cluster, from the laptop by one command; cancelled in the middle and gone on with."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from tests.jobs.sdo import trees
+from tests.slurm import files
+from tests.slurm.laptop import Springline
+from tests.slurm.requirements import CHECKOUT
+from tests.slurm.upping import until
+
+COUNT = 24
+SLOW = """
+import time
+
+def slow(image):
+    time.sleep(0.5)
+    return image.mean()
+"""
+
+
+def owned(folder: Path) -> None:
+    """Give everything below a folder to alice."""
+    uid = next(user.uid for user in files.CLUSTER_USERS if user.name == "alice")
+    for path in (folder, *folder.rglob("*")):
+        os.chown(path, uid, uid)
+
+
+def run(springline: Springline, job: str, *words: str, code: int = 0) -> dict[str, Any]:
+    """`springline run JOB --on testbed`; returns what --json says."""
+    done = springline("run", job, *words, "--on", "testbed", "--json", timeout=120)
+    assert done.returncode == code, done.stderr
+    values: dict[str, Any] = json.loads(done.stdout)
+    return values
+
+
+def test_irradiance_is_cancelled_and_gone_on_with(springline: Springline) -> None:
+    """What was measured before the cancellation is not measured again; the series comes home."""
+    data = Path(os.environ.get("SPRINGLINE_TEST_DATA", CHECKOUT / "../shared/data")) / "sdo/small"
+    if not data.is_dir():
+        pytest.skip("no real data: set SPRINGLINE_TEST_DATA")
+    home = springline.cluster.cluster_home()
+    folder = home / "fits"
+    folder.mkdir()
+    (folder / "mine.py").write_text(SLOW)
+    for number in range(COUNT):
+        shutil.copy(data / "jsoc_int16_rice_256.fits", folder / f"{number:02}.fits")
+    owned(folder)
+    words = ("fits/*.fits", "--output", "sun.zarr", "--statistic", "fits/mine.py:slow", "--in-allocation")
+    first = springline.popen("run", "sdo-irradiance", *words, "--on", "testbed", "--name", "sun")
+    ledger = home / "sun.zarr.run/ledger.jsonl"
+    until(lambda: ledger.exists() and ledger.read_text().count('"state": "done"') > 2, 90)
+    assert springline("cancel", "sun").returncode == 0
+    assert first.wait(60) == 43 and not (home / "sun.zarr").exists()
+    second = run(springline, "sdo-irradiance", *words, "--plot")
+    assert second["skipped"] > 2 and second["skipped"] + second["done"] == COUNT
+    assert second["status"] == {"ok": COUNT}
+    with xr.open_zarr(home / "sun.zarr") as found:
+        assert np.ptp(found["value"].values) == 0 and found.sizes["time"] == COUNT
+    assert (home / "sun.zarr.png").stat().st_size > 10_000
+
+
+def test_combine_on_worker_jobs(springline: Springline) -> None:
+    """A tree of NPZ files becomes one store, and grows by the steps that come later."""
+    home = springline.cluster.cluster_home()
+    trees.write(home / "tree", steps=6)
+    owned(home / "tree")
+    words = ("tree/SDOMLnpz/inventory.pkl", "--output", "sdo.zarr", "--shard-steps", "2", "--workers", "2")
+    assert run(springline, "sdo-combine", *words, "--stop", "2010-05-01T00:24")["done"] == 2
+    assert run(springline, "sdo-combine", *words)["skipped"] == 2
+    with xr.open_zarr(home / "sdo.zarr") as found:
+        assert found["valid"].sum() == 9 * 6 + 3 * 3
+        assert np.isfinite(found["data"].sel(channel="0171")).all()
