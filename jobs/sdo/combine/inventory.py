@@ -26,6 +26,8 @@ NAME = r"(?:^|/)[A-Za-z]+(?P<day>\d{8})_(?P<minute>\d{4})_(?P<channel>[A-Za-z0-9
 KINDS = {
     ".pkl": "pickle", ".pklz": "pickle", ".pickle": "pickle", ".gz": "pickle", ".parquet": "Parquet", ".csv": "CSV",
 }  # fmt: skip
+TOGETHER = 1_000_000
+"""Names that are taken apart at once."""
 ALL = "all"
 """The channel under which old inventories list what was combined before."""
 Note = Callable[[str], None]
@@ -76,7 +78,7 @@ def read(source: str, root: str | None, wanted: Wanted, note: Note) -> Inventory
         files = _listed(source, kind)
     found = _parse(files, source, wanted, note)
     if kind is not None:
-        root, relative = roots.relative(found.files, [root] if root else roots.above(source))
+        root, relative = roots.relative(found.files, root, source)
         found = Inventory(found.minutes, found.codes, found.channels, relative, root)
     return Inventory(found.minutes, found.codes, found.channels, found.files, storage.absolute(str(root)))
 
@@ -151,14 +153,12 @@ def _names_files(column: pa.ChunkedArray) -> bool:
 def _parse(files: pa.ChunkedArray, source: str, wanted: Wanted, note: Note) -> Inventory:
     """Moments and channels from the names; sorted, each once."""
     import pyarrow as pa
-    import pyarrow.compute as pc
 
-    parts = pc.extract_regex(files, NAME).combine_chunks()
-    minutes = _minutes(*(pc.fill_null(pc.struct_field(parts, n), "0").cast(pa.int64()) for n in ("day", "minute")))
-    text = pc.fill_null(pc.struct_field(parts, "channel"), "").dictionary_encode()
-    names = np.array(text.dictionary.to_pylist(), dtype=object)
-    channels = tuple(sorted(name for name in names if name not in ("", ALL)))
-    channels = tuple(name for name in channels if not wanted.channels or name in wanted.channels)
+    pieces = [_moments(files.slice(at, TOGETHER)) for at in range(0, len(files), TOGETHER)] or [_moments(files)]
+    minutes = np.concatenate([piece[0] for piece in pieces])
+    text = pa.chunked_array([piece[1] for piece in pieces]).unify_dictionaries().combine_chunks()
+    names = text.dictionary.to_pylist()
+    channels = tuple(sorted(name for name in names if name != ALL and name in (wanted.channels or names)))
     number = {name: code for code, name in enumerate(channels)}
     codes = np.array([number.get(name, -1) for name in names], np.int16)[text.indices.to_numpy()]
     strange = minutes < 0
@@ -170,6 +170,16 @@ def _parse(files: pa.ChunkedArray, source: str, wanted: Wanted, note: Note) -> I
     if not use.any():
         raise InputError(f"{source} lists no NPZ file of these channels and this time.", _there_is(minutes, channels))
     return _sorted(minutes, codes, channels, files, np.flatnonzero(use), note)
+
+
+def _moments(files: pa.ChunkedArray) -> tuple[Ints, pa.DictionaryArray]:
+    """Minutes since 1970, −1 for a name that is of no moment, and the text of the channel."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    parts = pc.extract_regex(files, NAME).combine_chunks()
+    day, minute = (pc.fill_null(pc.struct_field(parts, name), "0").cast(pa.int64()) for name in ("day", "minute"))
+    return _minutes(day, minute), pc.fill_null(pc.struct_field(parts, "channel"), ALL).dictionary_encode()
 
 
 def _minutes(day: pa.Array, minute: pa.Array) -> Ints:
@@ -215,8 +225,9 @@ def _sorted(
     if again.any():
         rows, example = _first_by_name(rows, key, files)
         note(f"{again.sum():,} files of a channel and moment that has one already are left out, such as {example}")
-    taken = files.take(pa.array(rows)).combine_chunks()
-    return Inventory(minutes[rows], codes[rows], channels, taken, "")
+    as_they_are = rows.size == len(files) and bool((np.diff(rows) == 1).all())
+    taken = files if as_they_are else files.take(pa.array(rows))
+    return Inventory(minutes[rows], codes[rows], channels, taken.combine_chunks(), "")
 
 
 def _first_by_name(rows: Ints, key: Ints, files: pa.ChunkedArray) -> tuple[Ints, str]:

@@ -117,7 +117,8 @@ def _planned(asked: Asked) -> Planned:
     have = closing.known(store, asked.records()).valid if store else none
     todo = steps.work(places, codes, have, layout.shard_steps, _without_legacy(options, found, axis))
     rows = todo.rows
-    columns = (places[rows], found.minutes[rows], codes[rows], found.files.take(pa.array(rows)))
+    files = found.files if len(rows) == len(places) else found.files.take(pa.array(rows))
+    columns = (places[rows], found.minutes[rows], codes[rows], files)
     table = tasks.table(asked.output, found.root, layout.channels, columns)
     found = Inventory(found.minutes, codes, layout.channels, found.files, found.root)
     return Planned(found, store, layout, axis, have, todo, table, tasks.path_of(table, asked.run_dir))

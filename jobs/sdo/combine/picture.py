@@ -70,7 +70,7 @@ def _square() -> Any:  # noqa: ANN401 - matplotlib's
 def _field(image: Image) -> tuple[Image, tuple[float, float], Any, str]:
     """A magnetic field: grey is zero."""
     strong = max(1.0, float(np.nanpercentile(np.abs(image), 99.5)))
-    return image, (-strong, strong), "gray", f"±{strong:.3g}"
+    return image, (-strong, strong), "gray", f"±{_number(strong)}"
 
 
 def _emission(name: str, image: Image) -> tuple[Image, tuple[float, float], Any, str]:
@@ -82,4 +82,8 @@ def _emission(name: str, image: Image) -> tuple[Image, tuple[float, float], Any,
     shown: Image = np.arcsinh((image - low) / knee)
     tint = COLOURS.get(name, "#b0b0b0")
     colours = LinearSegmentedColormap.from_list(name, [SKY, tint, "#ffffff"])
-    return shown, (0.0, float(np.arcsinh((high - low) / knee))), colours, f"{low:.3g}–{high:.3g}"
+    return shown, (0.0, float(np.arcsinh((high - low) / knee))), colours, f"{_number(low)} to {_number(high)}"
+
+
+def _number(value: float) -> str:
+    return (f"{value:.1f}" if abs(value) < 10 else f"{float(f'{value:.2g}'):,.0f}").replace("-", "−")

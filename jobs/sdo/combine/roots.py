@@ -30,8 +30,10 @@ def above(inventory: str) -> list[str]:
     return found or ["/"]
 
 
-def relative(files: pa.Array, candidates: list[str]) -> tuple[str, pa.Array]:
-    """The root of the tree, one of the candidates unless the paths are right as they are, and the paths below it.
+def relative(files: pa.Array, root: str | None, inventory: str) -> tuple[str, pa.Array]:
+    """The root of the tree and the paths below it.
+
+    The paths may be right as they are, or begin at the root that is given, or at a directory that holds the inventory.
 
     Raises
     ------
@@ -41,7 +43,7 @@ def relative(files: pa.Array, candidates: list[str]) -> tuple[str, pa.Array]:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    root, prefix = _search(files, candidates)
+    root, prefix = (not root and _as_they_are(files)) or _search(files, [root] if root else above(inventory))
     short = np.zeros(len(files), bool)
     while True:
         fits = ~short & (pc.starts_with(files, prefix).to_numpy(False) if prefix else ~_absolute(files))
@@ -50,9 +52,7 @@ def relative(files: pa.Array, candidates: list[str]) -> tuple[str, pa.Array]:
         short |= fits
         if short.all():
             return root, files
-        other, prefix = _search(files.filter(pa.array(~short)), [root])
-        if other != root:
-            raise InputError(f"The files lie in {root} and in {other}.", "Make an inventory for each tree.")
+        _, prefix = _search(files.filter(pa.array(~short)), [root])
 
 
 def _absolute(files: pa.Array) -> npt.NDArray[np.bool_]:
@@ -62,22 +62,33 @@ def _absolute(files: pa.Array) -> npt.NDArray[np.bool_]:
     return found
 
 
+def _as_they_are(files: pa.Array) -> tuple[str, str] | None:
+    """The beginning of the paths, as a root and as text, if they lie where they say."""
+    for file in _sample(files):
+        if (file.startswith("/") or "://" in file) and _exists(file):
+            head = TREE.match(file)
+            prefix = head.group(1) if head else file.rpartition("/")[0] + "/"
+            return prefix.rstrip("/") or "/", prefix
+    return None
+
+
 def _search(files: pa.Array, candidates: list[str]) -> tuple[str, str]:
     """The root that has one of a few of these files, and what of their paths stands for it."""
-    sample = [files[int(at)].as_py() for at in np.linspace(0, len(files) - 1, min(SAMPLES, len(files)))]
+    sample = _sample(files)
     for file in sample:
         for prefix, tail in _tails(file):
             for root in candidates:
                 if _exists(f"{root.rstrip('/')}/{tail}"):
                     return root, prefix
-        if (file.startswith("/") or "://" in file) and _exists(file):
-            head = TREE.match(file)
-            prefix = head.group(1) if head else file.rpartition("/")[0] + "/"
-            return prefix.rstrip("/") or "/", prefix
     raise InputError(
         f"None of {len(sample)} files of the inventory was found, such as {sample[0]}.",
         f"Say with --root which directory holds SDOMLnpz; looked in {', '.join(candidates)}.",
     )
+
+
+def _sample(files: pa.Array) -> list[str]:
+    places = np.linspace(0, len(files) - 1, min(SAMPLES, len(files))).astype(int)
+    return [str(files[int(at)]) for at in places]
 
 
 def _tails(file: str) -> Iterator[tuple[str, str]]:

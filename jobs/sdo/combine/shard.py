@@ -45,7 +45,7 @@ def combine(source: str, target: str, *, plan: str, first: int, count: int, lega
 
 def _held(block: Block) -> tuple[Block, Bools]:
     """A chunk, and (step, channel): what it holds. No image is all NaN."""
-    return block, ~np.isnan(block).all(axis=(2, 3))
+    return block, np.asarray(~np.isnan(block).all(axis=(2, 3)))
 
 
 @lru_cache(2)

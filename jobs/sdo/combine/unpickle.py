@@ -73,7 +73,8 @@ class _Unpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:  # noqa: ANN401 - whatever is on the list
         if (module, name) == ("_codecs", "encode"):
             return _latin1
-        module, name = MOVED.get((module, name), (module.replace("numpy.core.", "numpy._core."), name))
+        module = {"__builtin__": "builtins"}.get(module, module.replace("numpy.core.", "numpy._core."))
+        module, name = MOVED.get((module, name), (module, name))
         if name not in ALLOWED.get(module, ()):
             raise InputError(
                 f"The pickle asks for {module}.{name}, which no table needs; it was not loaded.",
