@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-PROBES = 64
-"""Files that are opened to learn the size of the images."""
+PROBES, ENOUGH = 64, 5
+"""Files that are opened to learn the size of the images, until so many of them could be read."""
 
 
 @dataclass(frozen=True)
@@ -173,16 +174,20 @@ def _without_legacy(options: Any, found: Inventory, axis: Axis) -> Bools | None:
 
 
 def _image_size(found: Inventory) -> tuple[int, int]:
-    """Rows and columns of the first image that can be read."""
-    why = ""
-    for file in found.files[:PROBES].to_pylist():
+    """Rows and columns of most of a few images from all over the inventory."""
+    why, sizes = "", Counter[tuple[int, ...]]()
+    for at in np.unique(np.linspace(0, len(found.files) - 1, PROBES).astype(int)):
+        file = str(found.files[int(at)])
         try:
-            rows, columns = npz.image(read_bytes(f"{found.root.rstrip('/')}/{file}")).shape
+            sizes[npz.image(read_bytes(f"{found.root.rstrip('/')}/{file}")).shape] += 1
         except (npz.DamagedError, FileNotFoundError, IsADirectoryError) as error:
             why = f"{file}: {error}"
-        else:
-            return rows, columns
-    raise InputError(f"None of the first files can be read; {why}.", "Check --input and --root.")
+        if sizes.total() == ENOUGH:
+            break
+    if not sizes:
+        raise InputError(f"None of {PROBES} files from all over the inventory can be read; {why}.", "Check --root.")
+    rows, columns = sizes.most_common(1)[0][0]
+    return rows, columns
 
 
 def _write_sources(store: Store, planned: Planned) -> None:

@@ -1,0 +1,354 @@
+"""The store, through the hooks of the job and in this process: what is written, kept, filled, marked and refused."""
+
+from __future__ import annotations
+
+import bz2
+import json
+import pickle
+import shutil
+import warnings
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from jobs.errors import InputError, OutputError
+from jobs.model import Asked, Finished
+from jobs.sdo.combine import chunk, job, shard
+from jobs.sdo.combine import store as stores
+from tests.jobs.sdo.trees import AIA, HMI, SOME, Tree, moments
+
+
+@dataclass
+class Combine:
+    """Runs the job without the engine; the ledger is a list."""
+
+    output: Path
+    ledger: list[dict[str, Any]] = field(default_factory=list)
+    said: list[str] = field(default_factory=list)
+
+    def asked(self, source: object, overwrite: bool = False, **options: object) -> Asked:
+        """What the hooks are given."""
+        run_dir = Path(f"{self.output}.run")
+        run_dir.mkdir(exist_ok=True, parents=True)
+        given = {name: value for name, value in options.items() if value is not None}
+        return Asked(
+            (str(source),), lambda: iter(()), str(self.output), given, run_dir, overwrite, self.said.append,
+            lambda: iter(list(self.ledger)),
+        )  # fmt: skip
+
+    def work(self, asked: Asked, limit: int | None = None) -> Iterator[dict[str, Any]]:
+        """Plan, begin, and do what there is to do, as the engine would; it is in the ledger before it is told."""
+        rows = [row for row in job.plan(asked) if not row.done]
+        job.begin(asked)
+        shard._codec.cache_clear()  # every run has processes of its own
+        legacy = {name: value for name, value in asked.options.items() if name == "legacy_pkl"}
+        for row in rows[:limit]:
+            target = Path(row.target)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            scratch = target.with_name(".part-0")
+            result = shard.combine(row.source, str(scratch), **row.columns, **legacy)
+            scratch.replace(target)
+            self.ledger.append({"item": row.source, "state": "done", "result": json.loads(json.dumps(result))})
+            yield self.ledger[-1]
+
+    def __call__(self, source: object, overwrite: bool = False, **options: object) -> Mapping[str, Any]:
+        """A run to its end; returns the counts, and how many items were done."""
+        asked = self.asked(source, overwrite, **options)
+        done = len(list(self.work(asked)))
+        return {**self.finish(asked).values, "done": done}
+
+    def finish(self, asked: Asked) -> Finished:
+        """The end of a run."""
+        return job.finish(asked)
+
+    def open(self) -> Any:  # noqa: ANN401 - an xarray dataset
+        """The store as a reader sees it; any warning is an error."""
+        import xarray as xr
+
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            return xr.open_zarr(self.output).load()
+
+    def check(self, *trees: Tree, without: frozenset[tuple[str, str]] = frozenset()) -> None:
+        """The store holds every image of the trees, and nothing else, and says so."""
+        images = {key: image for tree in trees for key, image in tree.images.items() if key not in without}
+        found = self.open()
+        assert int(found.valid.sum()) == len(images)
+        for (moment, channel), image in images.items():
+            at = {"time": np.datetime64(moment), "channel": channel}
+            assert np.array_equal(found.data.sel(at), image), at
+            assert bool(found.valid.sel(at)) and str(found.source.sel(at).values).endswith(f"_{channel}.npz")
+        assert (np.isnan(found.data).all(("y", "x")) == ~found.valid).all()
+
+
+@pytest.fixture
+def combine(tmp_path: Path) -> Combine:
+    """A store that is not there yet."""
+    return Combine(tmp_path / "s.zarr")
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Tree:
+    """Ten steps; every second without HMI."""
+    tree = Tree(tmp_path / "tree")
+    for number, moment in enumerate(moments(10, every=6)):
+        tree.add(moment, SOME if number % 2 == 0 else ("0094", "0171"))
+    return tree
+
+
+@pytest.mark.parametrize(("layout", "files"), [("posix", 2), ("object", 10), (None, 2)])
+def test_whole(combine: Combine, tree: Tree, layout: str | None, files: int) -> None:
+    """All images of all channels are there, exactly, in the files of the layout; missing channels are normal."""
+    told = combine(tree.inventory(), layout=layout)
+    combine.check(tree)
+    assert len(list(combine.output.rglob("data/c/*/0/0/0"))) == files == told["done"]
+    assert (told["steps"], told["complete"], told["partial"]) == (10, 5, 5)
+    assert told["missing"] == {"bx": 5, "bz": 5} and told["marked"] == 0
+
+
+def test_description(combine: Combine, tree: Tree) -> None:
+    """The store tells channels, times, units, binning and version, and no path of this machine."""
+    combine(tree.folder, binning="mean", shard_steps=4)
+    found = combine.open()
+    assert found.data.dims == ("time", "channel", "y", "x") and found.data.dtype == np.float32
+    assert found.channel.values.tolist() == sorted(SOME) and set(found.data_vars) == {"data", "valid", "source"}
+    assert found.attrs["aia_binning"] == "mean" and found.attrs["springline_version"]
+    assert found.channel.attrs["channel_units"] == ["DN s-1", "DN s-1", "gauss", "gauss"]
+    assert found.time.values[1] == np.datetime64("2010-05-01T00:06") and found.time.dtype.kind == "M"
+    texts = [path.read_text() for path in combine.output.rglob("zarr.json")]
+    assert len(texts) == 6 and str(tree.folder.parent) not in "".join(texts)
+    assert str(tree.folder) not in str(found.source.values)
+
+
+def test_every_channel(combine: Combine, tmp_path: Path) -> None:
+    """Twelve channels of another size, half precision, in the other tree."""
+    tree = Tree(tmp_path / "tree", stanford=True, size=32)
+    for moment in moments(2):
+        tree.add(moment, (*AIA, *HMI), "f2")
+    combine(tree.folder)
+    combine.check(tree)
+    assert combine.open().data.shape == (2, 12, 32, 32)
+
+
+def test_order_is_no_matter(combine: Combine, tree: Tree, tmp_path: Path) -> None:
+    """The same files in another order give the same bytes."""
+    combine(tree.inventory())
+    other = Combine(tmp_path / "other.zarr")
+    tree.images = dict(reversed(tree.images.items()))
+    other(tree.inventory("SDOMLnpz/other.csv"))
+    names = [
+        path.relative_to(combine.output) for path in combine.output.rglob("*") if "c" in path.parts and path.is_file()
+    ]
+    assert len(names) > 4
+    assert all((combine.output / name).read_bytes() == (other.output / name).read_bytes() for name in names)
+
+
+def test_again(combine: Combine, tree: Tree) -> None:
+    """A second run has nothing to do and changes nothing."""
+    combine(tree.inventory())
+    before = {path: path.read_bytes() for path in combine.output.rglob("*") if path.is_file()}
+    assert combine(tree.inventory())["done"] == 0
+    assert before == {path: path.read_bytes() for path in combine.output.rglob("*") if path.is_file()}
+    combine.ledger.clear()
+    assert combine(tree.inventory())["done"] == 0
+
+
+def test_late_channels_and_steps(combine: Combine, tree: Tree, tmp_path: Path) -> None:
+    """Channels that come late are put in, steps that come late are put behind, also into a half-full shard."""
+    early = Tree(tree.folder, images={key: tree.images[key] for key in tree.images if key[0] < "2010-05-01T00:36"})
+    for moment, channel in [("2010-05-01T00:00", "bx"), ("2010-05-01T00:06", "0171")]:
+        del early.images[moment, channel]
+    assert combine(early.inventory(), shard_steps=4)["done"] == 2
+    combine.check(early)
+    for path in early.images:
+        early.path(*path).unlink()  # what is there is not read again
+    told = combine(tree.inventory())
+    combine.check(tree)
+    assert told["done"] == 3 and told["marked"] == 0 and len(combine.open().time) == 10
+    assert combine(tree.inventory())["done"] == 0
+
+
+def test_corrupt_and_missing(combine: Combine, tree: Tree) -> None:
+    """A file that cannot be read marks its channel with the reason; the rest is written; once repaired it is put in."""
+    keys = list(tree.images)[:7]
+    good = {key: tree.path(*key).read_bytes() for key in keys}
+    gone, cut, flipped, empty, other, integers, small = (tree.path(*key) for key in keys)
+    gone.unlink()
+    cut.write_bytes(cut.read_bytes()[:300])
+    content = bytearray(flipped.read_bytes())
+    content[len(content) // 2] ^= 1
+    flipped.write_bytes(content)
+    empty.write_bytes(b"")
+    np.savez_compressed(other, y=np.ones((16, 16), "f4"))
+    np.savez_compressed(integers, x=np.ones((16, 16), "i4"))
+    np.savez_compressed(small, x=np.ones((8, 8), "f4"))
+    inventory = tree.inventory()
+    told = combine(inventory)
+    combine.check(tree, without=frozenset(keys))
+    assert told["marked"] == 7
+    lines = Path(told["marked_list"]).read_text().splitlines()
+    assert lines[0] == "time,channel,file,reason" and len(lines) == 8
+    for words in ("missing", "not a zip", "CRC", "no key x; it has: y", "int32", "(8, 8)"):
+        assert any(words in line for line in lines), words
+    reasons = [mark[3] for record in combine.ledger for mark in record["result"]["marked"]]
+    assert len(reasons) == 7
+    assert combine(inventory)["marked"] == 7  # tried again, and no better
+    for key, content in good.items():
+        tree.path(*key).write_bytes(content)
+    told = combine(inventory)
+    combine.check(tree)
+    assert told["marked"] == 0 and told["marked_list"] is None and told["done"] == 1
+    assert not Path(f"{combine.output}.run/marked.csv").exists()
+
+
+def test_bad_line_is_no_mark(combine: Combine, tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An error that may pass is raised, so that the engine tries again; the shard does not appear."""
+    asked = combine.asked(tree.inventory())
+
+    def broken(url: str) -> bytes:
+        if url.endswith("_bx.npz"):
+            raise OSError(5, "Input/output error")
+        return chunk.read_bytes(url)
+
+    monkeypatch.setattr(shard, "read_bytes", broken)
+    with pytest.raises(OSError, match="Input/output"):
+        list(combine.work(asked))
+    assert not list(combine.output.glob("data/c/*/0/0/0"))
+
+
+@pytest.mark.parametrize("ledger", ["kept", "lost"])
+def test_killed_before_the_end(combine: Combine, tree: Tree, ledger: str) -> None:
+    """What was done before a kill is not read again, whether the ledger tells or only the chunk itself."""
+    asked = combine.asked(tree.inventory(), layout="object")
+    list(combine.work(asked, limit=6))
+    if ledger == "lost":
+        combine.ledger.clear()
+        shutil.rmtree(asked.run_dir)
+    for key in [key for key in tree.images if key[0] < "2010-05-01T00:36"]:
+        tree.path(*key).unlink()
+    told = combine(tree.inventory(), layout="object")
+    combine.check(tree)
+    assert told["done"] == (4 if ledger == "kept" else 10) and told["marked"] == 0
+
+
+def test_ledger_of_another_store(combine: Combine, tree: Tree) -> None:
+    """What a ledger tells of a store that was removed is not believed of the next at its place."""
+    combine(tree.inventory())
+    shutil.rmtree(combine.output)
+    assert combine(tree.inventory())["done"] == 2
+    combine.check(tree)
+    assert combine(tree.inventory(), overwrite=True, layout="object")["done"] == 10
+    combine.check(tree)
+
+
+@pytest.mark.parametrize("count", [1, 2, 4, 5])
+def test_killed_while_made(combine: Combine, tree: Tree, count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run that dies while the store is made or made longer leaves what the next run repairs."""
+    early = Tree(tree.folder, images={key: tree.images[key] for key in tree.images if key[0] < "2010-05-01T00:30"})
+    for part in (early, tree):
+        _die_after(count, monkeypatch)
+        with pytest.raises(KeyboardInterrupt):
+            combine(part.inventory(), shard_steps=4)
+        monkeypatch.undo()
+        combine(part.inventory(), shard_steps=4)
+        combine.check(part)
+
+
+def _die_after(writes: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, left = stores.storage.write_bytes, [writes]
+
+    def dying(url: str, content: bytes) -> None:
+        left[0] -= 1
+        if left[0] < 0:
+            raise KeyboardInterrupt
+        real(url, content)
+
+    monkeypatch.setattr(stores.storage, "write_bytes", dying)
+
+
+def test_plan_writes_nothing(combine: Combine, tree: Tree) -> None:
+    """A plan that is not begun leaves no trace, and is the same each time."""
+    asked = combine.asked(tree.inventory())
+    rows = list(job.plan(asked))
+    assert rows == list(job.plan(asked)) and len(rows) == 2
+    assert rows[0].source == "2010-05-01T00:00--2010-05-01T00:42" and rows[1].columns["first"] == 24
+    assert not combine.output.exists() and not list(asked.run_dir.iterdir())
+
+
+def test_refusals(combine: Combine, tree: Tree, tmp_path: Path) -> None:
+    """New channels, earlier steps, other options and other people's stores are refused, with what to do."""
+    late = Tree(tree.folder, images={key: tree.images[key] for key in tree.images if key[0][11:] > "00:24"})
+    combine(late.inventory("SDOMLnpz/late.csv", more=()), channels="0094,bx,bz")
+    with pytest.raises(InputError, match="no room for the channels 0171") as error:
+        list(job.plan(combine.asked(late.inventory())))
+    assert "--channels" in error.value.hint
+    with pytest.raises(InputError, match="earlier"):
+        list(job.plan(combine.asked(tree.inventory(), channels="0094,bx,bz")))
+    with pytest.raises(OutputError, match="--layout posix, not object"):
+        list(job.plan(combine.asked(late.inventory(), channels="0094", layout="object")))
+    for name, content in (("notes.txt", "mine"), ("zarr.json", '{"zarr_format": 3, "node_type": "group"}')):
+        other = Combine(tmp_path / f"other-{name}")
+        other.output.mkdir()
+        (other.output / name).write_text(content)
+        with pytest.raises(OutputError, match="no store of sdo-combine"):
+            list(job.plan(other.asked(tree.inventory(), overwrite=True)))
+
+
+def test_channels_to_come(combine: Combine, tree: Tree) -> None:
+    """A new store has room for the channels that are named, and for the time from --start on."""
+    combine(tree.inventory(), channels="0094,1700", start="2010-05-01T00:30", cadence=6, layout="object")
+    assert combine.open().channel.values.tolist() == ["0094", "1700"]
+    assert combine.open().time.values[0] == np.datetime64("2010-05-01T00:30")
+    tree.add("2010-05-01T00:36", ("1700",))
+    told = combine(tree.inventory(), channels="0094,1700", start="2010-05-01T00:30")
+    assert told["done"] == 1 and told["complete"] == 1
+
+
+def test_no_readable_image(combine: Combine, tree: Tree) -> None:
+    """Without one image nobody knows the size: no store is made."""
+    for key in tree.images:
+        tree.path(*key).write_bytes(b"PK")
+    with pytest.raises(InputError, match="None of 64 files"):
+        combine(tree.inventory())
+    assert not combine.output.exists()
+
+
+def test_legacy_files(combine: Combine, tree: Tree, tmp_path: Path) -> None:
+    """The page's files are written too, named by the moment; for steps that are in the store already as well."""
+    combine(tree.inventory())
+    for key in list(tree.images)[:-1]:
+        tree.path(*key).unlink()
+    told = combine(tree.inventory(), legacy_pkl=str(tmp_path / "old"))
+    assert told["done"] == 2 and told["marked"] == 0
+    files = sorted((tmp_path / "old").rglob("*.*"))
+    assert len(files) == 10
+    assert str(files[1].relative_to(tmp_path / "old")) == "2010/05/01/SDO20100501_0006_all.pklz"
+    for moment, file in zip(moments(10, every=6), files, strict=True):
+        found = pickle.loads(bz2.decompress(file.read_bytes()))
+        assert [name for name, _ in found] == sorted(channel for when, channel in tree.images if when == moment)
+        assert all(np.array_equal(image, tree.images[moment, name]) for name, image in found)
+    assert combine(tree.inventory(), legacy_pkl=str(tmp_path / "old"))["done"] == 0
+    files[3].unlink()
+    assert combine(tree.inventory(), legacy_pkl=str(tmp_path / "old"))["done"] == 1
+
+
+def test_inventory_of_the_store(combine: Combine, tree: Tree) -> None:
+    """Beside the store lies an inventory in the columns of the original, with a row `all` for each step."""
+    import pandas as pd
+
+    tree.path("2010-05-01T00:12", "bx").unlink()
+    told = combine(tree.inventory())
+    found = pd.read_parquet(told["inventory"])
+    assert told["inventory"] == str(combine.output.with_name("s.inventory.parquet"))
+    assert found.columns.tolist() == ["index", "year", "month", "day", "hour", "min", "channel", "file", "valid"]
+    assert len(found) == len(tree.images) + 10 and (~found.valid).sum() == 1
+    row = found[(found.hour == 0) & (found["min"] == 12)].set_index("channel")
+    assert row.loc["all", "file"] == "s.zarr#2" and row.loc["all", "index"] == 1076941452
+    assert row.loc["bx", "file"] == "SDOMLnpz/2010/05/01/HMI20100501_0012_bx.npz" and not row.loc["bx", "valid"]
+    again = Combine(combine.output.with_name("again.zarr"))
+    again(told["inventory"], root=str(tree.folder))
+    again.check(tree, without=frozenset({("2010-05-01T00:12", "bx")}))
