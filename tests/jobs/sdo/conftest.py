@@ -6,15 +6,17 @@ import os
 import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.jobs.conftest import ROOT
+
+KEYS = ("key", "secret")
 
 
 @dataclass(frozen=True)
@@ -32,18 +34,28 @@ class S3:
     def keys(self) -> dict[str, str]:
         """The environment that holds keys."""
         names = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION")
-        return dict(zip(names, ("key", "secret", "us-east-1"), strict=True))
+        return dict(zip(names, (*KEYS, "us-east-1"), strict=True))
 
     @property
     def options(self) -> Mapping[str, Mapping[str, Any]]:
         """What `jobs.sdo.remote` is told to use it with keys."""
-        return {"s3": {"endpoint_url": self.url, "key": "key", "secret": "secret"}}
+        return {"s3": {"endpoint_url": self.url, "key": KEYS[0], "secret": KEYS[1]}}
+
+    @cached_property
+    def client(self) -> Any:  # noqa: ANN401 - boto3 makes its classes as it runs
+        """A client with keys."""
+        import boto3  # type: ignore[import-untyped, unused-ignore]
+
+        region, (key, secret) = "us-east-1", KEYS
+        return boto3.client("s3", region, endpoint_url=self.url, aws_access_key_id=key, aws_secret_access_key=secret)
 
     def put(self, path: str, content: bytes = b"", *, public: bool = False) -> str:
         """Make a bucket ("name") or an object ("name/key"), for everybody if it is public; returns its URL."""
-        headers = {"x-amz-acl": "public-read"} if public else {}
-        request = urllib.request.Request(f"{self.url}/{path}", data=content, method="PUT", headers=headers)
-        urllib.request.urlopen(request, timeout=10).close()
+        bucket, _, key = path.partition("/")
+        if key:
+            self.client.put_object(Bucket=bucket, Key=key, Body=content, ACL="public-read" if public else "private")
+        else:
+            self.client.create_bucket(Bucket=bucket)
         return f"s3://{path}"
 
 

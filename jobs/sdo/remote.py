@@ -1,0 +1,201 @@
+"""Bytes behind a URL: the whole file or its beginning, and a few files ahead of being asked for.
+
+A process keeps one file system for each place, so that making a client is paid once.
+"""
+
+from __future__ import annotations
+
+import errno
+import functools
+import os
+import socket
+from collections import deque
+from collections.abc import Iterable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
+from typing import Any
+
+from jobs.errors import InputError
+
+Options = Mapping[str, Mapping[str, Any]]
+"""What fsspec is told, by protocol: {"s3": {"anon": True}}."""
+AHEAD, AHEAD_BYTES = 4, 256_000_000
+"""Files that are read ahead; fewer, but one, where as many as the largest so far would be more bytes than this."""
+METADATA = ("169.254.169.254", 80)
+"""Where a cloud machine finds the keys of its role. Elsewhere nobody answers, and asking would take seconds."""
+METADATA_SECONDS = 0.3
+DENIED, NO_SUCH_RANGE = (401, 403), 416
+"""HTTP statuses; the latter is what the beginning of an empty file is answered with."""
+
+
+def storage_options(options: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """What a job's options `endpoint_url` and `anonymous` mean to fsspec; all else is from the environment."""
+    s3: dict[str, Any] = {"endpoint_url": options["endpoint_url"]} if options.get("endpoint_url") else {}
+    if options.get("anonymous"):
+        s3["anon"] = True
+    return {"s3": s3} if s3 else {}
+
+
+def file_system(url: str, options: Options | None = None) -> tuple[Any, str]:
+    """The file system of a URL and the path in it; S3 without any keys is asked anonymously.
+
+    Raises
+    ------
+    InputError
+        If the protocol is not known, or its package not installed.
+    """
+    import fsspec
+
+    protocol = url.partition("://")[0] if "://" in url else "file"
+    protocol = "s3" if protocol == "s3a" else protocol
+    known = dict((options or {}).get(protocol, {}))
+    if protocol == "s3":
+        known = _s3(known)
+    try:
+        fs, path = fsspec.core.url_to_fs(url, **known)
+    except (ImportError, ValueError) as error:
+        raise InputError(f"{url} cannot be opened: {error}", "Is the protocol's fsspec package installed?") from error
+    return fs, path
+
+
+def _s3(options: dict[str, Any]) -> dict[str, Any]:
+    """Options with `anon` where there are no keys; concurrency of one saves asking for the size of each file first."""
+    from fsspec.config import conf
+
+    said = options.keys() | conf.get("s3", {}).keys()
+    if not said & {"anon", "key", "profile", "session"} and not _has_keys():
+        options["anon"] = True
+    return {"max_concurrency": 1, **options}
+
+
+@functools.cache
+def _has_keys() -> bool:
+    """Whether the environment, ~/.aws or the machine's role has keys for S3."""
+    import botocore.session  # type: ignore[import-untyped, unused-ignore]
+    from botocore.exceptions import BotoCoreError  # type: ignore[import-untyped, unused-ignore]
+
+    session = botocore.session.Session()
+    try:
+        if not os.environ.get("AWS_EC2_METADATA_SERVICE_ENDPOINT") and not _answers(METADATA):
+            session.get_component("credential_provider").remove("iam-role")
+        return session.get_credentials() is not None
+    except BotoCoreError as error:
+        raise InputError(f"The keys for S3 cannot be read: {error}", "Mend ~/.aws, or read --anonymous.") from error
+
+
+def _answers(address: tuple[str, int]) -> bool:
+    try:
+        socket.create_connection(address, METADATA_SECONDS).close()
+    except OSError:
+        return False
+    return True
+
+
+def fetch(url: str, options: Options | None = None, *, first: int | None = None) -> bytes:
+    """All bytes of a file, or the first so many; at once if they were read ahead.
+
+    S3 clients try again by themselves where a connection broke or S3 is busy: for 2 to 45 s.
+
+    Raises
+    ------
+    OSError
+        FileNotFoundError, PermissionError or another; what the client said is its cause.
+    """
+    content = _ahead.take(url, (options, first))
+    return _read(url, options, first) if content is None else content
+
+
+def ahead(urls: Iterable[str], options: Options | None = None, *, first: int | None = None) -> None:
+    """Begin to read what will be fetched next, in this order; what was begun before and is not among it is dropped."""
+    _ahead.begin(urls, (options, first))
+
+
+def _read(url: str, options: Options | None, first: int | None) -> bytes:
+    fs, path = file_system(url, options)
+    try:
+        content: bytes = fs.cat_file(path) if first is None else fs.cat_file(path, start=0, end=first)
+    except Exception as error:
+        if first and _status(error) == NO_SUCH_RANGE:
+            return b""
+        raise _translated(error, url) from error
+    return content[:first]  # a server need not know ranges
+
+
+def _translated(error: Exception, url: str) -> OSError:
+    """A client's error as the OSError it amounts to, with the URL in it."""
+    if isinstance(error, FileNotFoundError):
+        code: int | None = errno.ENOENT
+    elif isinstance(error, PermissionError) or _status(error) in DENIED:
+        code = errno.EACCES
+    else:
+        code = getattr(error, "errno", None)
+    said = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    if code is None:
+        return OSError(f"{url}: {said}")
+    only_path = said.endswith(url.rpartition("://")[2])
+    return OSError(code, os.strerror(code) if only_path else said, url)
+
+
+def _status(error: Exception) -> int | None:
+    """The HTTP status in an error of the HTTP client or, in its cause, of the S3 client."""
+    response = getattr(error.__cause__, "response", None)
+    if isinstance(response, dict):
+        found = response.get("ResponseMetadata", {}).get("HTTPStatusCode")
+    else:
+        found = getattr(error, "status", None)
+    return found if isinstance(found, int) else None
+
+
+How = tuple[Options | None, int | None]
+
+
+class _Ahead:
+    """Files that are being read before they are asked for, by one thread."""
+
+    def __init__(self) -> None:
+        self._how: How = (None, None)
+        self._order: deque[str] = deque()
+        self._begun: dict[str, Future[bytes]] = {}
+        self._largest = 1
+
+    def begin(self, urls: Iterable[str], how: How) -> None:
+        """Begin with these, and forget all others."""
+        kept = self._begun if how == self._how else {}
+        self._how, self._order = how, deque(dict.fromkeys(urls))
+        self._begun = {url: kept[url] for url in self._order if url in kept}
+        self._fill()
+
+    def take(self, url: str, how: How) -> bytes | None:
+        """The content of one of them as soon as it is there; those before it will not be asked for any more."""
+        if how != self._how or url not in self._order:
+            return None
+        while (passed := self._order.popleft()) != url:
+            self._begun.pop(passed, None)
+        reading = self._begun.pop(url, None)
+        self._fill()
+        content = reading.result() if reading else _read(url, *how)
+        self._largest = max(self._largest, len(content))
+        return content
+
+    def _fill(self) -> None:
+        for url in islice(self._order, max(1, min(AHEAD, AHEAD_BYTES // self._largest))):
+            if url not in self._begun:
+                self._begun[url] = _threads().submit(_read, url, *self._how)
+
+
+@functools.cache
+def _threads() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(AHEAD, "springline-ahead")
+
+
+_ahead = _Ahead()
+
+
+def _forget() -> None:
+    """In a forked process there are no threads, and what they read will never come."""
+    _threads.cache_clear()
+    _ahead.__init__()  # type: ignore[misc]
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)
