@@ -68,8 +68,8 @@ def total(content: bytes, tiles: Tiles) -> tuple[float, int] | None:
 
 
 def _inlined(function: Kernel) -> Kernel:
-    """Compile into each kernel that calls it."""
-    return cast(Kernel, numba.njit(nogil=True, error_model="numpy", forceinline=True)(function))
+    """Compile into each kernel that calls it; without counting references to arrays, which each call would wait for."""
+    return cast(Kernel, numba.njit(nogil=True, error_model="numpy", forceinline=True, _nrt=False)(function))
 
 
 def _emit_window(_context: Any, address: Any, bit: Any) -> Any:  # noqa: ANN401 - numba's types
@@ -117,23 +117,24 @@ def _one(address: int, bit: int, end: int, low: int) -> tuple[int, int]:
 
 @_inlined
 def _next(word: int, low: int) -> tuple[int, int, int]:
-    """Decode the value that a window begins with: its zeros, its zig-zag number, the window after it."""
+    """Decode the value that a window begins with: its zeros, its zig-zag number and 1 << low, the window after it."""
     zeros = _zeros(word)
     word = word << (zeros & 63)
-    return zeros, ((zeros - 1) << low) + _int64(word >> _uint64(63 - low)), word << (low + 1)
+    return zeros, (zeros << low) + _int64(word >> _uint64(63 - low)), word << (low + 1)
 
 
 @_inlined
 def _four(address: int, bit: int, end: int, low: int, found: Found, at: int) -> int:
     """Decode four values; returns where the next begins."""
-    zeros, found[at], word = _next(_window(address, bit), low)
-    more, found[at + 1], word = _next(word, low)
+    zeros, first, word = _next(_window(address, bit), low)
+    more, second, word = _next(word, low)
     zeros += more
-    more, found[at + 2], word = _next(word, low)
+    more, third, word = _next(word, low)
     zeros += more
-    more, found[at + 3], word = _next(word, low)
-    used = zeros + more + 4 * (low + 1)
+    more, fourth, word = _next(word, low)
+    used, top = zeros + more + 4 * (low + 1), 1 << low
     if used <= WINDOW:
+        found[at], found[at + 1], found[at + 2], found[at + 3] = first - top, second - top, third - top, fourth - top
         return bit + used
     for number in range(at, at + 4):
         bit, found[number] = _one(address, bit, end, low)
@@ -146,7 +147,8 @@ def _block(
 ) -> int:  # fmt: skip
     """Decode the differences of a block as zig-zag numbers; returns where the next block begins."""
     if low < 0:
-        found[:count] = 0
+        for number in range(count):
+            found[number] = 0
     elif low == raw:
         for number in range(count):
             found[number] = _window(address, bit) >> _uint64(spare)
