@@ -12,7 +12,7 @@ import io
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +25,7 @@ from jobs.sdo.irradiance.fits import CorruptError, HeaderTooLong, Tiles, Unit
 __all__ = ["CorruptError", "HeaderTooLong", "Measured", "measure"]
 
 Image: TypeAlias = npt.NDArray[np.float64]
+Value = TypeVar("Value")
 Total: TypeAlias = Callable[[bytes, Tiles], tuple[float, int] | None]
 
 
@@ -89,10 +90,10 @@ def measure(content: bytes, statistic: str = "mean", *, verify: bool = False, tr
         raise InputError("the image has no CHECKSUM to be verified by", "Leave out --verify to take it unverified.")
     values, valid = _values(content, unit, statistic)
     header = unit.header
+    exptime, datamean = (_known(header.number, keyword) for keyword in ("EXPTIME", "DATAMEAN"))
     return Measured(
-        values, valid, header.text("T_OBS"), header.number("EXPTIME"), header.whole("QUALITY"),
-        header.number("DATAMEAN"), checked,
-    )  # fmt: skip
+        values, valid, _known(header.text, "T_OBS"), exptime, _known(header.whole, "QUALITY"), datamean, checked
+    )
 
 
 def pixels(content: bytes, unit: Unit) -> Image:
@@ -114,6 +115,14 @@ def pixels(content: bytes, unit: Unit) -> Image:
     if stored.dtype.kind != "f" and blank is not None:
         image[stored == blank] = np.nan
     return image
+
+
+def _known(read: Callable[[str], Value], keyword: str) -> Value | None:
+    """A value that is not needed: None where it is none of its kind."""
+    try:
+        return read(keyword)
+    except CorruptError:
+        return None
 
 
 def _whole(content: bytes) -> Unit:

@@ -69,7 +69,8 @@ def total(content: bytes, tiles: Tiles) -> tuple[float, int] | None:
 
 def _inlined(function: Kernel) -> Kernel:
     """Compile into each kernel that calls it; without counting references to arrays, which each call would wait for."""
-    return cast(Kernel, numba.njit(nogil=True, error_model="numpy", forceinline=True, _nrt=False)(function))
+    options: dict[str, Any] = {"nogil": True, "error_model": "numpy", "forceinline": True, "_nrt": False}
+    return cast(Kernel, numba.njit(**options)(function))
 
 
 def _emit_window(_context: Any, address: Any, bit: Any) -> Any:  # noqa: ANN401 - numba's types
