@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from io import BytesIO
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from jobs.errors import InputError
 
@@ -133,10 +133,13 @@ def _refuse_widths(content: bytes, layout: Layout, above: int, name: str) -> Non
     """Raise for the first line that has too few values or too many, or is no text."""
     lines = [line.decode(errors="replace") for line in content.split(b"\n") if line.strip()]
     for index, line in enumerate(lines[above:], above):
-        found = len(_values(line, layout.quote))
-        if found != layout.width or "\ufffd" in line:
+        what, found = "", len(_values(line, layout.quote))
+        if found != layout.width:
+            what = f"has {found} value{'s' * (found != 1)} where others have {layout.width}"
+        elif "\ufffd" in line:
+            what = "is not UTF-8"
+        if what:
             number, text = _line(content, index)
-            what = f"has {found} values where others have {layout.width}" if found != layout.width else "is not UTF-8"
             raise InputError(f"{name}, line {number} ({text}) {what}.")
 
 
@@ -144,10 +147,7 @@ def _table(raw: pandas.DataFrame, where: Callable[[int], str]) -> pandas.DataFra
     """Values as they were read, as what they mean; `where` says of a row what stands there."""
     import pandas
 
-    told = raw["start"]
-    start = pandas.to_datetime(
-        told.astype(str) if told.dtype.kind in "iuf" else told, format="ISO8601", utc=True, errors="coerce"
-    )
+    start = _times(raw["start"])
     size = pandas.to_numeric(raw["size"], errors="coerce") if "size" in raw else pandas.Series(pandas.NA, raw.index)
     unknown = raw["size"].isna() | (raw["size"] == "") if "size" in raw else size.isna()
     faults = (
@@ -160,3 +160,15 @@ def _table(raw: pandas.DataFrame, where: Callable[[int], str]) -> pandas.DataFra
             raise InputError(f"{where(int(wrong.to_numpy().argmax()))} {what}.")
     moments = start.dt.tz_localize(None).astype("datetime64[ns]")
     return pandas.DataFrame({"start": moments, "key": raw["key"].astype(str), "size": size.astype("Int64")})
+
+
+def _times(told: pandas.Series[Any]) -> pandas.Series[Any]:
+    """ISO 8601 as UTC times; what is none is not a time."""
+    import pandas
+
+    def read(text: pandas.Series[Any]) -> pandas.Series[Any]:
+        return pandas.Series(pandas.to_datetime(text, format="ISO8601", utc=True, errors="coerce"))
+
+    text = told.astype(str) if told.dtype.kind in "iuf" else told  # nothing but years
+    start = read(text)
+    return start.fillna(read(text.astype(str).str.removesuffix("Z"))) if start.isna().any() else start  # 2020-02-17Z
