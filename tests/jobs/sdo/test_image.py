@@ -174,7 +174,12 @@ def test_what_cannot_be_verified(sun: Path) -> None:
     assert measure(content).checked == ""
     with pytest.raises(InputError, match="CHECKSUM"):
         measure(content, verify=True)
-    assert measure((sun / LAYOUTS["int16"]).read_bytes(), verify=True).checked == "CHECKSUM"
+    content = (sun / LAYOUTS["int16"]).read_bytes()
+    assert measure(content, verify=True).checked == "CHECKSUM"
+    only_data = content.replace(b"CHECKSUM=", b"MYCHECKS=")
+    assert measure(only_data).checked == "DATASUM"
+    with pytest.raises(CorruptError, match="DATASUM"):
+        measure(only_data[:-10_000] + b"\1" + only_data[-9_999:])
 
 
 @pytest.mark.parametrize("content", [b"", b"<html>no such key</html>", b"SIMPLE  =" + b" " * 5000, b"\0" * 6000])

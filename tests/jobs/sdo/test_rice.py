@@ -88,7 +88,7 @@ def test_what_is_unusual_is_left_to_astropy() -> None:
         written(floats, quantize_method=1),
         written(whole, compression_type="GZIP_1"),
         written(whole, tile_shape=(2, 8)),
-        written(whole, tile_shape=(1, 4)),
+        written(whole, tile_shape=(2, 4)),  # as many tiles as rows
         written(whole.astype(np.uint8)),
     ]
     assert [fits.layout(fits.find_image(content)) for content in contents] == [None] * 5
