@@ -14,7 +14,9 @@ import numpy.typing as npt
 
 from jobs import storage
 from jobs.errors import InputError
+from jobs.sdo import remote
 from jobs.sdo.combine import roots
+from jobs.sdo.combine.chunk import read_bytes
 from jobs.sdo.combine.steps import Ints, text_of
 from jobs.sdo.combine.unpickle import read_frame
 
@@ -87,7 +89,7 @@ def _scan(folder: str) -> pa.ChunkedArray:
     """Paths below a directory."""
     import pyarrow as pa
 
-    fs, path = storage.filesystem(folder)
+    fs, path = remote.file_system(folder.rstrip("/"))
     if not fs.isdir(path):
         hint = f"Name a directory, or an inventory: {', '.join(KINDS)}."
         raise InputError(f"{folder} is not there, or neither a directory nor an inventory.", hint)
@@ -106,11 +108,10 @@ def _listed(source: str, kind: str) -> pa.ChunkedArray:
     """The paths an inventory lists: its column `file`, or every column that holds names of NPZ files."""
     import pyarrow as pa
 
-    fs, path = storage.filesystem(source)
     try:
-        content = fs.cat_file(path)
-    except FileNotFoundError as error:
-        raise InputError(f"{source} does not exist.", "Check --input.") from error
+        content = read_bytes(source)
+    except OSError as error:
+        raise InputError(f"{source} cannot be read: {error}.", "Check --input.") from error
     try:
         table = _table(content, source, kind)
     except (pa.ArrowInvalid, pa.ArrowKeyError, OSError) as error:

@@ -109,6 +109,8 @@ def _planned(asked: Asked) -> Planned:
     there = stores.find(asked.output)
     store = None if asked.overwrite else there
     found = read(asked.inputs[0], options.get("root"), _wanted(options), asked.note)
+    if absent := sorted(set(_wanted(options).channels) - set(found.channels)):
+        asked.note(f"there are no files of the channels {', '.join(absent)}")
     layout = _layout(asked.output, options, found, store)
     axis = _axis(options, found, store)
     places = axis.places(found.minutes)

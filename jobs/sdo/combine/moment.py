@@ -13,6 +13,7 @@ from jobs.errors import InputError, NotFoundError
 from jobs.model import Report
 from jobs.sdo.combine.picture import draw
 from jobs.sdo.combine.steps import Ints, text_of
+from jobs.sdo.combine.store import open_group
 
 
 def show(output: str, minutes: int) -> Report:
@@ -30,8 +31,7 @@ def show(output: str, minutes: int) -> Report:
     place = _nearest(times, minutes, int(group.attrs["springline_cadence_minutes"]))
     images = None if place is None else np.asarray(group["data"][place])
     if place is None or images is None or np.isnan(images).all():
-        _refuse(group, times, minutes)
-        raise AssertionError("unreachable")
+        raise _nothing(group, times, minutes)
     channels = [str(name) for name in group["channel"][:]]
     sources = [str(name) for name in group["source"][place]]
     when = text_of(times[place])
@@ -48,13 +48,14 @@ def show(output: str, minutes: int) -> Report:
     return Report(values, (f"{when}, step {place:,} of {output}", *_lines(found), f"picture {picture}"))
 
 
-def _open(output: str) -> Any:  # noqa: ANN401 - zarr's items are a union of arrays and groups
-    import zarr
-
-    attrs = (storage.read_json(f"{output}/zarr.json") or {}).get("attributes", {})
-    if attrs.get("springline_job") != "sdo-combine":
+def _open(output: str) -> Any:  # noqa: ANN401 - a Zarr group
+    try:
+        group = open_group(output, consolidated=True)
+    except (OSError, ValueError) as error:
+        raise NotFoundError(f"{output} is no store that can be read: {error}", "Name one with --output.") from error
+    if group.attrs.get("springline_job") != "sdo-combine":
         raise NotFoundError(f"{output} is no store of sdo-combine.", "Name one with --output.")
-    return zarr.open_group(output, mode="r")
+    return group
 
 
 def _nearest(times: Ints, minutes: int, cadence: int) -> int | None:
@@ -64,12 +65,12 @@ def _nearest(times: Ints, minutes: int, cadence: int) -> int | None:
     return place if 2 * abs(int(times[place]) - minutes) <= reach else None
 
 
-def _refuse(group: Any, times: Ints, minutes: int) -> None:  # noqa: ANN401 - a Zarr group
+def _nothing(group: Any, times: Ints, minutes: int) -> InputError:  # noqa: ANN401 - a Zarr group
     there = times[np.asarray(group["valid"][: times.size]).any(axis=1)]
     after = int(np.searchsorted(there, minutes))
     before = np.searchsorted(there, minutes) - 1
     near = [text_of(there[at]) for at in (before, after) if 0 <= at < there.size]
-    raise InputError(
+    return InputError(
         f"The store holds nothing at {text_of(minutes)}.",
         f"The next steps there are: {' and '.join(near)}." if near else "Its run has not come to its end.",
     )

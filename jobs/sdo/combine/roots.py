@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from jobs import storage
 from jobs.errors import InputError
+from jobs.sdo import remote
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -101,5 +102,5 @@ def _tails(file: str) -> Iterator[tuple[str, str]]:
 
 
 def _exists(url: str) -> bool:
-    fs, path = storage.filesystem(url)
+    fs, path = remote.file_system(url)
     return bool(fs.exists(path))

@@ -12,11 +12,11 @@ import numpy as np
 
 from jobs import storage
 from jobs.errors import OutputError
+from jobs.sdo import remote
 from jobs.sdo.combine.steps import Axis, Bools
 
 if TYPE_CHECKING:
     import zarr
-    from zarr.storage import MemoryStore
 
 MARKER = "zarr.json"
 OBJECT, POSIX = "object", "posix"
@@ -77,7 +77,7 @@ def find(url: str) -> Store | None:
         raise OutputError(f"{url} exists and is no store of sdo-combine.", "Choose another --output.")
     if "springline_creating" in attrs:
         return None
-    group = _open(url)
+    group = open_group(url)
     layout = Layout(
         tuple(str(name) for name in group["channel"][:]), tuple(group["data"].shape[2:]), attrs["springline_layout"],
         attrs["springline_shard_steps"], attrs["aia_binning"],
@@ -93,8 +93,7 @@ def create(url: str, layout: Layout, axis: Axis) -> Store:
     storage.remove(url)
     beginning = {"zarr_format": 3, "node_type": "group", "attributes": {**attrs, "springline_creating": True}}
     storage.write_json(f"{url}/{MARKER}", beginning)
-    memory = _laid_out(store, ARRAYS)
-    _copy(memory, url, (f"{name}/" for name in ARRAYS))
+    _copy(_laid_out(store, ARRAYS), url, (f"{name}/" for name in ARRAYS))
     _consolidate(url, attrs)
     return store
 
@@ -106,33 +105,32 @@ def extend(store: Store, axis: Axis) -> Store:
         document = _document(f"{store.url}/{name}")
         document["shape"][0] = len(axis.minutes)
         storage.write_json(f"{store.url}/{name}/{MARKER}", document)
-    memory = _laid_out(longer, ("time",))
-    _copy(memory, store.url, ("time/c/", f"time/{MARKER}"))
+    _copy(_laid_out(longer, ("time",)), store.url, ("time/c/", f"time/{MARKER}"))
     return longer
 
 
 def read_valid(store: Store) -> Bools:
     """(time, channel): whether the store holds it, as the last run that came to its end left word."""
-    return np.asarray(_open(store.url)["valid"][: len(store.axis.minutes)], bool)
+    return np.asarray(open_group(store.url)["valid"][: len(store.axis.minutes)], bool)
 
 
 def write_valid(store: Store, valid: Bools) -> None:
     """Leave word of what the store holds, and gather all metadata where readers look for them first."""
-    _open(store.url, "r+")["valid"][:] = valid
+    open_group(store.url, "r+")["valid"][:] = valid
     document = storage.read_json(f"{store.url}/{MARKER}") or {}
     _consolidate(store.url, document["attributes"])
 
 
 def sources(store: Store) -> Iterator[tuple[int, Any]]:
     """The names of the files, some thousand steps at a time, each with the place of its first step."""
-    array = _open(store.url)["source"]
+    array = open_group(store.url)["source"]
     for first in range(0, len(store.axis.minutes), SOURCE_CHUNK):
         yield first, np.asarray(array[first : first + SOURCE_CHUNK], object)
 
 
 def write_sources(store: Store, first: int, names: Any) -> None:  # noqa: ANN401 - an array of text
     """Write the names of the files of some thousand steps from a place on."""
-    _open(store.url, "r+")["source"][first : first + len(names)] = names
+    open_group(store.url, "r+")["source"][first : first + len(names)] = names
 
 
 def _attributes(store: Store) -> dict[str, Any]:
@@ -152,17 +150,17 @@ def _attributes(store: Store) -> dict[str, Any]:
     }
 
 
-def _laid_out(store: Store, names: Iterable[str]) -> MemoryStore:
-    """Some of the arrays of a store, in memory, without data."""
+def _laid_out(store: Store, names: Iterable[str]) -> dict[str, Any]:
+    """What is stored of some of the arrays of a store, without data."""
     import zarr
     from zarr.storage import MemoryStore
 
-    memory = MemoryStore()
-    group = zarr.create_group(memory)
+    content: dict[str, Any] = {}
+    group = zarr.create_group(MemoryStore(content))
     makers = {"time": _make_time, "channel": _make_channel, "data": _make_data, "valid": _make_valid}
     for name in names:
         makers.get(name, _make_source)(group, store)
-    return memory
+    return content
 
 
 def _make_time(group: zarr.Group, store: Store) -> None:
@@ -221,9 +219,8 @@ def _make_source(group: zarr.Group, store: Store) -> None:
     )  # fmt: skip
 
 
-def _copy(memory: MemoryStore, url: str, prefixes: Iterable[str]) -> None:
-    """Write what is in memory under these names, in their order."""
-    content = memory._store_dict
+def _copy(content: Mapping[str, Any], url: str, prefixes: Iterable[str]) -> None:
+    """Write what is stored under these names, in their order."""
     for prefix in prefixes:
         for name in sorted(key for key in content if key.startswith(prefix)):
             storage.write_bytes(f"{url}/{name}", content[name].to_bytes())
@@ -244,7 +241,9 @@ def _document(url: str) -> dict[str, Any]:
     return found
 
 
-def _open(url: str, mode: str = "r") -> Any:  # noqa: ANN401 - zarr's items are a union of arrays and groups
+def open_group(url: str, mode: str = "r", *, consolidated: bool = False) -> Any:  # noqa: ANN401 - items of two kinds
+    """The group at a URL, by the file system that all of this job uses."""
     import zarr
 
-    return zarr.open_group(url, mode=mode, use_consolidated=False)  # type: ignore[arg-type]
+    options = {} if storage.is_plain(url) else dict(remote.file_system(url)[0].storage_options)
+    return zarr.open_group(url, mode=mode, use_consolidated=consolidated, storage_options=options or None)  # type: ignore[arg-type]

@@ -3,86 +3,17 @@
 from __future__ import annotations
 
 import bz2
-import json
 import pickle
 import shutil
-import warnings
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
 from jobs.errors import InputError, OutputError
-from jobs.model import Asked, Finished
 from jobs.sdo.combine import chunk, job, shard
 from jobs.sdo.combine import store as stores
-from tests.jobs.sdo.trees import AIA, HMI, SOME, Tree, moments
-
-
-@dataclass
-class Combine:
-    """Runs the job without the engine; the ledger is a list."""
-
-    output: Path
-    ledger: list[dict[str, Any]] = field(default_factory=list)
-    said: list[str] = field(default_factory=list)
-
-    def asked(self, source: object, overwrite: bool = False, **options: object) -> Asked:
-        """What the hooks are given."""
-        run_dir = Path(f"{self.output}.run")
-        run_dir.mkdir(exist_ok=True, parents=True)
-        given = {name: value for name, value in options.items() if value is not None}
-        return Asked(
-            (str(source),), lambda: iter(()), str(self.output), given, run_dir, overwrite, self.said.append,
-            lambda: iter(list(self.ledger)),
-        )  # fmt: skip
-
-    def work(self, asked: Asked, limit: int | None = None) -> Iterator[dict[str, Any]]:
-        """Plan, begin, and do what there is to do, as the engine would; it is in the ledger before it is told."""
-        rows = [row for row in job.plan(asked) if not row.done]
-        job.begin(asked)
-        shard._codec.cache_clear()  # every run has processes of its own
-        legacy = {name: value for name, value in asked.options.items() if name == "legacy_pkl"}
-        for row in rows[:limit]:
-            target = Path(row.target)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            scratch = target.with_name(".part-0")
-            result = shard.combine(row.source, str(scratch), **row.columns, **legacy)
-            scratch.replace(target)
-            self.ledger.append({"item": row.source, "state": "done", "result": json.loads(json.dumps(result))})
-            yield self.ledger[-1]
-
-    def __call__(self, source: object, overwrite: bool = False, **options: object) -> Mapping[str, Any]:
-        """A run to its end; returns the counts, and how many items were done."""
-        asked = self.asked(source, overwrite, **options)
-        done = len(list(self.work(asked)))
-        return {**self.finish(asked).values, "done": done}
-
-    def finish(self, asked: Asked) -> Finished:
-        """The end of a run."""
-        return job.finish(asked)
-
-    def open(self) -> Any:  # noqa: ANN401 - an xarray dataset
-        """The store as a reader sees it; any warning is an error."""
-        import xarray as xr
-
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")
-            return xr.open_zarr(self.output).load()
-
-    def check(self, *trees: Tree, without: frozenset[tuple[str, str]] = frozenset()) -> None:
-        """The store holds every image of the trees, and nothing else, and says so."""
-        images = {key: image for tree in trees for key, image in tree.images.items() if key not in without}
-        found = self.open()
-        assert int(found.valid.sum()) == len(images)
-        for (moment, channel), image in images.items():
-            at = {"time": np.datetime64(moment), "channel": channel}
-            assert np.array_equal(found.data.sel(at), image), at
-            assert bool(found.valid.sel(at)) and str(found.source.sel(at).values).endswith(f"_{channel}.npz")
-        assert (np.isnan(found.data).all(("y", "x")) == ~found.valid).all()
+from tests.jobs.sdo.trees import AIA, HMI, SOME, Combine, Tree, moments
 
 
 @pytest.fixture
@@ -302,6 +233,7 @@ def test_channels_to_come(combine: Combine, tree: Tree) -> None:
     """A new store has room for the channels that are named, and for the time from --start on."""
     combine(tree.inventory(), channels="0094,1700", start="2010-05-01T00:30", cadence=6, layout="object")
     assert combine.open().channel.values.tolist() == ["0094", "1700"]
+    assert set(combine.said) == {"there are no files of the channels 1700"}
     assert combine.open().time.values[0] == np.datetime64("2010-05-01T00:30")
     tree.add("2010-05-01T00:36", ("1700",))
     told = combine(tree.inventory(), channels="0094,1700", start="2010-05-01T00:30")
