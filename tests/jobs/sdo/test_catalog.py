@@ -128,6 +128,7 @@ ROW = b"2020-01-01T00:00Z,2020-01-01T00:04Z,s3://sun/a,12\n"
         (ROW + b"\n\n" + ROW.replace(b"s3://sun/a", b""), 4, "names no file"),
         (b"# start, stop, datakey, filesize\n" + ROW.replace(b"12", b"12k") + ROW, 2, "size"),
         (ROW.replace(b",12", b",-1"), 1, "size"),
+        (ROW + ROW.replace(b",12", b",1.5"), 2, "size"),
         (ROW + ROW.replace(b"/a", b"/\xe9") + ROW, 2, "UTF-8"),
         (ROW + b"'2020-01-01Z,2020-01-01Z,s3://sun/a,12\n", 2, "1 value "),
         (b"'2020-01-01Z','2020-01-01Z','s3://sun/a','12'\n'2020-01-01Z,2020-01-01Z,s3://sun/a,12\n" * 2, 2, "1 value "),
@@ -166,6 +167,7 @@ def test_a_window_is_half_open_and_reads_only_its_years(tmp_path: Path) -> None:
     assert keys("2018", "2021") == ["2018a", "2018z", "2019a", "2019z", "2020a", "2020z"]
     assert keys("2018-12-31T23:59:59.5Z", "2020-01-01T00:00:00Z") == ["2018z", "2019a", "2019z"]
     assert keys("2018-01-01T00:00:00.001Z", "2019-12-31T23:59:59.501Z") == ["2018z", "2019a", "2019z"]
+    assert keys("2018", "2018-12-31T23:59:59.500Z") == ["2018a"]
     assert keys("2018-01-01T01:00+01:00", "2018-02") == ["2018a"]
     assert [row.columns["start"] for row in catalog.rows(f"{url}#aia_0094/2019/2020")] == [
         "2019-01-01T00:00:00.000Z", "2019-12-31T23:59:59.500Z",
