@@ -52,7 +52,8 @@ def rows(inputs: Iterable[str], table: str | None) -> Iterator[Row]:
     for text in inputs:
         yield from (Row(source) for source in _matches(text))
     if table:
-        reader = READERS.get(os.path.splitext(table)[1].lower(), _registry if "#" in table else None)
+        ending = os.path.splitext(table)[1].lower()
+        reader = READERS.get(ending) if ending or "#" not in table else _registry
         if reader is None:
             raise UsageError(
                 f"--items {table} is no kind of list that is known.",

@@ -150,17 +150,22 @@ class ItemProcess:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(5)
             why = _how(self._process.poll())
-        self.end()
+        self._kill()
         size = os.fstat(self._output.fileno()).st_size
         last = os.pread(self._output.fileno(), OUTPUT, max(0, size - OUTPUT)).decode(errors="replace").strip()
+        self.end()
         return Died(why, index, time.monotonic() - began if index >= 0 else 0.0, self._peak, last, self._starting)
 
     def end(self) -> None:
-        """Kill the process and whatever it started."""
+        """Kill the process and whatever it started, and let go of what it wrote."""
+        self._kill()
+        self._connection.close()
+        self._output.close()
+
+    def _kill(self) -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
-        self._connection.close()
 
 
 def _how(code: int | None) -> str:

@@ -35,8 +35,7 @@ def answer(asked: Asked) -> Report | None:
         return None
     if "catalog" not in options:
         raise UsageError("--list needs --catalog.", "Such as --catalog s3://gov-nasa-hdrl-data1/.")
-    values, lines = catalog.listing(options["catalog"], remote.storage_options(options))
-    return Report(values, tuple(lines))
+    return catalog.listing(options["catalog"], remote.storage_options(options))
 
 
 def plan(asked: Asked) -> Iterator[Row]:
@@ -76,8 +75,10 @@ def finish(asked: Asked) -> Finished:
         rows, asked.output, about, quality=options.get("quality"), overwrite=True, parquet=options.get("parquet")
     )
     counts = {str(name): int(count) for name, count in made["status"].to_series().value_counts().items()}
-    values: dict[str, Any] = {"files": len(rows), "status": counts, "plot": None}
-    said = ", ".join(f"{count:,} {name}" for name, count in counts.items())
+    timeless = made.attrs["files_without_time"]
+    values: dict[str, Any] = {"files": len(rows), "status": counts, "files_without_time": timeless, "plot": None}
+    every = counts | ({"without a time, not in it": timeless} if timeless else {})
+    said = ", ".join(f"{count:,} {name}" for name, count in every.items())
     lines = [f"series      {asked.output} ({said})", *_header_check(rows)]
     if options.get("parquet"):
         lines.append(f"table       {options['parquet']}")
@@ -98,10 +99,9 @@ def _files(asked: Asked) -> Iterator[Row]:
         return asked.rows()
     if "dataset" not in options:
         raise UsageError("Which dataset of the catalog? --dataset is missing.", "--list shows them.")
-    return catalog.dataset_rows(
-        options["catalog"], options["dataset"], options.get("start"), options.get("stop"),
-        remote.storage_options(options), asked.note,
-    )  # fmt: skip
+    window = "/".join(options.get(name, "") for name in ("start", "stop"))
+    reference = f"{options['catalog']}#{options['dataset']}/{window}"
+    return catalog.rows(reference, remote.storage_options(options), asked.note)
 
 
 def _about(asked: Asked) -> About:
