@@ -261,9 +261,9 @@ def rows(reference: str, options: remote.Options | None = None, note: Note = _no
     found = files(catalog, asked.dataset, asked.start, asked.stop, options, note)
     times: Any = found["start"].to_numpy("datetime64[ms]")
     unit: Any = "s" if (times == times.astype("datetime64[s]")).all() else "ms"
-    sizes: Any = found["size"].astype(object)
     for at in range(0, len(found), AT_ONCE):
         part = slice(at, at + AT_ONCE)
         starts = np.datetime_as_string(times[part], unit=unit).tolist()
-        for key, start, size in zip(found["key"][part].tolist(), starts, sizes[part].tolist(), strict=True):
+        keys, sizes = (found[name][part].tolist() for name in ("key", "size"))
+        for key, start, size in zip(keys, starts, sizes, strict=True):
             yield Row(key, columns={"start": f"{start}Z"} | ({"filesize": size} if isinstance(size, int) else {}))
