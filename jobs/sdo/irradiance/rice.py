@@ -2,7 +2,7 @@
 
 Values are decoded four at a time from one 64-bit window, blocks are summed by vectors. No byte outside the content is
 read, whatever is in it: rows that do not lie in the heap are refused before, and a row that has left its bytes is
-given up at its next block, which is less far than SLACK.
+given up at its next block, which is less far than SLACK; the last rows are copied to where there is as much.
 """
 
 from __future__ import annotations
@@ -52,19 +52,30 @@ def total(content: bytes, tiles: Tiles) -> tuple[float, int] | None:
     wrong = (starts < 0) | (lengths < tiles.bytes_per_value) | (lengths > size) | (starts > size - lengths)
     if wrong.any():
         raise CorruptError(f"row {int(wrong.argmax())} of the image does not lie in the file")
-    room = tiles.end + SLACK - len(content)
-    values = np.frombuffer(content + bytes(room) if room > 0 else content, np.uint8)
     names = tiles.table.names or ()
     blank = NO_BLANK if tiles.blank is None else tiles.blank
     blanks = table["ZBLANK"].astype(np.int64) if "ZBLANK" in names else np.full(tiles.rows, blank)
     sums, counts = np.zeros((2, tiles.rows), np.int64)
     shape = (tiles.width, tiles.block, *SPLITS[tiles.bytes_per_value], 64 - 8 * tiles.bytes_per_value)
-    bad = sum_rows(values, starts + tiles.heap, lengths, blanks, *shape, sums, counts)
+    addresses, _kept = _addresses(content, starts + tiles.heap, lengths)
+    bad = sum_rows(addresses, lengths, blanks, *shape, sums, counts)
     if bad >= 0:
         raise CorruptError(f"row {bad} of the image does not end where its bytes do")
     scale = table["ZSCALE"] if "ZSCALE" in names else tiles.scale
     zero = table["ZZERO"] if "ZZERO" in names else tiles.zero
     return float(np.sum(sums * scale + counts * zero, dtype=np.float64)), int(counts.sum())
+
+
+def _addresses(content: bytes, starts: Integers, lengths: Integers) -> tuple[Integers, object]:
+    """Where each row is in memory, with SLACK to be read behind it; and what has to be kept for as long."""
+    memory = np.frombuffer(content, np.uint8)
+    addresses, near = starts + memory.ctypes.data, starts + lengths > memory.size - SLACK
+    if not near.any():
+        return addresses, memory
+    cut = int(starts[near].min())
+    copy = np.frombuffer(content[cut:] + bytes(SLACK), np.uint8)
+    addresses[near] = starts[near] - cut + copy.ctypes.data
+    return addresses, copy
 
 
 def _inlined(function: Kernel) -> Kernel:
@@ -191,15 +202,15 @@ def _add(found: Found, count: int, value: int, blank: int, spare: int) -> tuple[
 
 @compiled
 def sum_rows(
-    content: npt.NDArray[np.uint8], starts: Integers, lengths: Integers, blanks: Integers,
+    addresses: Integers, lengths: Integers, blanks: Integers,
     width: int, size: int, split: int, raw: int, spare: int, sums: Integers, counts: Integers,
 ) -> int:  # fmt: skip
     """Sum each row over its pixels that are not blank, and count them.
 
     Parameters
     ----------
-    starts, lengths
-        Where the bytes of each row are in the content, and how many.
+    addresses, lengths
+        Where the bytes of each row are in memory, and how many; SLACK more can be read.
     blanks
         The value of blank pixels in each row.
     width, size, split, raw
@@ -214,12 +225,10 @@ def sum_rows(
     int
         The first row that does not end where its bytes do; -1 if there is none.
     """
-    address = content.ctypes.data
     found = np.empty(size, np.uint32)
-    for row in range(starts.size):
-        bit, end = 8 * starts[row], 8 * (starts[row] + lengths[row])
-        value = _int64(_window(address, bit)) >> spare
-        bit += 64 - spare
+    for row in range(addresses.size):
+        address, end = addresses[row], 8 * lengths[row]
+        value, bit = _int64(_window(address, 0)) >> spare, 64 - spare
         for first in range(0, width, size):
             low = _int64(_window(address, bit) >> _uint64(64 - split)) - 1
             if bit > end or low > raw:

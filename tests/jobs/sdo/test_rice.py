@@ -110,12 +110,13 @@ def read_beside_a_guard() -> None:
         for chance in np.linspace(0, 1, 200):
             length = int(rng.integers(size, page))
             row = rng.integers(0, 256, length) * (rng.random(length) < chance)
-            start = np.array([content.size - rice.SLACK - length])
-            content[start[0] : start[0] + length] = row
+            start = content.size - rice.SLACK - length
+            content[start : start + length] = row
             content[-rice.SLACK :] = rng.choice([0, 255])
             sums, counts, blanks = np.zeros((3, 1), np.int64)
             shape = (1 << 20, 32, *rice.SPLITS[size], 64 - 8 * size)
-            rice.sum_rows(content, start, np.array([length]), blanks, *shape, sums, counts)
+            address = np.array([memory.ctypes.data + start])
+            rice.sum_rows(address, np.array([length]), blanks, *shape, sums, counts)
 
 
 @pytest.mark.slow
