@@ -26,11 +26,13 @@ Found = npt.NDArray[np.uint32]
 _int64, _int32, _uint64 = (cast("Callable[[int], int]", kind) for kind in (np.int64, np.int32, np.uint64))
 SPLITS = {2: (4, 14), 4: (5, 25)}
 """Bytes of a value → bits of the number that begins a block, and the number that says its values are not coded."""
+USUAL = 32
+"""Values of a block, but for the last of a row."""
 WINDOW = 57
 """Bits that a window surely has."""
 UNARY = 31
 """Zeros up to which a value is whole in a window: a one and 25 bits may follow."""
-SLACK = 16 * 32
+SLACK = 16 * USUAL
 """More than a damaged row is read beyond its end: the windows of a block of 32 values [bytes]."""
 NO_BLANK = 1 << 40
 """A value that no pixel has."""
@@ -234,8 +236,12 @@ def sum_rows(
             if bit > end or low > raw:
                 return row
             count = min(size, width - first)
-            bit = _block(address, bit + split, end, low, raw, spare, found, count)
-            value, summed, valid = _add(found, count, value, blanks[row], spare)
+            if count == USUAL:  # a tenth faster, as the compiler knows it
+                bit = _block(address, bit + split, end, low, raw, spare, found, USUAL)
+                value, summed, valid = _add(found, USUAL, value, blanks[row], spare)
+            else:
+                bit = _block(address, bit + split, end, low, raw, spare, found, count)
+                value, summed, valid = _add(found, count, value, blanks[row], spare)
             sums[row] += summed
             counts[row] += valid
         if (bit + 7) // 8 * 8 != end:
