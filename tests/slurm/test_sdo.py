@@ -51,11 +51,13 @@ def test_irradiance_is_cancelled_and_gone_on_with(springline: Springline) -> Non
     home = springline.cluster.cluster_home()
     folder = home / "fits"
     folder.mkdir()
-    (folder / "mine.py").write_text(SLOW)
+    script = springline.home / "mine.py"
+    script.write_text(SLOW)
+    script.chmod(0o644)
     for number in range(COUNT):
         shutil.copy(data / "jsoc_int16_rice_256.fits", folder / f"{number:02}.fits")
     owned(folder)
-    words = ("fits/*.fits", "--output", "sun.zarr", "--statistic", "fits/mine.py:slow", "--in-allocation")
+    words = ("fits/*.fits", "--output", "sun.zarr", "--statistic", "mine.py:slow", "--in-allocation")
     first = springline.popen("run", "sdo-irradiance", *words, "--on", "testbed", "--name", "sun")
     ledger = home / "sun.zarr.run/ledger.jsonl"
     until(lambda: ledger.exists() and ledger.read_text().count('"state": "done"') > 2, 90)
@@ -63,8 +65,8 @@ def test_irradiance_is_cancelled_and_gone_on_with(springline: Springline) -> Non
     assert first.wait(60) == 43 and not (home / "sun.zarr").exists()
     second = run(springline, "sdo-irradiance", *words, "--plot")
     assert second["skipped"] > 2 and second["skipped"] + second["done"] == COUNT
-    assert second["status"] == {"ok": COUNT}
     with xr.open_zarr(home / "sun.zarr") as found:
+        assert set(found["status"].values) == {"ok"}
         assert np.ptp(found["value"].values) == 0 and found.sizes["time"] == COUNT
     assert (home / "sun.zarr.png").stat().st_size > 10_000
 
@@ -72,11 +74,15 @@ def test_irradiance_is_cancelled_and_gone_on_with(springline: Springline) -> Non
 def test_combine_on_worker_jobs(springline: Springline) -> None:
     """A tree of NPZ files becomes one store, and grows by the steps that come later."""
     home = springline.cluster.cluster_home()
-    trees.write(home / "tree", steps=6)
+    tree = trees.Tree(home / "tree")
+    for moment in trees.moments(6):
+        tree.add(moment)
+    tree.inventory("SDOMLnpz/inventory.pkl")
     owned(home / "tree")
     words = ("tree/SDOMLnpz/inventory.pkl", "--output", "sdo.zarr", "--shard-steps", "2", "--workers", "2")
-    assert run(springline, "sdo-combine", *words, "--stop", "2010-05-01T00:24")["done"] == 2
-    assert run(springline, "sdo-combine", *words)["skipped"] == 2
+    assert run(springline, "sdo-combine", *words, "--stop", "2010-05-01T00:48")["done"] == 2
+    later = run(springline, "sdo-combine", *words)
+    assert (later["done"], later["skipped"]) == (1, 2)
     with xr.open_zarr(home / "sdo.zarr") as found:
-        assert found["valid"].sum() == 9 * 6 + 3 * 3
-        assert np.isfinite(found["data"].sel(channel="0171")).all()
+        assert found.sizes["time"] == 6 and bool(found["valid"].all())
+        assert np.isfinite(found["data"]).all()

@@ -15,7 +15,7 @@ from jobs.errors import OutputError, UsageError
 from jobs.model import Asked, Finished, Report, Row
 from jobs.sdo import catalog, remote
 from jobs.sdo.irradiance import series
-from jobs.sdo.irradiance.table import About
+from jobs.sdo.irradiance.table import About, said
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -78,8 +78,8 @@ def finish(asked: Asked) -> Finished:
     timeless = made.attrs["files_without_time"]
     values: dict[str, Any] = {"files": len(rows), "status": counts, "files_without_time": timeless, "plot": None}
     every = counts | ({"without a time, not in it": timeless} if timeless else {})
-    said = ", ".join(f"{count:,} {name}" for name, count in every.items())
-    lines = [f"series      {asked.output} ({said})", *_header_check(rows)]
+    told = ", ".join(f"{count:,} {name}" for name, count in every.items())
+    lines = [f"series      {asked.output} ({told})", *_header_check(rows)]
     if options.get("parquet"):
         lines.append(f"table       {options['parquet']}")
     if options.get("plot"):
@@ -112,9 +112,9 @@ def _about(asked: Asked) -> About:
 
 
 def _made_of(asked: Asked) -> dict[str, str]:
-    """What must be the same for all rows of a series."""
+    """What must be the same for all rows of a series; a script may lie elsewhere the next time."""
     options = asked.options
-    return {"statistic": options["statistic"], "dataset": options.get("dataset", "")}
+    return {"statistic": said(options["statistic"]), "dataset": options.get("dataset", "")}
 
 
 def _note(asked: Asked) -> dict[str, Any] | None:
