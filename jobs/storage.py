@@ -6,23 +6,37 @@ import contextlib
 import errno
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from jobs import s3
 from jobs.errors import InputError, OutputError
+
+Options = Mapping[str, Mapping[str, Any]]
+"""What fsspec is told, by protocol: {"s3": {"anon": True}}."""
 
 NO_LOCKS = (errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK)
 """What a file system says that has no locks: Lustre, unless it is mounted with them."""
 ZARR_MARKS = ("zarr.json", ".zgroup", ".zmetadata")
 
 
-def filesystem(url: str) -> tuple[Any, str]:
-    """The fsspec file system of a URL and the path in it."""
+def filesystem(url: str, options: Options | None = None) -> tuple[Any, str]:
+    """The fsspec file system of a URL and the path in it; a process has one for each place.
+
+    Raises
+    ------
+    InputError
+        If the protocol is not known, or its package not installed.
+    """
     import fsspec
 
+    protocol = str(url).partition("://")[0] if "://" in str(url) else "file"
+    known = dict((options or {}).get("s3" if protocol == "s3a" else protocol, {}))
+    if protocol in ("s3", "s3a"):
+        known = s3.with_access(known)
     try:
-        fs, path = fsspec.core.url_to_fs(str(url))
+        fs, path = fsspec.core.url_to_fs(str(url), **known)
     except (ImportError, ValueError) as error:
         raise InputError(f"{url} cannot be opened: {error}", "Is the protocol's fsspec package installed?") from error
     return fs, path.rstrip("/") or path

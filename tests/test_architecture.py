@@ -33,7 +33,8 @@ JOBS_LAYERS = (
     ("__main__", "cli"),
     ("registry", "batch", "clusters", "progress"),
     ("spring_index", "l1b", "sdo", "stac"),
-    ("storage", "ledger", "functions", "pictures"),
+    ("storage",),
+    ("s3", "ledger", "functions", "compiled", "pictures"),
     ("model", "errors"),
 )
 
@@ -42,6 +43,8 @@ PURE = tuple(f"launcher/{name}" for name in PURE_NAMES)
 KERNELS = (
     *(f"jobs/spring_index/{name}.py" for name in ("kernel", "model", "daylength")),
     *(f"jobs/l1b/{name}.py" for name in ("model", "power", "tables", "geolocation", "heading")),
+    *(f"jobs/sdo/irradiance/{name}.py" for name in ("fits", "rice")),
+    "jobs/sdo/combine/steps.py",
 )
 IO = {"asyncio", "fabric", "http", "io", "os", "paramiko", "pathlib", "shutil", "socket", "ssl", "subprocess"}
 FORMATS = {"fsspec", "h5netcdf", "h5py", "pandas", "tempfile", "urllib", "xarray", "zarr"}

@@ -11,6 +11,7 @@ import string
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from jobs import storage
@@ -41,8 +42,8 @@ class Item:
         return self.target or self.source
 
 
-def rows(inputs: Iterable[str], table: str | None) -> Iterator[Row]:
-    """All items that paths, globs and one list or table mean, in their order.
+def rows(inputs: Iterable[str], table: str | None, note: Callable[[str], None]) -> Iterator[Row]:
+    """All items that paths, globs and one list, table or registry mean, in their order; `note` is told what is odd.
 
     Raises
     ------
@@ -53,7 +54,7 @@ def rows(inputs: Iterable[str], table: str | None) -> Iterator[Row]:
         yield from (Row(source) for source in _matches(text))
     if table:
         ending = os.path.splitext(table)[1].lower()
-        reader = READERS.get(ending) if ending or "#" not in table else _registry
+        reader = READERS.get(ending) if ending or "#" not in table else partial(_registry, note)
         if reader is None:
             raise UsageError(
                 f"--items {table} is no kind of list that is known.",
@@ -124,10 +125,10 @@ def _parquet(path: str) -> Iterator[Row]:
         raise InputError(f"{path} cannot be read: {error}") from error
 
 
-def _registry(reference: str) -> Iterator[Row]:
+def _registry(note: Callable[[str], None], reference: str) -> Iterator[Row]:
     from jobs.sdo import catalog
 
-    yield from catalog.rows(reference)
+    return catalog.rows(reference, note=note)
 
 
 def _row(line: dict[str, Any]) -> Row:

@@ -61,7 +61,7 @@ class Run:
     def _named(self) -> Iterator[Row]:
         if not self.request.inputs and not self.settings.items:
             raise UsageError("There is nothing to work on.", "Name inputs, or give a list or table with --items.")
-        return rows(self.request.inputs, self.settings.items)
+        return rows(self.request.inputs, self.settings.items, self.request.progress.note)
 
     def rows(self) -> Iterable[Row]:
         """All items as their sources name them."""

@@ -16,6 +16,7 @@ from jobs.errors import InputError, UsageError
 from jobs.model import Report, Row
 from jobs.sdo import index_files, remote
 from jobs.sdo.times import moment, moment_or_none, said
+from jobs.storage import Options
 
 if TYPE_CHECKING:
     import pandas
@@ -84,7 +85,7 @@ def parse_reference(text: str) -> Reference:
     return Reference(catalog, parts[0], parts[1] or None, parts[2] or None)
 
 
-def read_catalog(url: str, options: remote.Options | None = None) -> Catalog:
+def read_catalog(url: str, options: Options | None = None) -> Catalog:
     """The catalog at a URL: that of a catalog.json, or of the bucket or folder that holds it.
 
     Raises
@@ -101,7 +102,7 @@ def read_catalog(url: str, options: remote.Options | None = None) -> Catalog:
     return Catalog(str(found.get("name", "")), url, datasets)
 
 
-def listing(url: str, options: remote.Options | None = None) -> Report:
+def listing(url: str, options: Options | None = None) -> Report:
     """What there is at a URL: the datasets of a catalog, or the catalogs of a HelioDataRegistry.json."""
     where, found = _load(url, options)
     if "catalog" not in found:
@@ -121,7 +122,7 @@ def _aligned(table: list[tuple[str, ...]]) -> tuple[str, ...]:
     return tuple("  ".join(map(str.ljust, line, widths)).rstrip() for line in table)
 
 
-def _load(url: str, options: remote.Options | None) -> tuple[str, dict[str, Any]]:
+def _load(url: str, options: Options | None) -> tuple[str, dict[str, Any]]:
     """Where a catalog or registry is, and what stands in it."""
     if not url.endswith(".json"):
         url = f"{url.rstrip('/')}/catalog.json"
@@ -164,7 +165,7 @@ def _anchored(path: str, folder: str) -> str:
     return path if "://" in path or path.startswith("/") else f"{folder}/{path}"
 
 
-def _fetch(url: str, options: remote.Options | None) -> bytes:
+def _fetch(url: str, options: Options | None) -> bytes:
     try:
         return remote.fetch(url, options)
     except FileNotFoundError:
@@ -182,7 +183,7 @@ def _nothing(text: str) -> None:
 
 def files(
     catalog: Catalog, name: str, start: str | None = None, stop: str | None = None,
-    options: remote.Options | None = None, note: Note = _nothing,
+    options: Options | None = None, note: Note = _nothing,
 ) -> pandas.DataFrame:  # fmt: skip
     """The files of a dataset in [start, stop), sorted by `start`, each `key` (a URL) once; `size` may be NA.
 
@@ -229,7 +230,7 @@ def _years(dataset: Dataset, begin: datetime | None, end: datetime | None, note:
     return within
 
 
-def _tables(dataset: Dataset, years: range, options: remote.Options | None, note: Note) -> list[pandas.DataFrame]:
+def _tables(dataset: Dataset, years: range, options: Options | None, note: Note) -> list[pandas.DataFrame]:
     """The index files of these years, as they are."""
     ending = index_files.ENDINGS.get(dataset.index_type)
     if ending is None:
@@ -252,7 +253,7 @@ def _tables(dataset: Dataset, years: range, options: remote.Options | None, note
     return tables
 
 
-def rows(reference: str, options: remote.Options | None = None, note: Note = _nothing) -> Iterator[Row]:
+def rows(reference: str, options: Options | None = None, note: Note = _nothing) -> Iterator[Row]:
     """The files that CATALOG#DATASET/START/STOP means, as items: columns `start` and, where known, `filesize`."""
     import numpy as np
 

@@ -8,22 +8,17 @@ from __future__ import annotations
 import errno
 import functools
 import os
-import socket
 from collections import deque
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from typing import Any
 
-from jobs.errors import InputError
+from jobs import storage
+from jobs.storage import Options
 
-Options = Mapping[str, Mapping[str, Any]]
-"""What fsspec is told, by protocol: {"s3": {"anon": True}}."""
 AHEAD, AHEAD_BYTES = 4, 256_000_000
 """Files that are read ahead; fewer, but one, where as many as the largest so far would be more bytes than this."""
-METADATA = ("169.254.169.254", 80)
-"""Where a cloud machine finds the keys of its role. Elsewhere nobody answers, and asking would take seconds."""
-METADATA_SECONDS = 0.3
 DENIED, NO_SUCH_RANGE = (401, 403), 416
 """HTTP statuses; the latter is what the beginning of an empty file is answered with."""
 
@@ -37,58 +32,10 @@ def storage_options(options: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def file_system(url: str, options: Options | None = None) -> tuple[Any, str]:
-    """The file system of a URL and the path in it; S3 without any keys is asked anonymously.
-
-    Raises
-    ------
-    InputError
-        If the protocol is not known, or its package not installed.
-    """
-    import fsspec
-
-    protocol = url.partition("://")[0] if "://" in url else "file"
-    protocol = "s3" if protocol == "s3a" else protocol
-    known = dict((options or {}).get(protocol, {}))
-    if protocol == "s3":
-        known = _s3(known)
-    try:
-        fs, path = fsspec.core.url_to_fs(url, **known)
-    except (ImportError, ValueError) as error:
-        raise InputError(f"{url} cannot be opened: {error}", "Is the protocol's fsspec package installed?") from error
-    return fs, path
-
-
-def _s3(options: dict[str, Any]) -> dict[str, Any]:
-    """Options with `anon` where there are no keys; concurrency of one saves asking for the size of each file first."""
-    from fsspec.config import conf
-
-    said = options.keys() | conf.get("s3", {}).keys()
-    if not said & {"anon", "key", "profile", "session"} and not _has_keys():
-        options["anon"] = True
-    return {"max_concurrency": 1, **options}
-
-
-@functools.cache
-def _has_keys() -> bool:
-    """Whether the environment, ~/.aws or the machine's role has keys for S3."""
-    import botocore.session  # type: ignore[import-untyped, unused-ignore]
-    from botocore.exceptions import BotoCoreError  # type: ignore[import-untyped, unused-ignore]
-
-    session = botocore.session.Session()
-    try:
-        if not os.environ.get("AWS_EC2_METADATA_SERVICE_ENDPOINT") and not _answers(METADATA):
-            session.get_component("credential_provider").remove("iam-role")
-        return session.get_credentials() is not None
-    except BotoCoreError as error:
-        raise InputError(f"The keys for S3 cannot be read: {error}", "Mend ~/.aws, or read --anonymous.") from error
-
-
-def _answers(address: tuple[str, int]) -> bool:
-    try:
-        socket.create_connection(address, METADATA_SECONDS).close()
-    except OSError:
-        return False
-    return True
+    """The file system that a URL is read from, and the path in it; see `storage.filesystem`."""
+    known = {**(options or {})}
+    known["s3"] = {"max_concurrency": 1, **known.get("s3", {})}  # more would ask for the size of each file first
+    return storage.filesystem(url, known)
 
 
 def fetch(url: str, options: Options | None = None, *, first: int | None = None) -> bytes:

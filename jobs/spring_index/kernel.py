@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from jobs.spring_index.compiled import compiled
+from jobs.compiled import compiled
 
 Array = npt.NDArray[Any]
 Scales = tuple[float, float, float]

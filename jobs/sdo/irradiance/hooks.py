@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 NOTE = "series.json"
-STATUS = {"FileNotFoundError": "missing", "CorruptError": "corrupt"}
+STATUS = {"FileNotFoundError": "missing", "CorruptError": "corrupt", "HeaderTooLong": "corrupt"}
 """Error → status of a file; any other error is one."""
 MOST_APART = 1e-3
 """Relative difference between DATAMEAN and the mean of a file of the sample from which on it is said."""
@@ -46,6 +46,8 @@ def plan(asked: Asked) -> Iterator[Row]:
     OutputError
         If the output holds another series.
     """
+    if asked.options["verify"] and asked.options["trust"]:
+        raise UsageError("--verify and --trust exclude each other.", "Choose one.")
     series.prepare(asked.output, _about(asked), asked.overwrite, asked.options.get("parquet"))
     known = _note(asked)
     if known and not asked.overwrite and known["made_of"] != _made_of(asked):
@@ -79,7 +81,7 @@ def finish(asked: Asked) -> Finished:
     values: dict[str, Any] = {"files": len(rows), "status": counts, "files_without_time": timeless, "plot": None}
     every = counts | ({"without a time, not in it": timeless} if timeless else {})
     told = ", ".join(f"{count:,} {name}" for name, count in every.items())
-    lines = [f"series      {asked.output} ({told})", *_header_check(rows)]
+    lines = [f"series      {asked.output} ({told})", *_checks(rows)]
     if options.get("parquet"):
         lines.append(f"table       {options['parquet']}")
     if options.get("plot"):
@@ -107,8 +109,8 @@ def _files(asked: Asked) -> Iterator[Row]:
 def _about(asked: Asked) -> About:
     options = asked.options
     name = options.get("dataset") or ", ".join(map(storage.basename, asked.inputs)) or "files"
-    places = (options.get(name, "") for name in ("catalog", "start", "stop"))
-    return About(name, options["statistic"], *places, options)
+    where, start, stop = (options.get(name, "") for name in ("catalog", "start", "stop"))
+    return About(name, options["statistic"], where, start, stop, options)
 
 
 def _made_of(asked: Asked) -> dict[str, str]:
@@ -126,7 +128,10 @@ def _rows_before(asked: Asked) -> Iterator[dict[str, Any]]:
     note = _note(asked) or {"since": 0.0, "with_output": True}
     rows: dict[str, dict[str, Any]] = {}
     if note["with_output"] and storage.is_zarr(asked.output):
-        rows = {str(row["key"]): row for row in series.read_rows(asked.output).to_dict("records")}
+        rows = {
+            str(row["key"]): {str(k): v for k, v in row.items()}
+            for row in series.read_rows(asked.output).to_dict("records")
+        }
     rows.update((row["key"], row) for row in _of_ledger(asked.records(), note["since"]))
     yield from rows.values()
 
@@ -143,16 +148,24 @@ def _of_ledger(records: Iterable[Mapping[str, Any]], since: float) -> Iterator[d
             yield row | {"status": STATUS.get(record["error"], "error"), "message": record["message"]}
 
 
+def _checks(rows: pd.DataFrame) -> list[str]:
+    """What is to be said of how far the numbers can be relied on."""
+    unsure = int((rows["checked"] == "").sum()) if "checked" in rows else 0
+    said = [f"unverified  {unsure:,} files: no checksum was there, or it was not looked at"] if unsure else []
+    return said + _header_check(rows)
+
+
 def _header_check(rows: pd.DataFrame) -> list[str]:
     """What the sample says of DATAMEAN, if one was taken."""
     if "mean_of_sample" not in rows:
         return []
     sample = rows[rows["mean_of_sample"].notna()]
-    apart = ((sample["datamean_hdr"] - sample["mean_of_sample"]) / sample["mean_of_sample"]).abs()
+    told, true = (sample[name].to_numpy(float) for name in ("datamean_hdr", "mean_of_sample"))
+    apart = abs(told / true - 1)
     if not (apart > MOST_APART).any():
         return [f"DATAMEAN agrees with the mean of {len(sample)} files that were read whole (≤ {apart.max():.1e})"]
-    worst = sample.loc[apart.idxmax()]
+    worst = apart.argmax()
     return [
         f"DATAMEAN is not the mean of the image in {(apart > MOST_APART).sum()} of {len(sample)} files read whole, "
-        f"such as {worst['key']}: {worst['datamean_hdr']:g}, not {worst['mean_of_sample']:g}. Use --statistic mean."
+        f"such as {sample['key'].iloc[worst]}: {told[worst]:g}, not {true[worst]:g}. Use --statistic mean."
     ]

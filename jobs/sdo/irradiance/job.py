@@ -13,6 +13,7 @@ OPTIONS = (
         metavar="NAME",
     ),
     Option("verify", "Also refuse files that carry no checksum to be verified by.", type=bool, default=False),
+    Option("trust", "Verify no checksums, such as of files whose headers were edited.", type=bool, default=False),
     Option("endpoint-url", "Another S3 service than Amazon's.", metavar="URL"),
     Option("anonymous", "Read S3 without keys, also where there are some.", type=bool, default=False),
 )

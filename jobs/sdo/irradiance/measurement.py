@@ -25,6 +25,7 @@ def irradiance(
     *,
     statistic: str = "mean",
     verify: bool = False,
+    trust: bool = False,
     endpoint_url: str | None = None,
     anonymous: bool = False,
     start: str | None = None,
@@ -38,7 +39,7 @@ def irradiance(
         Path or URL.
     statistic : str
         mean, sum, header:KEY, module:function or script.py:function.
-    verify : bool
+    verify, trust : bool
         See `image.measure`.
     endpoint_url, anonymous
         How S3 is reached.
@@ -51,7 +52,7 @@ def irradiance(
     -------
     dict
         A row of the series: its statistic's columns, `time`, `n_valid`, `exptime` [s], `quality`, `datamean_hdr` [DN],
-        `bytes_in`; `mean_of_sample` [DN] where DATAMEAN was compared.
+        `checked` (by which sum), `bytes_in`; `mean_of_sample` [DN] where DATAMEAN was compared.
 
     Raises
     ------
@@ -66,10 +67,10 @@ def irradiance(
     if first is None and filesize is not None and len(content) < filesize:
         raise image.CorruptError(f"{source} is cut off: {len(content):,} bytes of {filesize:,}")
     try:
-        found = image.measure(content, statistic, verify=verify)
+        found = image.measure(content, statistic, verify=verify, trust=trust)
     except image.HeaderTooLong:
         content = remote.fetch(source, options)
-        found = image.measure(content, statistic, verify=verify)
+        found = image.measure(content, statistic, verify=verify, trust=trust)
     row = _row(found, statistic) | {"bytes_in": len(content)}
     if _trusts_header(statistic) and first is None:
         row["mean_of_sample"] = image.measure(content, "mean").values["mean_dn"]
@@ -107,5 +108,5 @@ def _row(found: Measured, statistic: str) -> dict[str, Any]:
         )
     return {
         **found.values, "time": found.t_obs, "n_valid": found.n_valid, "exptime": found.exptime,
-        "quality": found.quality, "datamean_hdr": found.datamean,
+        "quality": found.quality, "datamean_hdr": found.datamean, "checked": found.checked,
     }  # fmt: skip

@@ -17,8 +17,8 @@ from llvmlite import ir  # type: ignore[import-untyped]
 from numba.core import types
 from numba.extending import intrinsic
 
+from jobs.compiled import compiled
 from jobs.sdo.irradiance.fits import CorruptError, Tiles
-from jobs.spring_index.compiled import compiled
 
 Kernel = TypeVar("Kernel", bound=Callable[..., object])
 Integers = npt.NDArray[np.int64]

@@ -27,7 +27,9 @@ REAL = ("exptime", "datamean_hdr", "seconds")
 TEXTS = ("status", "time_source", "key")
 NOT_KNOWN = -1
 """Stands in whole numbers for what a file does not say or was not read."""
-NOT_VALUES = {"time", "start", "message", *COUNTS, *REAL, *TEXTS}
+ASIDE = ("message", "checked", "mean_of_sample")
+"""What is known of a file and does not stand in the series."""
+NOT_VALUES = {"time", "start", *ASIDE, *COUNTS, *REAL, *TEXTS}
 ACCESS = ("endpoint_url", "anonymous")
 """Options that say how the data were reached, not what was made of them."""
 UNKNOWN = "-1: not known"

@@ -19,9 +19,11 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from jobs import s3 as keys
 from jobs.batch import causes
 from jobs.errors import InputError
 from jobs.sdo import remote
+from jobs.storage import Options
 from tests.jobs.conftest import ROOT
 from tests.jobs.sdo.conftest import S3
 
@@ -44,7 +46,7 @@ class Proxy(ThreadingHTTPServer):
         return f"http://127.0.0.1:{self.server_port}"
 
     @property
-    def options(self) -> remote.Options:
+    def options(self) -> Options:
         """How S3 is read through it."""
         return {"s3": {"endpoint_url": self.url, "key": "key", "secret": "secret"}}
 
@@ -177,7 +179,7 @@ def test_without_keys_s3_is_anonymous_at_once(monkeypatch: pytest.MonkeyPatch, t
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
     with socket.socket() as nobody:
         nobody.bind(("127.0.0.1", 0))  # and does not listen
-        monkeypatch.setattr(remote, "METADATA", nobody.getsockname())
+        monkeypatch.setattr(keys, "METADATA", nobody.getsockname())
         began = time.monotonic()
         assert _fresh("s3://bucket/key").anon and not _fresh("s3://bucket/key", {"s3": {"anon": False}}).anon
         assert time.monotonic() - began < 2
@@ -188,11 +190,11 @@ def test_without_keys_s3_is_anonymous_at_once(monkeypatch: pytest.MonkeyPatch, t
         monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
         monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
         assert not _fresh("s3://bucket/key").anon
-    remote._has_keys.cache_clear()
+    keys._has_keys.cache_clear()
 
 
-def _fresh(url: str, options: remote.Options | None = None) -> Any:  # noqa: ANN401 - s3fs is untyped
-    remote._has_keys.cache_clear()
+def _fresh(url: str, options: Options | None = None) -> Any:  # noqa: ANN401 - s3fs is untyped
+    keys._has_keys.cache_clear()
     return remote.file_system(url, options)[0]
 
 
