@@ -170,8 +170,12 @@ def test_ledger_of_another_store(combine: Combine, tree: Tree) -> None:
     """What a ledger tells of a store that was removed is not believed of the next at its place."""
     combine(tree.inventory())
     shutil.rmtree(combine.output)
+    gone = tree.path("2010-05-01T00:12", "bx")
+    content = gone.read_bytes()
+    gone.unlink()
     assert combine(tree.inventory())["done"] == 2
-    combine.check(tree)
+    combine.check(tree, without=frozenset({("2010-05-01T00:12", "bx")}))
+    gone.write_bytes(content)
     assert combine(tree.inventory(), overwrite=True, layout="object")["done"] == 10
     combine.check(tree)
 
@@ -284,3 +288,14 @@ def test_inventory_of_the_store(combine: Combine, tree: Tree) -> None:
     again = Combine(combine.output.with_name("again.zarr"))
     again(told["inventory"], root=str(tree.folder))
     again.check(tree, without=frozenset({("2010-05-01T00:12", "bx")}))
+
+
+def test_source_of_what_is_there(combine: Combine, tree: Tree) -> None:
+    """The store says which file an image came from, even when a later inventory has another for it."""
+    combine(tree.inventory())
+    before = combine.open().source.values.tolist()
+    other = Tree(tree.folder, stanford=True)
+    for moment, channel in tree.images:
+        other.add(moment, (channel,))
+    assert combine(other.inventory("other.csv"))["done"] == 0
+    assert combine.open().source.values.tolist() == before
