@@ -12,6 +12,8 @@ from jobs.errors import InputError
 
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
+MOST = 10_000_000
+"""Places on an axis: a century of one every five minutes. More are a wrong date in the name of a file."""
 OTHERWISE = "choose another --output, or make it anew with --overwrite"
 
 
@@ -58,6 +60,7 @@ def new_axis(steps: Ints, cadence: int | None = None, start: int | None = None) 
     first = int(steps[0])
     if start is not None and start < first:
         first -= (first - start) // cadence * cadence
+    _refuse_far(first, steps, cadence)
     return Axis(np.arange(first, steps[-1] + 1, cadence, dtype=np.int64), cadence)
 
 
@@ -77,10 +80,19 @@ def extended(axis: Axis, steps: Ints) -> Axis:
     late = steps[steps > axis.minutes[-1]]
     if axis.cadence:
         _refuse(steps[(steps - axis.minutes[0]) % axis.cadence != 0], f"lie between steps of {axis.cadence} minutes")
+        _refuse_far(int(axis.minutes[0]), steps, axis.cadence)
         more = np.arange(axis.minutes[-1] + axis.cadence, late[-1] + 1, axis.cadence) if late.size else late
         return Axis(np.concatenate([axis.minutes, more]), axis.cadence)
     _refuse(np.setdiff1d(steps[steps <= axis.minutes[-1]], axis.minutes), "lie between the steps that are listed")
     return Axis(np.concatenate([axis.minutes, late]), 0)
+
+
+def _refuse_far(first: int, steps: Ints, cadence: int) -> None:
+    if (steps[-1] - first) // cadence > MOST:
+        raise InputError(
+            f"The last step, {text_of(steps[-1])}, is more than {MOST:,} places of {cadence} minutes from the first.",
+            "Is its date right? --stop leaves it out.",
+        )
 
 
 def _refuse(steps: Ints, why: str) -> None:

@@ -65,6 +65,15 @@ def test_no_place(axis: Axis, new: tuple[int, ...], words: str) -> None:
     assert "--output" in error.value.hint and "--overwrite" in error.value.hint
 
 
+def test_wrong_date() -> None:
+    """A step thousands of years away does not make an axis that long."""
+    far = 8000 * 365 * 1440
+    assert new_axis(steps(0, 6, 12, far)).cadence == 0
+    for make in (lambda: new_axis(steps(0, far), cadence=6), lambda: extended(Axis(steps(0, 6), 6), steps(far))):
+        with pytest.raises(InputError, match="places of 6 minutes"):
+            make()
+
+
 def test_work() -> None:
     """Rows that the store holds are not to do, chunks of which nothing is to do are known as done."""
     places, codes = steps(0, 0, 1, 2, 5, 6), np.array([0, 1, 0, 1, 0, 1])
