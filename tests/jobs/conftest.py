@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from tests.jobs.s3server import S3, serve
+
 ROOT = Path(__file__).parents[2]
 Runner = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -33,6 +35,13 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("daymet")
     write_sample(folder, [2000, 2001], 40, 30_000.0)
     return folder
+
+
+@pytest.fixture(scope="session")
+def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3]:
+    """A real S3 server; make a bucket with a name of your own first."""
+    with serve(tmp_path_factory.mktemp("s3")) as server:
+        yield server
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ import pytest
 
 from jobs.errors import InputError, UsageError
 from jobs.sdo import catalog, index_files, times
-from tests.jobs.sdo.conftest import S3
+from tests.jobs.s3server import S3
 
 STARTS = ["2020-02-17T00:04:00Z", "2020-02-16T23:56:00Z", "2020-02-17T00:00:00Z"]
 STOP = "2021-01-01T00:00:00Z"

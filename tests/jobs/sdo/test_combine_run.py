@@ -19,7 +19,7 @@ from click.testing import CliRunner
 
 from jobs.cli import cli
 from tests.jobs.conftest import ROOT
-from tests.jobs.sdo.conftest import S3
+from tests.jobs.s3server import S3
 from tests.jobs.sdo.trees import Tree, moments
 
 

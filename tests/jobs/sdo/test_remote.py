@@ -25,7 +25,7 @@ from jobs.errors import InputError
 from jobs.sdo import remote
 from jobs.storage import Options
 from tests.jobs.conftest import ROOT
-from tests.jobs.sdo.conftest import S3
+from tests.jobs.s3server import S3
 
 CONTENT = bytes(range(256)) * 4000
 BUSY = b"<?xml version='1.0'?><Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>"

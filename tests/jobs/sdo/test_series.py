@@ -20,7 +20,7 @@ from jobs.sdo.irradiance import series
 from jobs.sdo.irradiance.table import About, dataset, table
 from jobs.sdo.irradiance.times import utc
 from tests.jobs.conftest import ROOT
-from tests.jobs.sdo.conftest import S3
+from tests.jobs.s3server import S3
 
 ABOUT = About("aia_0094", catalog="s3://bucket/", options={"statistic": "mean", "endpoint_url": "http://10.0.0.1"})
 GOOD: dict[str, Any] = {"status": "ok", "exptime": 2.0, "quality": 0, "n_valid": 16, "bytes": 100, "seconds": 0.1}
