@@ -11,14 +11,14 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MICROSECONDS = "datetime64[us]"
-FIRST = np.datetime64("1972-01-01", "us")
-"""UTC has whole leap seconds since; what stands for a missing T_OBS lies before it: 1958.01.01_00:00:00_TAI."""
+FIRST, END = np.datetime64("1972-01-01", "us"), np.datetime64("2200-01-01", "us")
+"""UTC has whole leap seconds since; what stands for a missing T_OBS lies outside: 1958.01.01_00:00:00_TAI."""
 
 
 def utc(texts: pd.Series[Any]) -> pd.Series[Any]:
     """Times in UTC, NaT where there is none; a time within a leap second counts on into the next day.
 
-    ISO 8601 with or without Z (AIA), and `2010.05.01_00:12:04_TAI` or `…_UTC` (HMI).
+    ISO 8601 with Z (AIA), another offset or none, and `2010.05.01_00:12:04_TAI` or `…_UTC` (HMI).
     """
     import pandas as pd
 
@@ -28,10 +28,12 @@ def utc(texts: pd.Series[Any]) -> pd.Series[Any]:
     iso = (text.str.slice(0, 10).str.replace(".", "-") + "T" + text.str.slice(11)).str.rstrip("T")
     leap = (iso.str.slice(16, 19) == ":60").fillna(False).to_numpy(bool)
     iso = iso.where(~leap, iso.str.slice(0, 17) + "59" + iso.str.slice(19))
-    times = pd.to_datetime(iso, format="ISO8601", errors="coerce").to_numpy().astype(MICROSECONDS)
+    read = pd.to_datetime(iso, format="ISO8601", utc=True, errors="coerce")
+    times = read.dt.tz_localize(None).to_numpy().astype(MICROSECONDS)
     times[leap] += np.timedelta64(1, "s")
     times[tai] = _from_tai(times[tai])
-    return pd.Series(np.where(times < FIRST, np.datetime64("NaT", "us"), times), texts.index)
+    known = (times >= FIRST) & (times < END)
+    return pd.Series(np.where(known, times, np.datetime64("NaT", "us")), texts.index)
 
 
 def _from_tai(times: npt.NDArray[Any]) -> npt.NDArray[Any]:

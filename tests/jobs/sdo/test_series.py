@@ -56,6 +56,9 @@ def strict() -> Iterator[None]:
         ("2011-02-15T02:00:00.34", "2011-02-15T02:00:00.34"),
         ("2020-02-17T00:00Z", "2020-02-17"),
         ("2020-02-17T00:00:00.572000+00:00", "2020-02-17T00:00:00.572"),
+        ("2020-02-17T01:09:00+01:00", "2020-02-17T00:09"),
+        ("2016-12-31T22:59:60.57-01:00", "2017-01-01T00:00:00.57"),
+        ("9999-12-31T23:59:59-10:00", "NaT"),
         ("2010.05.01_00:12:04_TAI", "2010-05-01T00:11:30"),
         ("2017.01.01_00:00:36.25_TAI", "2017-01-01T00:00:00.25"),
         ("2012.07.01_00:00:33.5_UTC", "2012-07-01T00:00:33.5"),
@@ -65,10 +68,11 @@ def strict() -> Iterator[None]:
         (None, "NaT"),
     ],
 )
+@pytest.mark.usefixtures("strict")
 def test_spellings_of_time(text: str | None, expected: str) -> None:
-    """T_OBS of AIA and HMI becomes UTC; what is no time becomes none."""
-    found = utc(pd.Series([text], dtype=object)).to_numpy()
-    np.testing.assert_array_equal(found, np.array([expected], "datetime64[us]"))
+    """T_OBS of AIA and HMI becomes UTC, whatever stands beside it; what is no time becomes none."""
+    found = utc(pd.Series([text, "2020-02-17T00:00:00"], dtype=object)).to_numpy()
+    np.testing.assert_array_equal(found, np.array([expected, "2020-02-17"], "datetime64[us]"))
 
 
 def test_atomic_time_is_astropys() -> None:
