@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import difflib
 import json
+import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jobs.errors import InputError, UsageError
@@ -21,6 +23,7 @@ from jobs.storage import Options
 if TYPE_CHECKING:
     import pandas
 
+TICK = timedelta(microseconds=1)
 REFUSED = 1400
 """The status code by which a catalog says that it cannot be used."""
 EXAMPLE = "For example: s3://gov-nasa-hdrl-data1/#aia_0094/2020-02/2020-03"
@@ -108,12 +111,13 @@ def listing(url: str, options: Options | None = None) -> Report:
     if "catalog" not in found:
         entries = _entries(found, "registry", ("endpoint",), where)
         catalogs = [{name: str(one.get(name, "")) for name in ("endpoint", "name", "region")} for one in entries]
-        return Report({"registry": where, "catalogs": catalogs}, _aligned([tuple(one.values()) for one in catalogs]))
+        values: dict[str, Any] = {"schema_version": 1, "registry": where, "catalogs": catalogs}
+        return Report(values, _aligned([tuple(one.values()) for one in catalogs]))
     catalog = read_catalog(url, options)
     lines = [(one.id, said(one.start), said(one.stop), one.file_type, one.title) for one in catalog.datasets]
     names = ("id", "start", "stop", "filetype", "title")
     datasets = [dict(zip(names, line, strict=True)) for line in lines]
-    values = {"catalog": where, "name": catalog.name, "datasets": datasets}
+    values = {"schema_version": 1, "catalog": where, "name": catalog.name, "datasets": datasets}
     return Report(values, _aligned([names, *lines]))
 
 
@@ -126,6 +130,7 @@ def _load(url: str, options: Options | None) -> tuple[str, dict[str, Any]]:
     """Where a catalog or registry is, and what stands in it."""
     if not url.endswith(".json"):
         url = f"{url.rstrip('/')}/catalog.json"
+    url = _anchored(url, str(Path.cwd()))
     try:
         found = json.loads(_fetch(url, options))
     except FileNotFoundError as error:
@@ -155,14 +160,18 @@ def _dataset(entry: Mapping[str, Any], folder: str) -> Dataset:
     def text(name: str) -> str:
         return str(entry.get(name) or "")
 
-    index, kind = _anchored(text("index").rstrip("/") + "/", folder), text("indextype").lower() or "csv"
+    index, kind = _anchored(text("index"), folder).rstrip("/") + "/", text("indextype").lower() or "csv"
     times = (moment_or_none(text("start")), moment_or_none(text("stop")))
     return Dataset(text("id"), index, text("title"), *times, kind, text("filetype"))
 
 
 def _anchored(path: str, folder: str) -> str:
-    """A path in a catalog is taken from where the catalog lies."""
-    return path if "://" in path or path.startswith("/") else f"{folder}/{path}"
+    """A path, taken from where the catalog lies: one spelling for each local file, URLs as they are."""
+    path = path.removeprefix("file://")
+    if "://" in path:
+        return path
+    scheme, mark, place = (path if path.startswith("/") else f"{folder}/{path}").rpartition("://")
+    return f"{scheme}{mark}{os.path.normpath(place)}"
 
 
 def _fetch(url: str, options: Options | None) -> bytes:
@@ -185,9 +194,9 @@ def files(
     catalog: Catalog, name: str, start: str | None = None, stop: str | None = None,
     options: Options | None = None, note: Note = _nothing,
 ) -> pandas.DataFrame:  # fmt: skip
-    """The files of a dataset in [start, stop), sorted by `start`, each `key` (a URL) once; `size` may be NA.
+    """The files of a dataset in [start, stop), sorted by `start`, each `key` once; `size` may be NA.
 
-    Index files that are not there are noted; without START or STOP all is meant before or after.
+    A key is a URL or an absolute path. Index files that are not there are noted; without START or STOP all is meant before or after.
 
     Raises
     ------
@@ -202,9 +211,8 @@ def files(
     found = pandas.concat([_between(table, begin, end) for table in tables], ignore_index=True)
     if found.empty:
         raise InputError(f"{name} has no file from {said(begin) or 'its start'} to {said(end) or 'its end'}.")
-    relative = ~found["key"].str.contains("://", regex=False) & ~found["key"].str.startswith("/")
-    if relative.any():
-        found.loc[relative, "key"] = catalog.url.rpartition("/")[0] + "/" + found["key"][relative]
+    folder = catalog.url.rpartition("/")[0]
+    found["key"] = [_anchored(key, folder) for key in found["key"]]
     return found.drop_duplicates("key", keep="last").sort_values("start", kind="stable", ignore_index=True)
 
 
@@ -218,7 +226,7 @@ def _years(dataset: Dataset, begin: datetime | None, end: datetime | None, note:
     """The years whose index files may have files of a window."""
     if begin and end and begin >= end:
         raise UsageError(f"The window from {said(begin)} to {said(end)} holds nothing.", "STOP must be after START.")
-    first, last = begin or dataset.start, end - timedelta(microseconds=1) if end else dataset.stop
+    first, last = begin or dataset.start, end - min(TICK, end - datetime.min) if end else dataset.stop
     if first is None or last is None:
         raise InputError(f"{dataset.id}: its catalog does not say when its data begin and end.", "Give START and STOP.")
     has = f"{dataset.id} has data from {said(dataset.start)} to {said(dataset.stop)}"

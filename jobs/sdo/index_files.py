@@ -18,7 +18,11 @@ ENDINGS = {"csv": ".csv", "csv-zip": ".csv.zip", "parquet": ".parquet"}
 """By the index type that a catalog gives a dataset."""
 KEY_NAMES, SIZE_NAMES = ("datakey", "key"), ("filesize", "size")
 """What these columns are called. Where no name helps, the order does: start, perhaps stop, key, perhaps size."""
+GZIP = b"\x1f\x8b"
 TIME = re.compile(r"\d{4}-\d\d(-\d\d)?([T ][\d:.]+)?Z?")
+YEARS = 1700, 2200
+"""Between these the nanoseconds of pandas can tell the time."""
+MOST_BYTES = 2**63 - 1
 SHOWN = 120
 """Characters of a malformed line that are shown."""
 
@@ -57,7 +61,7 @@ def _unzipped(content: bytes, name: str) -> bytes:
             if len(inside) != 1:
                 raise InputError(f"{name} holds {len(inside)} CSV files, not one.")
             return archive.read(inside[0])
-    except (zipfile.BadZipFile, zlib.error) as error:
+    except (zipfile.BadZipFile, zlib.error, RuntimeError) as error:  # the last with a password
         raise InputError(f"{name} is no zip file, or a damaged one: {error}") from error
 
 
@@ -80,7 +84,9 @@ def _parquet(content: bytes, name: str) -> pandas.DataFrame:
 def _csv(content: bytes, name: str) -> pandas.DataFrame:
     import pandas
 
-    content = content.removeprefix(b"\xef\xbb\xbf")
+    if content.startswith(GZIP):
+        raise InputError(f"{name} is no CSV file but one compressed with gzip.", "It must be unpacked there.")
+    content = content.removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     lines = [line for line in content.split(b"\n") if line.strip()]
     layout, above = _layout(*(line.decode(errors="replace") for line in [*lines, b"", b""][:2]))
     columns = {layout.start: "start", layout.key: "key"} | ({} if layout.size is None else {layout.size: "size"})
@@ -119,13 +125,17 @@ def _named(names: list[str]) -> dict[str, str] | None:
 
 
 def _values(line: str, quote: str) -> list[str]:
-    return next(csv.reader([line.strip()], quotechar=quote, skipinitialspace=True), [])
+    try:
+        return next(csv.reader([line.strip()], quotechar=quote, skipinitialspace=True), [])
+    except csv.Error:  # longer than any line of values
+        return [line]
 
 
 def _line(content: bytes, index: int) -> tuple[int, str]:
     """The number and the text of the line that is so many after the first one that is not empty."""
     filled = [number for number, line in enumerate(content.split(b"\n"), 1) if line.strip()]
-    text = content.split(b"\n")[filled[index] - 1].decode(errors="replace").strip()
+    line = content.split(b"\n")[filled[index] - 1].decode(errors="replace").strip()
+    text = "".join(filter(str.isprintable, line))
     return filled[index], text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
 
 
@@ -153,7 +163,7 @@ def _table(raw: pandas.DataFrame, where: Callable[[int], str]) -> pandas.DataFra
     faults = (
         (start.isna(), "has no time to start at such as 2020-02-17T00:00:00Z"),
         (raw["key"].isna() | (raw["key"] == ""), "names no file"),
-        (~(unknown | ((size >= 0) & (size % 1 == 0))), "has a size that is no number of bytes"),
+        (~(unknown | (size.between(0, MOST_BYTES) & (size % 1 == 0))), "has a size that is no number of bytes"),
     )
     for wrong, what in faults:
         if wrong.any():
@@ -171,4 +181,6 @@ def _times(told: pandas.Series[Any]) -> pandas.Series[Any]:
 
     text = told.astype(str) if told.dtype.kind in "iuf" else told  # nothing but years
     start = read(text)
-    return start.fillna(read(text.astype(str).str.removesuffix("Z"))) if start.isna().any() else start  # 2020-02-17Z
+    if start.isna().any():
+        start = start.fillna(read(text.astype(str).str.removesuffix("Z")))  # 2020-02-17Z
+    return start.where(start.dt.year.between(*YEARS))

@@ -22,11 +22,11 @@ def moment(text: str) -> datetime:
     date = DATE.fullmatch(text)
     try:
         found = datetime.fromisoformat(f"{date[1]}{date[2] or '-01'}{date[3] or '-01'}" if date else text)
-    except ValueError as error:
+        return found.astimezone(UTC).replace(tzinfo=None) if found.tzinfo else found
+    except (ValueError, OverflowError) as error:
         raise UsageError(
             f"{text} is no time.", "Write it as 2020, 2020-02, 2020-02-17 or 2020-02-17T12:30:00Z."
         ) from error
-    return found.astimezone(UTC).replace(tzinfo=None) if found.tzinfo else found
 
 
 def moment_or_none(text: str) -> datetime | None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
+import re
 import zipfile
 from datetime import datetime
 from pathlib import Path
@@ -39,6 +41,7 @@ STYLES = {
     "names of its own": ("# begin, end, path, bytes", "{0},{1},{2},{3}"),
     "as numbers": ("start,stop,datakey,filesize", "{0},{1},{2},{3}.0"),
     "marked and with carriage returns": ("\ufeff# start, stop, datakey, filesize\r", "{0},{1},{2},{3}\r"),
+    "with old line ends": ("# start, stop, datakey, filesize", "{0},{1},{2},{3}"),
     "with empty lines": ("\n# start, stop, datakey, filesize\n\n", "{0},{1},{2},{3}\n"),
 }
 
@@ -47,7 +50,8 @@ def written(style: str = "spec", order: tuple[int, ...] = (0, 1, 2)) -> bytes:
     """An index file of the three files in one of the styles."""
     head, line = STYLES[style]
     lines = [head] * bool(head) + [line.format(STARTS[n], STOP, KEYS[n], SIZES[n]) for n in order]
-    return ("\n".join(lines) + "\n").encode()
+    end = "\r" if style == "with old line ends" else "\n"
+    return (end.join(lines) + end).encode()
 
 
 def registry(folder: Path, years: dict[int, bytes] | None = None, *, ending: str = ".csv", **changes: object) -> str:
@@ -133,6 +137,12 @@ ROW = b"2020-01-01T00:00Z,2020-01-01T00:04Z,s3://sun/a,12\n"
         (ROW + b"'2020-01-01Z,2020-01-01Z,s3://sun/a,12\n", 2, "1 value "),
         (b"'2020-01-01Z','2020-01-01Z','s3://sun/a','12'\n'2020-01-01Z,2020-01-01Z,s3://sun/a,12\n" * 2, 2, "1 value "),
         (b"<html><body>Please log in</body></html>\n", 1, "1 value "),
+        (b"<html>" + b"x" * 200_000 + b"</html>", 1, "1 value "),
+        (ROW + b"x" * 200_000 + b"\n", 2, "1 value "),
+        (ROW + ROW.replace(b"2020-01-01T00:00Z", b"9999-01-01"), 2, "time"),
+        (ROW + ROW.replace(b"2020-01-01T00:00Z", b"1600-01-01"), 2, "time"),
+        (ROW + ROW.replace(b"2020-01-01T00:00Z", b"0001-01-01T00:00+10:00"), 2, "time"),
+        (ROW.replace(b",12", b",1e30"), 1, "size"),
     ],
 )
 def test_a_malformed_line_is_named(content: bytes, line: int, what: str) -> None:
@@ -147,7 +157,7 @@ def test_damaged_files_are_said() -> None:
     bad = pandas.DataFrame({"start": ["2020-01-01", "x"], "datakey": ["a", "b"]}).to_parquet()
     for content, kind, what in (
         (b"PK", "csv-zip", "zip"), (b"PAR1", "parquet", "Parquet"), (other, "parquet", "no columns start and datakey"),
-        (bad, "parquet", "row 2"),
+        (bad, "parquet", "row 2"), (gzip.compress(written()), "csv", "gzip"),
     ):  # fmt: skip
         with pytest.raises(InputError, match=f"^name.*{what}"):
             index_files.read_index(content, kind, "name")
@@ -183,6 +193,7 @@ def test_years_without_index_file_are_said(tmp_path: Path) -> None:
     assert_sorted(asked(url, "2020", "2030", note=notes.append))
     assert "2010-05-13T00:00:00Z to 2022-12-31T23:56:00Z" in notes[0] and "2021, 2022" in notes[1]
     assert_sorted(asked(url))
+    assert_sorted(asked(url, "0001", "9999"))
     assert_sorted(asked(url, "2020-02-16", "2020-02-18", note=pytest.fail))
 
 
@@ -196,9 +207,12 @@ def test_years_without_index_file_are_said(tmp_path: Path) -> None:
         (("2021", "2020"), UsageError, "holds nothing"),
         (("2020", "2020"), UsageError, "holds nothing"),
         (("2020-2-1", "2021"), UsageError, "2020-2-1 is no time"),
+        ((None, "0001"), InputError, "has data from 2010.*0001-01-01"),
     ],
 )
-def test_windows_that_hold_nothing(tmp_path: Path, window: tuple[str, ...], error: type[Exception], what: str) -> None:
+def test_windows_that_hold_nothing(
+    tmp_path: Path, window: tuple[str | None, ...], error: type[Exception], what: str
+) -> None:
     """The error says what there is, or why there is nothing."""
     with pytest.raises(error, match=what):
         asked(registry(tmp_path), *window)
@@ -287,8 +301,10 @@ def test_listing(tmp_path: Path) -> None:
     ]  # fmt: skip
     assert len(found.lines) == 2 and found.lines[1].split()[:2] == ["aia_0094", DATASET["start"]]
     entry = {"endpoint": "s3://gov-nasa-hdrl-data1/", "name": "HelioCloud, including SDO", "region": "us-east-1"}
+    assert next(iter(found.values.items())) == ("schema_version", 1)
     (tmp_path / "HelioDataRegistry.json").write_text(json.dumps({"CloudMe": "0.1", "registry": [entry]}))
     found = catalog.listing(str(tmp_path / "HelioDataRegistry.json"))
+    assert next(iter(found.values.items())) == ("schema_version", 1)
     assert found.values["catalogs"] == [entry] and "s3://gov-nasa-hdrl-data1/" in found.lines[0]
 
 
@@ -301,6 +317,18 @@ def test_rows_are_items(tmp_path: Path) -> None:
     columns = [{"start": "2020-01-01T00:00:00Z", "filesize": 12}, {"start": "2020-01-01T00:04:00Z"}]
     assert [row.columns for row in found] == columns
     assert json.loads(json.dumps(columns)) == columns
+
+
+def test_a_file_has_one_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However catalog and key are written, a local file is its absolute path; URLs stay as they are."""
+    local = ["fits/a", "./fits/a", "../reg/fits/a", f"{tmp_path}/reg/./fits/a", f"file://{tmp_path}/reg/fits/a"]
+    (tmp_path / "reg").mkdir()
+    lines = [f"2020-01-01T00:00Z,{key}\n" for key in [*local, "s3://sun/./a//b"]]
+    folder = registry(tmp_path / "reg", {2020: "".join(lines).encode()})
+    monkeypatch.chdir(tmp_path)
+    for url in ("reg", "./reg/", "reg/catalog.json", "../" * 9 + folder[1:], folder, f"file://{folder}"):
+        assert set(asked(url)["key"]) == {f"{folder}/fits/a", "s3://sun/./a//b"}, url
+    assert catalog._anchored("../fits/a", "s3://sun/reg") == "s3://sun/fits/a"
 
 
 def test_references() -> None:
@@ -317,6 +345,7 @@ def test_moments() -> None:
     """Times may be as short as a year; they are UTC."""
     same = ("2020", "2020-01", "2020-01-01", "2020-01-01T00:00", "2020-01-01T00:00:00.000Z", "2020-01-01T01:00+01:00")
     assert {times.moment(text) for text in same} == {datetime(2020, 1, 1)}
-    for wrong in ("", "20", "2020-13", "2020-1-1", "now", "2020-01-01T25:00Z"):
-        with pytest.raises(UsageError, match="is no time"):
+    over = ("9999-12-31T23:59:59-10:00", "0001-01-01T00:00:00+10:00")
+    for wrong in ("", "20", "2020-13", "2020-1-1", "now", "2020-01-01T25:00Z", *over):
+        with pytest.raises(UsageError, match=f"^{re.escape(wrong)} is no time"):
             times.moment(wrong)
