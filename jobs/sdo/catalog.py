@@ -196,7 +196,8 @@ def files(
 ) -> pandas.DataFrame:  # fmt: skip
     """The files of a dataset in [start, stop), sorted by `start`, each `key` once; `size` may be NA.
 
-    A key is a URL or an absolute path. Index files that are not there are noted; without START or STOP all is meant before or after.
+    A key is a URL or an absolute path. Index files that are not there are noted. Without START or STOP all is meant
+    before or after.
 
     Raises
     ------
