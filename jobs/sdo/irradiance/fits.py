@@ -19,6 +19,7 @@ BLOCK, CARD = 2880, 80
 """A file is made of blocks, a header of cards [bytes]."""
 ALL_ONES = 0xFFFFFFFF
 """What the words of a header and its data add up to with the right CHECKSUM."""
+TRUST = "If it was changed on purpose, --trust takes it all the same."
 VALUE = re.compile(r"\s*(?:'(?P<text>(?:[^']|'')*)'|(?P<plain>[^/]*?))\s*(?:/.*)?")
 COLUMNS = {
     "COMPRESSED_DATA": "PQ",
@@ -180,12 +181,12 @@ def check(content: bytes, unit: Unit) -> str:
     data = _sum(content, unit.data, unit.end)
     said = unit.header.text("DATASUM")
     if said and unit.header.whole("DATASUM") != data:
-        raise CorruptError("the data were changed after they were written: DATASUM does not fit")
+        raise CorruptError("the data were changed after they were written: DATASUM does not fit", TRUST)
     if not unit.header.text("CHECKSUM"):
         return "DATASUM" if said else ""
     if _fold(data + _sum(content, unit.start, unit.data)) != ALL_ONES:
         what = "the header was" if said else "header or data were"
-        raise CorruptError(f"{what} changed after it was written: CHECKSUM does not fit")
+        raise CorruptError(f"{what} changed after it was written: CHECKSUM does not fit", TRUST)
     return "CHECKSUM"
 
 
@@ -252,9 +253,10 @@ def _settings(header: Header) -> dict[str, int]:
 
 def _header(content: bytes, start: int, first: bytes) -> tuple[Header, int]:
     """The header at a place and where its data begin."""
-    if len(content) >= start + len(first) and not content.startswith(first, start):
-        what = "something that is no FITS extension follows" if start else "it is no FITS file"
-        raise CorruptError(f"{what}: {content[start : start + 30]!r} at byte {start:,}")
+    if not content:
+        raise HeaderTooLong("the file is empty")
+    if not first.startswith(content[start : start + len(first)]):
+        raise _other(content, start)
     cards: dict[str, str] = {}
     for place in range(start, len(content) - CARD + 1, CARD):
         card = content[place : place + CARD]
@@ -266,6 +268,16 @@ def _header(content: bytes, start: int, first: bytes) -> tuple[Header, int]:
         if sign == b"= ":
             cards.setdefault(keyword, value)
     raise HeaderTooLong(f"the header at byte {start:,} does not end in {len(content):,} bytes")
+
+
+def _other(content: bytes, start: int) -> CorruptError:
+    """What stands where a header should."""
+    if start:
+        return CorruptError(f"something that is no FITS extension follows at byte {start:,}")
+    if content.startswith(b"\x1f\x8b"):
+        return CorruptError("it is compressed with gzip and must be unpacked first", "Such as with gunzip.")
+    page = content[:BLOCK].lstrip().startswith(b"<")
+    return CorruptError("it is no FITS file" + (" but HTML or XML, such as an error page" if page else ""))
 
 
 def _size(header: Header) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import functools
 import io
+import re
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -21,12 +22,18 @@ from jobs.errors import InputError, UsageError
 from jobs.functions import resolve
 from jobs.sdo.irradiance import fits
 from jobs.sdo.irradiance.fits import CorruptError, HeaderTooLong, Tiles, Unit
+from jobs.sdo.irradiance.table import NOT_VALUES
 
-__all__ = ["CorruptError", "HeaderTooLong", "Measured", "measure"]
+__all__ = ["CorruptError", "HeaderTooLong", "Measured", "keyword", "measure", "require"]
 
 Image: TypeAlias = npt.NDArray[np.float64]
 Value = TypeVar("Value")
 Total: TypeAlias = Callable[[bytes, Tiles], tuple[float, int] | None]
+
+SUMS = ("mean", "sum")
+KEYWORD = re.compile("header:([A-Z0-9_-]{1,8})", re.IGNORECASE)
+NAME = re.compile("[A-Za-z][A-Za-z0-9_]*")
+"""What a variable may be called."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +54,34 @@ class Measured:
     """DATAMEAN of the header [DN]."""
     checked: str
     """The strongest sum that was there and fitted: "CHECKSUM", "DATASUM" (the header may be damaged), "" for none."""
+
+
+def keyword(statistic: str) -> str | None:
+    """The KEY of header:KEY, in capitals; None for another statistic."""
+    found = KEYWORD.fullmatch(statistic)
+    return found[1].upper() if found else None
+
+
+def require(statistic: str) -> None:
+    """Make sure that there is such a statistic.
+
+    Raises
+    ------
+    UsageError
+        With what may be meant and what there is.
+    """
+    if statistic in SUMS or keyword(statistic):
+        return
+    kind, function, _ = statistic.partition(":")
+    if function and kind.lower() == "header":
+        raise UsageError(f"{statistic} names no keyword of FITS.", "It has 1 to 8 of A to Z, 0 to 9, _ and -.")
+    if function:
+        _function(statistic)
+        return
+    known = (*SUMS, "header:KEY", "module:function", "script.py:function")
+    near = difflib.get_close_matches(statistic, known, 1)
+    hint = f"Did you mean {near[0]}? " if near else ""
+    raise UsageError(f"{statistic} is no statistic.", f"{hint}There are: {', '.join(known)}.")
 
 
 def measure(content: bytes, statistic: str = "mean", *, verify: bool = False, trust: bool = False) -> Measured:
@@ -79,7 +114,7 @@ def measure(content: bytes, statistic: str = "mean", *, verify: bool = False, tr
     UsageError
         If the function cannot be used.
     """
-    if statistic.startswith("header:"):
+    if keyword(statistic):
         unit = fits.find_image(content, whole=False)
         if verify and len(content) < unit.end:
             raise HeaderTooLong("only the whole file can be verified")
@@ -133,12 +168,11 @@ def _whole(content: bytes) -> Unit:
 
 
 def _values(content: bytes, unit: Unit, statistic: str) -> tuple[Mapping[str, float], int | None]:
-    kind, _, key = statistic.partition(":")
-    if kind == "header":
-        return {f"header_{key.lower()}": _keyword(unit, key.upper())}, None
-    if statistic in ("mean", "sum"):
+    if key := keyword(statistic):
+        return {f"header_{key.lower()}": _keyword(unit, key)}, None
+    if statistic in SUMS:
         total, valid = _total(content, unit)
-        return {f"{kind}_dn": total if kind == "sum" else total / valid if valid else float("nan")}, valid
+        return {f"{statistic}_dn": total if statistic == "sum" else total / valid if valid else float("nan")}, valid
     image = pixels(content, unit)
     valid = int(np.count_nonzero(~np.isnan(image)))
     return _numbers(statistic, _function(statistic)(image)), valid
@@ -192,8 +226,15 @@ def _function(text: str) -> Callable[[Image], Any]:
 def _numbers(name: str, answer: Any) -> dict[str, float]:  # noqa: ANN401 - what the user's function gives
     """The answer of a function as named numbers."""
     named = answer if isinstance(answer, Mapping) else {"value": answer}
+    must = "It must give a number, or a mapping of names to numbers."
     try:
-        return {str(key): float(value) for key, value in named.items()}
+        numbers = {str(key): float(value) for key, value in named.items()}
     except (TypeError, ValueError):
-        kind = type(answer).__name__
-        raise UsageError(f"{name} gave a {kind}.", "It must give a number, or a mapping of names to numbers.") from None
+        raise UsageError(f"{name} gave a {type(answer).__name__}.", must) from None
+    if not numbers:
+        raise UsageError(f"{name} gave nothing.", must)
+    if wrong := [key for key in numbers if not NAME.fullmatch(key)]:
+        raise UsageError(f"{name} gave {', '.join(wrong)}.", "Names are of letters, digits and _, such as mean_dn.")
+    if taken := sorted(numbers.keys() & NOT_VALUES):
+        raise UsageError(f"{name} gave {', '.join(taken)}, which a series has of its own.", "Give it another name.")
+    return numbers

@@ -6,10 +6,8 @@ import zlib
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from jobs.errors import UsageError
 from jobs.sdo import remote
 from jobs.sdo.irradiance import image
-from jobs.sdo.irradiance.table import NOT_VALUES
 
 if TYPE_CHECKING:
     from jobs.sdo.irradiance.image import Measured
@@ -71,7 +69,7 @@ def irradiance(
     except image.HeaderTooLong:
         content = remote.fetch(source, options)
         found = image.measure(content, statistic, verify=verify, trust=trust)
-    row = _row(found, statistic) | {"bytes_in": len(content)}
+    row = _row(found) | {"bytes_in": len(content)}
     if _trusts_header(statistic) and first is None:
         row["mean_of_sample"] = image.measure(content, "mean").values["mean_dn"]
     return row
@@ -101,11 +99,7 @@ def _is_sample(source: str) -> bool:
     return zlib.crc32(source.encode(errors="surrogateescape")) % SAMPLE == 0
 
 
-def _row(found: Measured, statistic: str) -> dict[str, Any]:
-    if taken := sorted(found.values.keys() & NOT_VALUES):
-        raise UsageError(
-            f"{statistic} gave {', '.join(taken)}, which a series has of its own.", "Give it another name."
-        )
+def _row(found: Measured) -> dict[str, Any]:
     return {
         **found.values, "time": found.t_obs, "n_valid": found.n_valid, "exptime": found.exptime,
         "quality": found.quality, "datamean_hdr": found.datamean, "checked": found.checked,

@@ -29,7 +29,8 @@ NOT_KNOWN = -1
 """Stands in whole numbers for what a file does not say or was not read."""
 ASIDE = ("message", "checked", "mean_of_sample")
 """What is known of a file and does not stand in the series."""
-NOT_VALUES = {"time", "start", *ASIDE, *COUNTS, *REAL, *TEXTS}
+NOT_VALUES = {"time", "start", "bytes_in", *ASIDE, *COUNTS, *REAL, *TEXTS, *RATES.values()}
+"""What a series or a row has of its own: no statistic is called so."""
 ACCESS = ("endpoint_url", "anonymous")
 """Options that say how the data were reached, not what was made of them."""
 UNKNOWN = "-1: not known"
@@ -104,7 +105,7 @@ def _values(
     always = [COLUMNS[statistic]] if statistic in COLUMNS else []
     values: dict[str, pd.Series[Any]] = {}
     for name in dict.fromkeys([*always, *map(str, rows.columns)]):
-        if name in NOT_VALUES or name in RATES.values():
+        if name in NOT_VALUES:
             continue
         values[name] = _numbers(rows, name).mask(screened)
         if name in RATES:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import math
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +16,7 @@ import numpy.typing as npt
 import pytest
 
 from jobs.errors import InputError, UsageError
-from jobs.sdo.irradiance.image import CorruptError, HeaderTooLong, measure
+from jobs.sdo.irradiance.image import CorruptError, HeaderTooLong, measure, require
 from tests.jobs.conftest import ROOT
 from tests.jobs.sdo.damage import COPIES, outcomes
 
@@ -102,7 +104,7 @@ def test_blank_and_scaled(compressed: str) -> None:
 def test_a_header_is_enough(sun: Path) -> None:
     """A keyword needs the beginning of a file; too little of it, no such keyword and text are said."""
     content = (sun / LAYOUTS["int16"]).read_bytes()
-    found = measure(content[: 1 << 16], "header:datamean")
+    found = measure(content[: 1 << 16], "HEADER:datamean")
     assert (dict(found.values), found.n_valid, found.checked) == ({"header_datamean": 485.602722}, None, "")
     assert measure(content, "header:DATAMEAN").checked == "CHECKSUM"
     for first in (0, 100, 2880, 10_000):
@@ -125,6 +127,10 @@ def test_own_science(sun: Path, tmp_path: Path) -> None:
         "def top(image): return np.nanmax(image)\n"
         "def two(image): return {'low': np.nanmin(image), 'nan': np.isnan(image).sum()}\n"
         "def text(image): return 'bright'\n"
+        "def nothing(image): return {}\n"
+        "def spaced(image): return {'my mean': 1}\n"
+        "def rate(image): return {'mean_dn_s': 1, 'n_valid': 2}\n"
+        "def size(image): return {'bytes_in': 1}\n"
     )
     content = (sun / LAYOUTS["blank"]).read_bytes()
     pixels = reference(content)
@@ -132,8 +138,40 @@ def test_own_science(sun: Path, tmp_path: Path) -> None:
     named = measure(content, f"{script}:two")
     assert named.values == {"low": np.nanmin(pixels), "nan": np.isnan(pixels).sum()}
     assert named.n_valid == np.isfinite(pixels).sum()
-    with pytest.raises(UsageError, match="gave a str"):
-        measure(content, f"{script}:text")
+    for name, what in (
+        ("text", "a str"), ("nothing", "nothing"), ("spaced", "my mean"), ("rate", "mean_dn_s, n_valid"),
+        ("size", "bytes_in"),
+    ):  # fmt: skip
+        with pytest.raises(UsageError, match=f"{script}:{name} gave {what}"):
+            measure(content, f"{script}:{name}")
+
+
+@pytest.mark.parametrize(
+    "statistic", ["mean", "sum", "header:EXPTIME", "HEADER:exptime", "header:DATE-OBS", "math:fsum"]
+)
+def test_statistics(statistic: str) -> None:
+    """What can be made of an image is known before any is read."""
+    require(statistic)
+
+
+@pytest.mark.parametrize(
+    ("statistic", "what", "hint"),
+    [
+        ("medain", "medain is no statistic", "mean mean.*mean, sum, header:KEY, module:function"),
+        ("header", "is no statistic", "header:KEY"),
+        ("", "is no statistic", "There are: mean"),
+        ("header:", "header: names no keyword", "1 to 8"),
+        ("header:TOOLONGKEY", "names no keyword", "1 to 8"),
+        ("Header:A KEY", "names no keyword", "1 to 8"),
+        ("math:fsun", "math has no function fsun", "fsum"),
+        ("no_such:f", "cannot be imported", ""),
+    ],
+)
+def test_what_is_no_statistic(statistic: str, what: str, hint: str) -> None:
+    """The error says so, what may be meant, and what there is."""
+    with pytest.raises(UsageError, match=what) as refused:
+        require(statistic)
+    assert re.search(hint, refused.value.hint)
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
@@ -159,8 +197,9 @@ def test_damage_to_the_header_is_seen(sun: Path) -> None:
     content = (sun / LAYOUTS["int32 scaled"]).read_bytes()
     place = content.index(b"97304")
     damaged = content[:place] + b"1" + content[place + 1 :]
-    with pytest.raises(CorruptError, match="CHECKSUM"):
+    with pytest.raises(CorruptError, match="CHECKSUM") as refused:
         measure(damaged)
+    assert "--trust" in refused.value.hint
     right = measure(content).values["mean_dn"]
     assert measure(damaged, trust=True).values["mean_dn"] == pytest.approx(right - 80000)
     for more in (b"\0", b"\0" * 2880, content):
@@ -178,15 +217,27 @@ def test_what_cannot_be_verified(sun: Path) -> None:
     assert measure(content, verify=True).checked == "CHECKSUM"
     only_data = content.replace(b"CHECKSUM=", b"MYCHECKS=")
     assert measure(only_data).checked == "DATASUM"
-    with pytest.raises(CorruptError, match="DATASUM"):
+    with pytest.raises(CorruptError, match="DATASUM") as refused:
         measure(only_data[:-10_000] + b"\1" + only_data[-9_999:])
+    assert "--trust" in refused.value.hint
 
 
-@pytest.mark.parametrize("content", [b"", b"<html>no such key</html>", b"SIMPLE  =" + b" " * 5000, b"\0" * 6000])
-def test_what_is_no_fits_file(content: bytes) -> None:
-    """An error page instead of a file is damage too."""
-    with pytest.raises(CorruptError):
-        measure(content)
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        (b"", "the file is empty"),
+        (b"<p/>", "it is no FITS file but HTML or XML, such as an error page"),
+        (b"\n<!DOCTYPE html><html>no such key</html>", "it is no FITS file but HTML or XML, such as an error page"),
+        (b"SIMPLE  =" + b" " * 5000, "the header at byte 0 does not end in 5,009 bytes"),
+        (b"\0" * 6000, "it is no FITS file"),
+        (gzip.compress(b"SIMPLE  =", mtime=0), "it is compressed with gzip and must be unpacked first"),
+    ],
+)
+def test_what_is_no_fits_file(content: bytes, what: str) -> None:
+    """An error page instead of a file is damage too, and the error says what it is."""
+    for statistic in ("mean", "header:EXPTIME"):
+        with pytest.raises(CorruptError, match=f"^{what}$"):
+            measure(content, statistic)
 
 
 @pytest.mark.slow
