@@ -105,8 +105,10 @@ class Asked:
     """What the hooks of a job are given whose items make one output together."""
 
     inputs: tuple[str, ...]
-    rows: Callable[[], Iterator[Row]]
-    """What --input and --items name, as for any batch job."""
+    items: str | None
+    """The file or reference of --items."""
+    rows: Callable[..., Iterator[Row]]
+    """Called with storage options: what --input and --items name, as for any batch job."""
     output: str
     options: Mapping[str, Any]
     """The job's own that were given or have a default, by their names with underscores."""

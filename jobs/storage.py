@@ -7,6 +7,7 @@ import errno
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,9 @@ Options = Mapping[str, Mapping[str, Any]]
 
 NO_LOCKS = (errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK)
 """What a file system says that has no locks: Lustre, unless it is mounted with them."""
+OBJECT_STORES = ("s3", "s3a", "gs", "gcs", "abfs", "az")
+READ_ONLY = ("http", "https")
+OTHER = "Choose another --target or --output."
 ZARR_MARKS = ("zarr.json", ".zgroup", ".zmetadata")
 
 
@@ -158,11 +162,50 @@ def exclusive(output: str, run_dir: str | None = None) -> Iterator[None]:
         raise OutputError(f"{output} cannot be written: {error}", "Choose another --output.") from error
 
 
+@lru_cache(4096)
+def refuse_unwritable(folder: str) -> None:
+    """Refuse a directory in which nothing can be made, or that cannot be made itself; a bucket that is not there.
+
+    Raises
+    ------
+    OutputError
+        Saying where it ends.
+    """
+    if not is_plain(folder):
+        protocol, _, path = folder.partition("://")
+        _refuse_bucket(f"{protocol}://{path.partition('/')[0]}")
+        return
+    there = Path(folder).absolute()
+    while not os.path.lexists(there) and there != there.parent:
+        there = there.parent
+    if not there.is_dir():
+        raise OutputError(f"{folder} cannot be made: {there} is no directory.", OTHER)
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise OutputError(f"Nothing can be written in {there}.", OTHER)
+
+
+@cache
+def _refuse_bucket(url: str) -> None:
+    protocol = url.partition("://")[0]
+    if protocol in READ_ONLY:
+        raise OutputError(f"Nothing can be written to {protocol}://.", OTHER)
+    if protocol not in OBJECT_STORES:
+        return
+    fs, bucket = filesystem(url)
+    try:
+        there = fs.exists(bucket)
+    except Exception as error:  # the clients' errors have no class in common
+        raise OutputError(f"{url} cannot be reached: {error}", "Check the network and the keys.") from error
+    if not there:
+        raise OutputError(f"There is no bucket {url}, or its keys are missing.", OTHER)
+
+
 def write_bytes(url: str, content: bytes) -> None:
     """Write a small file; on a local disk it appears whole or not at all."""
     fs, path = filesystem(url)
     try:
-        fs.makedirs(path.rsplit("/", 1)[0], exist_ok=True)
+        if url.partition("://")[0] not in OBJECT_STORES:  # where it would make a bucket
+            fs.makedirs(path.rsplit("/", 1)[0], exist_ok=True)
         if is_local(url):
             scratch = Path(f"{path}.{os.getpid()}.part")
             scratch.write_bytes(content)

@@ -153,7 +153,7 @@ def _with_error(outcome: Outcome, error: BaseException) -> Outcome:
     """An outcome with all that can be said of an error, whatever the error does when it is asked."""
     name, how = type(error).__name__, PERMANENT
     try:
-        words = str(error).strip() or name
+        words = f"{str(error).strip() or name} {getattr(error, 'hint', '')}".rstrip()
         how = causes.cause(error)
         story = _story(error)
     except Exception as another:  # noqa: BLE001 - it cannot even be printed

@@ -42,7 +42,9 @@ class Item:
         return self.target or self.source
 
 
-def rows(inputs: Iterable[str], table: str | None, note: Callable[[str], None]) -> Iterator[Row]:
+def rows(
+    inputs: Iterable[str], table: str | None, note: Callable[[str], None], options: storage.Options | None = None
+) -> Iterator[Row]:
     """All items that paths, globs and one list, table or registry mean, in their order; `note` is told what is odd.
 
     Raises
@@ -51,10 +53,10 @@ def rows(inputs: Iterable[str], table: str | None, note: Callable[[str], None]) 
         If a pattern matches nothing or the table cannot be read.
     """
     for text in inputs:
-        yield from (Row(source) for source in _matches(text))
+        yield from (Row(source) for source in _matches(text, options))
     if table:
-        ending = os.path.splitext(table)[1].lower()
-        reader = READERS.get(ending) if ending or "#" not in table else partial(_registry, note)
+        is_file = "#" not in table or (storage.is_plain(table) and os.path.lexists(table))
+        reader = READERS.get(os.path.splitext(table)[1].lower()) if is_file else partial(_registry, note, options)
         if reader is None:
             raise UsageError(
                 f"--items {table} is no kind of list that is known.",
@@ -66,7 +68,7 @@ def rows(inputs: Iterable[str], table: str | None, note: Callable[[str], None]) 
             yield Row(anchored(row.source), row.target, row.columns)
 
 
-def _matches(text: str) -> list[str]:
+def _matches(text: str, options: storage.Options | None) -> list[str]:
     """The paths a pattern means; a path without one is taken as it is: what is wrong with it is that item's error."""
     if not any(mark in text for mark in MAGIC) or (storage.is_plain(text) and os.path.lexists(text)):
         return [anchored(text)]
@@ -74,8 +76,11 @@ def _matches(text: str) -> list[str]:
         found = sorted(glob.glob(os.path.expanduser(text), recursive=True))
         matches = [anchored(path) for path in found]
     else:
-        fs, path = storage.filesystem(text)
-        matches = sorted(fs.unstrip_protocol(match) for match in fs.glob(path))
+        fs, path = storage.filesystem(text, options)
+        try:
+            matches = sorted(fs.unstrip_protocol(match) for match in fs.glob(path))
+        except Exception as error:  # the clients' errors have no class in common
+            raise InputError(f"{text} cannot be listed: {error}", "Check the URL, the network and the keys.") from error
     if not matches:
         raise InputError(f"Nothing matches {text}.", "Check the pattern; quote it, so that the shell leaves it alone.")
     return matches
@@ -125,10 +130,10 @@ def _parquet(path: str) -> Iterator[Row]:
         raise InputError(f"{path} cannot be read: {error}") from error
 
 
-def _registry(note: Callable[[str], None], reference: str) -> Iterator[Row]:
+def _registry(note: Callable[[str], None], options: storage.Options | None, reference: str) -> Iterator[Row]:
     from jobs.sdo import catalog
 
-    return catalog.rows(reference, note=note)
+    return catalog.rows(reference, options, note)
 
 
 def _row(line: dict[str, Any]) -> Row:

@@ -9,6 +9,7 @@ from pathlib import Path
 from jobs import ledger, storage
 from jobs.batch import options, plan, targets
 from jobs.batch.closing import close, with_finished
+from jobs.batch.items import normal, parent
 from jobs.batch.run import Run, prepare
 from jobs.batch.story import end_record, printable, start_record
 from jobs.batch.tally import Tally
@@ -50,6 +51,8 @@ def run(batch: BatchJob, request: Request) -> Report:
         return answer
     if _has_output(batch) and not request.output:
         raise UsageError("Missing option --output.", f"run {batch.name} --help shows the options.")
+    if batch.plan:
+        storage.refuse_unwritable(parent(normal(one.root)))
     request.progress.note("looking at the items")
     with plan.Plan() as planned:
         _plan(one, planned)

@@ -14,6 +14,7 @@ from typing import IO, Any, TypeVar
 
 import numpy as np
 
+from jobs import storage
 from jobs.batch import targets
 from jobs.batch.items import Item, ancestors, normal, parent
 from jobs.batch.story import first_line, printable, refused_record
@@ -129,7 +130,7 @@ class Planner:
             raise InputError(f"An item has no source; its target would be {item.target}.")
         if item.target:
             targets.refuse(item.source, item.target)
-            targets.refuse_unwritable(parent(item.target))
+            storage.refuse_unwritable(parent(item.target))
 
     def _sort(self, plan: Plan, chunk: list[Item], looking: targets.Looking, pool: Executor) -> None:
         """Done, beyond what is wished, refused or to do."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -48,20 +49,14 @@ class Run:
     def _asked(self) -> Asked:
         request, hook_options = self.request, options.own(self.request.options, self.batch.hook_options)
         return Asked(
-            request.inputs,
-            self._named,
-            self.root,
-            {**self.options, **hook_options},
-            self.run_dir,
-            request.overwrite,
-            request.progress.note,
-            lambda: ledger.read(self.ledger),
-        )
+            request.inputs, self.settings.items, self._named, self.root, {**self.options, **hook_options},
+            self.run_dir, request.overwrite, request.progress.note, lambda: ledger.read(self.ledger),
+        )  # fmt: skip
 
-    def _named(self) -> Iterator[Row]:
+    def _named(self, options: storage.Options | None = None) -> Iterator[Row]:
         if not self.request.inputs and not self.settings.items:
             raise UsageError("There is nothing to work on.", "Name inputs, or give a list or table with --items.")
-        return rows(self.request.inputs, self.settings.items, self.request.progress.note)
+        return rows(self.request.inputs, self.settings.items, self.request.progress.note, options)
 
     def rows(self) -> Iterable[Row]:
         """All items as their sources name them."""
@@ -125,4 +120,5 @@ def _run_dir(root: str, name: str) -> Path:
     """Beside the output; in this directory where the output has no place of its own on this machine."""
     if root and storage.is_plain(root) and root != anchored("."):
         return Path(f"{root.rstrip('/')}.run")
-    return Path(anchored(f"{storage.basename(root) if root and not storage.is_plain(root) else name}.run"))
+    elsewhere = root and not storage.is_plain(root)  # two buckets may hold outputs of one name
+    return Path(anchored(f"{re.sub(r'[^A-Za-z0-9._-]+', '-', root) if elsewhere else name}.run"))

@@ -273,23 +273,3 @@ def _real(path: str) -> str:
 @lru_cache(4096)
 def _real_folder(folder: str) -> str:
     return os.path.realpath(folder)
-
-
-@lru_cache(4096)
-def refuse_unwritable(folder: str) -> None:
-    """Refuse a directory in which nothing can be made, or that cannot be made itself.
-
-    Raises
-    ------
-    OutputError
-        Saying where it ends.
-    """
-    if not storage.is_plain(folder):
-        return
-    there = folder
-    while not os.path.lexists(there) and there != os.path.dirname(there):
-        there = os.path.dirname(there)
-    if not os.path.isdir(there):
-        raise OutputError(f"{folder} cannot be made: {there} is no directory.", "Choose another --target or --output.")
-    if not os.access(there, os.W_OK | os.X_OK):
-        raise OutputError(f"Nothing can be written in {there}.", "Choose another --target or --output.")

@@ -1,31 +1,26 @@
-"""The series as a whole: which files there are and which are done, what is written at the end.
-
-What was measured stands in the ledger. A note beside it says what the series is made of, so that no run mixes into
-it what is something else; where the ledger is lost the series itself tells what is done.
-"""
+"""The series as a whole: which files there are and which are done, what is written at the end."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from jobs import storage
 from jobs.errors import OutputError, UsageError
 from jobs.model import Asked, Finished, Report, Row
 from jobs.sdo import catalog, remote
-from jobs.sdo.irradiance import series
-from jobs.sdo.irradiance.table import About, said
+from jobs.sdo.irradiance import before, image, series
+from jobs.sdo.irradiance.table import About
 
 if TYPE_CHECKING:
     import pandas as pd
 
-NOTE = "series.json"
-STATUS = {"FileNotFoundError": "missing", "CorruptError": "corrupt", "HeaderTooLong": "corrupt"}
-"""Error → status of a file; any other error is one."""
+SAMPLE = 100
+"""Of so many files whose DATAMEAN is trusted one is measured all the same."""
 MOST_APART = 1e-3
 """Relative difference between DATAMEAN and the mean of a file of the sample from which on it is said."""
-OTHER = "Add --overwrite to begin anew, or choose another --output."
 
 
 def answer(asked: Asked) -> Report | None:
@@ -39,31 +34,31 @@ def answer(asked: Asked) -> Report | None:
 
 
 def plan(asked: Asked) -> Iterator[Row]:
-    """Every file, in the order of the registry, and whether it was measured before.
+    """Every file once, in the order of the registry, and whether it was measured before.
 
     Raises
     ------
-    OutputError
-        If the output holds another series.
+    UsageError, InputError, OutputError
+        If the options exclude each other, the registry has no such files, or the output holds another series.
     """
-    if asked.options["verify"] and asked.options["trust"]:
+    options = asked.options
+    if options["verify"] and options["trust"]:
         raise UsageError("--verify and --trust exclude each other.", "Choose one.")
-    series.prepare(asked.output, _about(asked), asked.overwrite, asked.options.get("parquet"))
-    known = _note(asked)
-    if known and not asked.overwrite and known["made_of"] != _made_of(asked):
-        was = ", ".join(f"{name} {value}" for name, value in known["made_of"].items() if value)
-        raise OutputError(f"{asked.output} was begun with {was}.", OTHER)
-    done = set() if asked.overwrite else {row["key"] for row in _rows_before(asked) if row["status"] == "ok"}
-    for row in _files(asked):
-        yield Row(row.source, columns=row.columns, done=row.source in done)
+    image.require(options["statistic"])
+    _refuse_places(asked)
+    series.prepare(asked.output, _about(asked), asked.overwrite, options.get("parquet"))
+    before.refuse_mixing(asked)
+    done = set() if asked.overwrite else {row["key"] for row in before.rows(asked) if _is_done(row, options["verify"])}
+    sampled = options["statistic"].upper() == "HEADER:DATAMEAN"
+    every = {row.source: row for row in _files(asked)}
+    for number, (key, row) in enumerate(every.items()):
+        more = {"sample": True} if sampled and number % SAMPLE == 0 else {}
+        yield Row(key, columns={**row.columns, **more}, done=key in done)
 
 
 def begin(asked: Asked) -> None:
-    """Write down what the series is made of, and since when the ledger counts."""
-    if asked.overwrite or _note(asked) is None:
-        since = time.time() if asked.overwrite else 0.0
-        note = {"made_of": _made_of(asked), "since": since, "with_output": not asked.overwrite}
-        storage.write_json(str(asked.run_dir / NOTE), note)
+    """Note what the series is made of."""
+    before.begin(asked)
 
 
 def finish(asked: Asked) -> Finished:
@@ -71,101 +66,92 @@ def finish(asked: Asked) -> Finished:
     import pandas as pd
 
     asked.note("writing the series")
-    rows = pd.DataFrame(list(_rows_before(asked)))
-    about, options = _about(asked), asked.options
+    rows = pd.DataFrame(list(before.rows(asked)))
+    options = asked.options
     made = series.write(
-        rows, asked.output, about, quality=options.get("quality"), overwrite=True, parquet=options.get("parquet")
+        rows,
+        asked.output,
+        _about(asked),
+        quality=options.get("quality"),
+        overwrite=True,
+        parquet=options.get("parquet"),
     )
     counts = {str(name): int(count) for name, count in made["status"].to_series().value_counts().items()}
     timeless = made.attrs["files_without_time"]
     values: dict[str, Any] = {"files": len(rows), "status": counts, "files_without_time": timeless, "plot": None}
     every = counts | ({"without a time, not in it": timeless} if timeless else {})
     told = ", ".join(f"{count:,} {name}" for name, count in every.items())
-    lines = [f"series      {asked.output} ({told})", *_checks(rows)]
+    lines = [f"series      {asked.output} ({told})", *_checks(rows, options["statistic"])]
     if options.get("parquet"):
         lines.append(f"table       {options['parquet']}")
     if options.get("plot"):
         from jobs.sdo.irradiance import plot
 
-        values["plot"] = storage.beside(asked.output, ".png")
+        values["plot"] = _picture(asked.output)
         storage.write_bytes(values["plot"], plot.draw(made))
         lines.append(f"plot        {values['plot']}")
     return Finished(values, tuple(lines))
 
 
+def _picture(output: str) -> str:
+    return storage.beside(output, ".png")
+
+
+def _refuse_places(asked: Asked) -> None:
+    """Refuse a table that would lie in or on something else that is written."""
+    table = asked.options.get("parquet")
+    if not table:
+        return
+    place = storage.absolute(table)
+    others = [storage.absolute(asked.output), str(asked.run_dir), storage.absolute(_picture(asked.output))]
+    if any(f"{place}/".startswith(f"{other}/") or other.startswith(f"{place}/") for other in others):
+        raise OutputError(f"--parquet {table} is where something else is written.", "Choose another name.")
+    storage.refuse_unwritable(table.rpartition("/")[0] or ".")
+
+
+def _is_done(row: dict[str, Any], verify: bool) -> bool:
+    return row["status"] == "ok" and (not verify or row.get("checked") == "CHECKSUM")
+
+
 def _files(asked: Asked) -> Iterator[Row]:
     options = asked.options
+    access = remote.storage_options(options)
     if "catalog" not in options:
         if wrong := [f"--{name}" for name in ("dataset", "start", "stop") if name in options]:
             raise UsageError(f"{' and '.join(wrong)} without --catalog mean nothing.", "Name the catalog too.")
-        return asked.rows()
+        return asked.rows(access)
+    if asked.inputs or asked.items:
+        raise UsageError("Files are named beside --catalog.", "Give one or the other.")
     if "dataset" not in options:
         raise UsageError("Which dataset of the catalog? --dataset is missing.", "--list shows them.")
     window = "/".join(options.get(name, "") for name in ("start", "stop"))
     reference = f"{options['catalog']}#{options['dataset']}/{window}"
-    return catalog.rows(reference, remote.storage_options(options), asked.note)
+    return catalog.rows(reference, access, asked.note)
 
 
 def _about(asked: Asked) -> About:
     options = asked.options
-    name = options.get("dataset") or ", ".join(map(storage.basename, asked.inputs)) or "files"
-    where, start, stop = (options.get(name, "") for name in ("catalog", "start", "stop"))
-    return About(name, options["statistic"], where, start, stop, options)
+    return About(options.get("dataset", "files"), options["statistic"], options.get("catalog", ""), options=options)
 
 
-def _made_of(asked: Asked) -> dict[str, str]:
-    """What must be the same for all rows of a series; a script may lie elsewhere the next time."""
-    options = asked.options
-    return {"statistic": said(options["statistic"]), "dataset": options.get("dataset", "")}
-
-
-def _note(asked: Asked) -> dict[str, Any] | None:
-    return storage.read_json(str(asked.run_dir / NOTE))
-
-
-def _rows_before(asked: Asked) -> Iterator[dict[str, Any]]:
-    """The last row of each file that was tried: from the ledger; before those the ones only the output knows."""
-    note = _note(asked) or {"since": 0.0, "with_output": True}
-    rows: dict[str, dict[str, Any]] = {}
-    if note["with_output"] and storage.is_zarr(asked.output):
-        rows = {
-            str(row["key"]): {str(k): v for k, v in row.items()}
-            for row in series.read_rows(asked.output).to_dict("records")
-        }
-    rows.update((row["key"], row) for row in _of_ledger(asked.records(), note["since"]))
-    yield from rows.values()
-
-
-def _of_ledger(records: Iterable[Mapping[str, Any]], since: float) -> Iterator[dict[str, Any]]:
-    for record in records:
-        if record.get("state") not in ("done", "failed") or record["time"] < since:
-            continue
-        row = {"key": record["item"], "seconds": record["seconds"], "start": record.get("options", {}).get("start")}
-        if record["state"] == "done":
-            result = dict(record["result"])
-            yield row | {"bytes": result.pop("bytes_in"), **result, "status": "ok"}
-        else:
-            yield row | {"status": STATUS.get(record["error"], "error"), "message": record["message"]}
-
-
-def _checks(rows: pd.DataFrame) -> list[str]:
+def _checks(rows: pd.DataFrame, statistic: str) -> list[str]:
     """What is to be said of how far the numbers can be relied on."""
+    if statistic.upper().startswith("HEADER:"):
+        return _sample(rows) if "mean_of_sample" in rows else []
     unsure = int((rows["checked"] == "").sum()) if "checked" in rows else 0
-    said = [f"unverified  {unsure:,} files: no checksum was there, or it was not looked at"] if unsure else []
-    return said + _header_check(rows)
+    return [f"unverified  {unsure:,} files: no checksum was there, or it was not looked at"] if unsure else []
 
 
-def _header_check(rows: pd.DataFrame) -> list[str]:
-    """What the sample says of DATAMEAN, if one was taken."""
-    if "mean_of_sample" not in rows:
-        return []
+def _sample(rows: pd.DataFrame) -> list[str]:
+    """What files that were read whole say of their DATAMEAN."""
     sample = rows[rows["mean_of_sample"].notna()]
     told, true = (sample[name].to_numpy(float) for name in ("datamean_hdr", "mean_of_sample"))
     apart = abs(told / true - 1)
-    if not (apart > MOST_APART).any():
-        return [f"DATAMEAN agrees with the mean of {len(sample)} files that were read whole (≤ {apart.max():.1e})"]
-    worst = apart.argmax()
+    wrong = ~(apart <= MOST_APART)  # also where there is no DATAMEAN
+    if not wrong.any():
+        return [f"DATAMEAN is the mean of the image in {len(sample)} of {len(sample)} files that were read whole"]
+    worst = int(np.flatnonzero(wrong)[0])
     return [
-        f"DATAMEAN is not the mean of the image in {(apart > MOST_APART).sum()} of {len(sample)} files read whole, "
+        f"DATAMEAN is not the mean of the image in {wrong.sum()} of {len(sample)} files that were read whole, "
         f"such as {sample['key'].iloc[worst]}: {told[worst]:g}, not {true[worst]:g}. Use --statistic mean."
     ]

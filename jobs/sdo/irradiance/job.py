@@ -31,6 +31,7 @@ HOOK_OPTIONS = (
 )
 COLUMNS = (
     Option("start", "Time of the file in the registry."),
+    Option("sample", "Measure it too where DATAMEAN is trusted.", type=bool),
     Option("filesize", "Bytes, as the registry has it.", type=int),
 )
 

@@ -111,9 +111,14 @@ def open_series(output: str) -> xr.Dataset:
 
 
 def read_rows(output: str) -> pd.DataFrame:
-    """The rows of a series, to go on from; without those that were screened, whose values are not there."""
+    """The rows of a series, to go on from; without those that were screened, whose values are not there.
+
+    Also without local files where the series lies elsewhere: of those it has but the name.
+    """
     found = open_series(output).to_dataframe().reset_index()
     found = found[found["status"] != "screened"]
+    if not storage.is_local(output):
+        found = found[[_local(key)[1] is None for key in found["key"]]]
     observed = found.pop("time_source") == "T_OBS"
     found["key"] = _given(found["key"], output)
     found["time"] = _texts(found["time"]).where(observed, None)
@@ -176,8 +181,8 @@ def _encoded(made: xr.Dataset) -> dict[str, bytes]:
 
 def _replace(target: Path, files: Mapping[str, bytes]) -> None:
     """Write the objects below a scratch directory beside the target, then let it take the target's place."""
-    scratch = target.with_name(f".part-{os.getpid()}-{target.name}")
-    old = scratch.with_name(f"{scratch.name}.old")
+    target = target.resolve()
+    scratch, old = (target.with_name(f".{word}-{target.name}") for word in ("part", "old"))
     shutil.rmtree(scratch, ignore_errors=True)
     try:
         for name, content in files.items():
@@ -188,11 +193,17 @@ def _replace(target: Path, files: Mapping[str, bytes]) -> None:
                 stream.flush()
                 os.fsync(stream.fileno())
         if target.exists():
+            shutil.rmtree(old, ignore_errors=True)
             target.rename(old)
-        scratch.rename(target)
+        try:
+            scratch.rename(target)
+        except OSError:
+            if old.exists():
+                old.rename(target)
+            raise
+        shutil.rmtree(old, ignore_errors=True)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
-        shutil.rmtree(old, ignore_errors=True)
 
 
 def _upload(output: str, files: Mapping[str, bytes]) -> None:

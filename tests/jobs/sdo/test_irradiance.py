@@ -145,6 +145,51 @@ def test_a_series_is_of_one_kind(registry: Registry) -> None:
     assert registry("--statistic", "sum")["status"] == {"ok": 6}
     shutil.rmtree(f"{registry.output}.run")
     assert registry("--statistic", "sum")["skipped"] == 6  # the series itself tells
+    assert registry("--statistic", "sum")["skipped"] == registry.series().sizes["time"] == 6
+    script = registry.folder / "mine.py"
+    script.write_text(SLOW)
+    registry("--statistic", f"{script}:slow", "--overwrite")
+    script.write_text(SLOW.replace("0.2", "0.1"))
+    assert "text of the script" in registry("--statistic", f"{script}:slow", code=2)["said"]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--statistic", "medain"), "mean"),
+        (("--statistic", "nosuch.module:f"), "nosuch"),
+        (("--verify", "--trust"), "exclude"),
+        (("{folder}/aia_0.fits",), "beside --catalog"),
+        (("--parquet", "{folder}/aia.zarr/x.parquet"), "something else is written"),
+        (("--output", "{folder}/aia_0.fits/x.zarr"), "is no directory"),
+        (("--output", "https://nowhere.invalid/x.zarr"), "Nothing can be written to https"),
+    ],
+)
+def test_refused_before_anything_is_read(registry: Registry, options: tuple[str, ...], words: str) -> None:
+    """A mistake costs nothing, and does not stand in the way of the right command."""
+    said = registry(*(option.format(folder=registry.folder) for option in options), code=2)["said"]
+    assert words in said, said
+    assert not registry.output.exists() and not Path(f"{registry.output}.run/series.json").exists()
+
+
+def test_a_file_is_one_row_however_it_is_named(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Named twice, from elsewhere, by a list: it is measured once; with the series it moves."""
+    first, second = registry.files[:2]
+    monkeypatch.chdir(registry.folder)
+
+    def run(*words: str) -> tuple[int, int, int]:
+        done = CliRunner().invoke(cli, ["run", "sdo-irradiance", *words, "--json"])
+        assert done.exit_code == 0, done.output
+        values = json.loads(done.stdout)
+        return values["done"], values["skipped"], values["files"]
+
+    assert run(first.name, f"./{first.name}", "--output", "two.zarr") == (1, 0, 1)
+    assert run(str(first), f"file://{second}", "--output", "two.zarr") == (1, 1, 2)
+    shutil.rmtree("two.zarr.run")
+    assert run(first.name, second.name, "--output", "two.zarr") == (0, 2, 2)
+    monkeypatch.chdir("/")
+    moved = registry.folder.rename(registry.folder.with_name("moved"))
+    assert run(*(str(moved / file.name) for file in (first, second)), "--output", f"{moved}/two.zarr") == (0, 2, 2)
 
 
 def test_killed_in_the_middle(registry: Registry) -> None:
@@ -166,7 +211,7 @@ def test_killed_in_the_middle(registry: Registry) -> None:
     assert (registry.series()["brightest"] > 0).all()
 
 
-def test_through_s3(registry: Registry, s3: S3) -> None:
+def test_through_s3(registry: Registry, s3: S3, monkeypatch: pytest.MonkeyPatch) -> None:
     """The same from a public bucket without keys; and the registry as a source of items for `map`."""
     bucket = s3.put("sun")
     for file in registry.files:
@@ -180,6 +225,15 @@ def test_through_s3(registry: Registry, s3: S3) -> None:
     found = registry.series()
     np.testing.assert_allclose(found["mean_dn"], [nanmean(file) for file in registry.files], rtol=1e-9)
     assert list(found["key"].values) == [f"{bucket}/{file.name}" for file in registry.files]
+    assert CliRunner().invoke(cli, words).exit_code == 0  # and again: nothing is doubled
+    assert registry.series().sizes["time"] == 6
+    for key, value in s3.env.items():
+        monkeypatch.setenv(key, value)
+    for _ in range(2):
+        words = ["run", "sdo-irradiance", f"{registry.folder}/aia_?.fits", "--output", f"{bucket}/local.zarr"]
+        done = CliRunner().invoke(cli, [*words, "--run-dir", f"{registry.folder}/local.run", "--json"])
+        assert json.loads(done.stdout)["files"] == 6
+    assert "There is no bucket s3://nosuch" in registry("--output", "s3://nosuch/x.zarr", code=2)["said"]
     (registry.folder / "mine.py").write_text(TOLD)
     words = ["run", "map", f"{registry.folder}/mine.py:told", "--items", f"{bucket}/#aia_0094/2021/2022"]
     words += ["--target", f"{registry.folder}/told/{{stem}}.txt"]
