@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +13,6 @@ if TYPE_CHECKING:
 
 FIRST = 1 << 16
 """Bytes that hold the header of any file known."""
-SAMPLE = 100
-"""Of so many files whose DATAMEAN is trusted one is measured all the same."""
 
 
 def irradiance(
@@ -28,6 +25,7 @@ def irradiance(
     anonymous: bool = False,
     start: str | None = None,
     filesize: int | None = None,
+    sample: bool = False,
 ) -> dict[str, Any]:
     """Measure one FITS file.
 
@@ -45,6 +43,8 @@ def irradiance(
         Time in the registry; not used.
     filesize : int, optional
         Bytes the registry says [byte].
+    sample : bool
+        Whether the mean is measured too, for DATAMEAN to be compared with.
 
     Returns
     -------
@@ -60,7 +60,8 @@ def irradiance(
         If it cannot be read.
     """
     options = remote.storage_options({"endpoint_url": endpoint_url, "anonymous": anonymous})
-    first = _first(source, statistic)
+    sample = sample and image.keyword(statistic) == "DATAMEAN"
+    first = FIRST if image.keyword(statistic) and not sample else None
     content = remote.fetch(source, options, first=first)
     if first is None and filesize is not None and len(content) < filesize:
         raise image.CorruptError(f"{source} is cut off: {len(content):,} bytes of {filesize:,}")
@@ -70,33 +71,16 @@ def irradiance(
         content = remote.fetch(source, options)
         found = image.measure(content, statistic, verify=verify, trust=trust)
     row = _row(found) | {"bytes_in": len(content)}
-    if _trusts_header(statistic) and first is None:
+    if sample:
         row["mean_of_sample"] = image.measure(content, "mean").values["mean_dn"]
     return row
 
 
 def prefetch(sources: Sequence[str], options: Mapping[str, Any]) -> None:
     """Begin to read what will be measured next."""
-    statistic = options.get("statistic", "mean")
-    if statistic.startswith("header:"):  # they differ in how much is read, and take no time to measure
+    if image.keyword(options.get("statistic", "mean")):  # they differ in how much is read, and take no time to measure
         return
     remote.ahead(sources, remote.storage_options(options))
-
-
-def _first(source: str, statistic: str) -> int | None:
-    """How many bytes are needed; None: all."""
-    if not statistic.startswith("header:") or (_trusts_header(statistic) and _is_sample(source)):
-        return None
-    return FIRST
-
-
-def _trusts_header(statistic: str) -> bool:
-    return statistic.upper() == "HEADER:DATAMEAN"
-
-
-def _is_sample(source: str) -> bool:
-    """The same files in each run: told by their names."""
-    return zlib.crc32(source.encode(errors="surrogateescape")) % SAMPLE == 0
 
 
 def _row(found: Measured) -> dict[str, Any]:

@@ -17,6 +17,7 @@ import pytest
 
 from jobs.errors import InputError, UsageError
 from jobs.sdo.irradiance.image import CorruptError, HeaderTooLong, measure, require
+from jobs.sdo.irradiance.measurement import irradiance
 from tests.jobs.conftest import ROOT
 from tests.jobs.sdo.damage import COPIES, outcomes
 
@@ -117,6 +118,16 @@ def test_a_header_is_enough(sun: Path) -> None:
     assert "DATAMEAN" in refused.value.hint
     with pytest.raises(InputError, match="no number"):
         measure(content, "header:T_OBS")
+
+
+def test_a_sample_is_measured_too(sun: Path) -> None:
+    """Where DATAMEAN is the statistic, in whatever letters, a file of the sample is read whole and its mean told."""
+    file = sun / LAYOUTS["int16"]
+    row = irradiance(str(file), statistic="Header:datamean")
+    assert "mean_of_sample" not in row and row["bytes_in"] == 1 << 16
+    row = irradiance(str(file), statistic="Header:datamean", sample=True)
+    assert row["mean_of_sample"] == measure(file.read_bytes()).values["mean_dn"]
+    assert "mean_of_sample" not in irradiance(str(file), statistic="HEADER:EXPTIME", sample=True)
 
 
 def test_own_science(sun: Path, tmp_path: Path) -> None:
