@@ -43,7 +43,7 @@ def draw(series: xr.Dataset) -> bytes:
 
     name = chosen(series)
     time, values = series["time"].values.astype("datetime64[us]"), series[name].values
-    status, quality = series["status"].values.astype(str), series["quality"].values
+    status, quality = series["status"].values, series["quality"].values
     flagged = (status == "screened") | ((status == "ok") & (quality > 0))
     used = (status == "ok") & ~flagged & np.isfinite(values)
     with mpl.rc_context(STYLE | SPACING):
@@ -51,7 +51,10 @@ def draw(series: xr.Dataset) -> bytes:
         FigureCanvasAgg(figure)
         axis = figure.subplots()
         axis.margins(x=0.01, y=0.09)
-        _lines(axis, time[used], values[used])
+        if used.any():
+            _lines(axis, time[used], values[used])
+        else:
+            _nothing(axis, series)
         _marks(axis, time, values, flagged, ~used & ~flagged)
         _dress(axis, series[name], time)
         _title(figure, axis, series, (used, flagged, ~used & ~flagged))
@@ -65,12 +68,16 @@ def chosen(series: xr.Dataset) -> str:
     return ([*rates, *(name for name in numbers if name not in RATES.values()), *COUNTS])[0]
 
 
+def _nothing(axis: Axes, series: xr.Dataset) -> None:
+    """Words instead of a line."""
+    failed = series.attrs.get("files_failed", 0)
+    text = "no frame can be drawn" + (f": {failed:,} file{'s' * (failed != 1)} failed" if failed else "")
+    axis.text(0.5, 0.5, text, transform=axis.transAxes, ha="center", color=MUTED)
+    axis.set_yticks([])
+
+
 def _lines(axis: Axes, time: Array, values: Array) -> None:
     """The frames as a line that is broken where there are none, and their median where they are many."""
-    if not len(time):
-        axis.text(0.5, 0.5, "no frame can be drawn", transform=axis.transAxes, ha="center", color=MUTED)
-        axis.set_yticks([])
-        return
     step = np.diff(time).astype(np.int64)
     cadence = float(np.median(step[step > 0])) if (step > 0).any() else 1.0
     breaks = np.flatnonzero(step > BREAK * cadence)
@@ -136,9 +143,12 @@ def _marks(axis: Axes, time: Array, values: Array, flagged: Array, lost: Array) 
 def _dress(axis: Axes, values: xr.DataArray, time: Array) -> None:
     from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 
-    locator = AutoDateLocator(minticks=5, maxticks=11)  # type: ignore[no-untyped-call]
-    axis.xaxis.set_major_locator(locator)
-    axis.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
+    if len(time):
+        locator = AutoDateLocator(minticks=5, maxticks=11)  # type: ignore[no-untyped-call]
+        axis.xaxis.set_major_locator(locator)
+        axis.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
+    else:
+        axis.set_xticks([])
     units = values.attrs.get("units")
     axis.set_ylabel(f"{values.attrs.get('long_name', values.name)}" + (f" [{units}]" if units else ""), fontsize=9.5)
     axis.set_xlabel("time [UTC]", fontsize=9.5)
@@ -149,13 +159,14 @@ def _dress(axis: Axes, values: xr.DataArray, time: Array) -> None:
 
 def _title(figure: Figure, axis: Axes, series: xr.Dataset, groups: tuple[Array, Array, Array]) -> None:
     """Which series, of when, and how many frames are in the line and are not."""
-    words = ("used", "screened", "missing or damaged")
-    counts = "   ·   ".join(f"{group.sum():,} {word}" for group, word in zip(groups, words, strict=True))
-    attrs = series.attrs
+    words, attrs = ("used", "screened", "missing or damaged"), series.attrs
+    told = [f"{group.sum():,} {word}" for group, word in zip(groups, words, strict=True)]
+    if timeless := attrs.get("files_without_time"):
+        told.append(f"{timeless:,} without a time")
     figure.suptitle(str(attrs.get("title", "Irradiance")), x=0.012, ha="left", fontsize=15, fontweight="bold")
     time = series["time"].values.astype("datetime64[m]")
     ends = " to ".join(str(end).replace("T", " ") for end in (*time[:1], *time[-1:]))
-    axis.set_title(f"{ends}   ·   {counts}", loc="left", fontsize=9.5, color=MUTED, pad=8)
+    axis.set_title("   ·   ".join([*filter(None, [ends]), *told]), loc="left", fontsize=9.5, color=MUTED, pad=8)
     about = f"{attrs.get('source', '')}   ·   springline {attrs.get('springline_version', '')} sdo-irradiance"
     figure.supxlabel(about, x=0.012, ha="left", fontsize=8, color=MUTED)
     if axis.get_legend_handles_labels()[0]:

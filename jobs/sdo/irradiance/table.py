@@ -25,6 +25,7 @@ RATES = {"mean_dn": "mean_dn_s", "sum_dn": "sum_dn_s", "header_datamean": "heade
 COUNTS = ("n_valid", "quality", "bytes")
 REAL = ("exptime", "datamean_hdr", "seconds")
 TEXTS = ("status", "time_source", "key")
+FLAGS = 0xFFFFFFFF
 NOT_KNOWN = -1
 """Stands in whole numbers for what a file does not say or was not read."""
 ASIDE = ("message", "checked", "mean_of_sample")
@@ -90,7 +91,7 @@ def table(rows: pd.DataFrame, statistic: str = "mean", quality: int | None = Non
     counts = {name: _numbers(rows, name).fillna(NOT_KNOWN).astype(np.int64) for name in COUNTS if name != "quality"}
     flags = _flags(_numbers(rows, "quality"))
     status = _column(rows, "status").fillna("error").astype(object)
-    screened = (status == "ok") & (flags != quality) & (quality is not None)
+    screened = (status == "ok") & (quality is not None and flags != quality & FLAGS)
     found = found.assign(**_values(rows, statistic, real["exptime"], screened), **counts, **real, quality=flags)
     found["status"] = status.mask(screened, "screened")
     found["time_source"] = np.where(observed.notna(), "T_OBS", "registry").astype(object)
@@ -128,7 +129,7 @@ def _numbers(rows: pd.DataFrame, name: str) -> pd.Series[Any]:
 def _flags(quality: pd.Series[Any]) -> pd.Series[Any]:
     """QUALITY is 32 flags: written as a signed number it may be negative."""
     known = quality.notna()
-    return (quality.fillna(0).astype(np.int64) & 0xFFFFFFFF).where(known, NOT_KNOWN)
+    return (quality.fillna(0).astype(np.int64) & FLAGS).where(known, NOT_KNOWN)
 
 
 def dataset(found: pd.DataFrame, about: About, now: datetime | None = None) -> xr.Dataset:
@@ -141,7 +142,8 @@ def dataset(found: pd.DataFrame, about: About, now: datetime | None = None) -> x
     arrays = {str(name): ("time", timed[name].to_numpy(), _attributes(str(name))) for name in timed}
     time = arrays.pop("time")
     made = xr.Dataset(arrays, {"time": time})
-    return made.assign_attrs(provenance(made, about, now or datetime.now(UTC), len(found) - len(timed)))
+    failed = int((~found["status"].isin(("ok", "screened"))).sum())
+    return made.assign_attrs(provenance(made, about, now or datetime.now(UTC), len(found) - len(timed), failed))
 
 
 def _attributes(name: str) -> dict[str, str]:
@@ -150,7 +152,7 @@ def _attributes(name: str) -> dict[str, str]:
     return dict(ATTRIBUTES.get(name, {"long_name": name.replace("_", " ")}))
 
 
-def provenance(made: xr.Dataset, about: About, now: datetime, timeless: int) -> dict[str, Any]:
+def provenance(made: xr.Dataset, about: About, now: datetime, timeless: int, failed: int) -> dict[str, Any]:
     """Where it comes from and what was done, without any path of the machine that made it."""
     stamp = now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     springline = version("springline")
@@ -164,9 +166,9 @@ def provenance(made: xr.Dataset, about: About, now: datetime, timeless: int) -> 
         "source": f"{name} of {said(about.catalog)}" if about.catalog else name,
         "dataset": name,
         "statistic": said(about.statistic),
-        "window": f"{about.start}/{about.stop}" if about.start or about.stop else "",
         "files": made.sizes["time"] + timeless,
         "files_without_time": timeless,
+        "files_failed": failed,
         **{key: f"{value}Z" for key, value in covers.items()},
         "springline_version": springline,
         "springline_job": JOB,

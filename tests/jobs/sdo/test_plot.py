@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,8 +11,10 @@ import numpy.typing as npt
 import pandas as pd
 import pytest
 from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
 
 from jobs.pictures import NO_DATA
+from jobs.sdo.irradiance import series
 from jobs.sdo.irradiance.plot import LINE, MEDIAN, chosen, draw
 from jobs.sdo.irradiance.table import About, dataset, table
 from tests.bench.sdo_plot import rows
@@ -45,6 +48,22 @@ def test_from_one_frame_to_a_year(count: int) -> None:
 def test_nothing_at_all() -> None:
     """A series of no file, and one of files that are all missing, are drawn as what they are."""
     assert picture(pd.DataFrame()).size and picture(rows(10).assign(status="missing", mean_dn=np.nan)).size
+
+
+def test_files_without_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where none has a time there is no axis of time, but how many files failed is said."""
+    axis = Figure().subplots()
+    monkeypatch.setattr(Figure, "subplots", lambda _: axis)
+    draw(dataset(table(rows(7).assign(status="corrupt", time=None, start=None)), About("aia_0094")))
+    assert not len(axis.get_xticks()) and axis.texts[0].get_text() == "no frame can be drawn: 7 files failed"
+    assert axis.get_title(loc="left") == "0 used   ·   0 screened   ·   0 missing or damaged   ·   7 without a time"
+
+
+def test_a_series_that_was_written(tmp_path: Path) -> None:
+    """Opened again a series is drawn as when it was made."""
+    found = rows(300)
+    made = series.write(found, str(tmp_path / "aia.zarr"), About("aia_0094"))
+    assert draw(series.open_series(str(tmp_path / "aia.zarr"))) == draw(made)
 
 
 def test_a_gap_is_seen() -> None:

@@ -95,15 +95,21 @@ def test_order_values_and_flags() -> None:
     np.testing.assert_array_equal(found["mean_dn_s"], [2.5, 0.5, np.nan, np.nan, 1.5])
     np.testing.assert_array_equal(found["quality"], [0, -1, 0, -1, 1 << 31])
     np.testing.assert_array_equal(found["n_valid"], [16, 16, 16, -1, 16])
-    assert (found.attrs["files"], found.attrs["files_without_time"]) == (6, 1)
+    assert [found.attrs[f"files{what}"] for what in ("", "_without_time", "_failed")] == [6, 1, 2]
+    assert "window" not in found.attrs
     assert found["mean_dn_s"].attrs["units"] == "DN/s" and "10.0.0.1" not in str(found.attrs)
 
 
 def test_only_the_quality_asked_for() -> None:
-    """Frames of another QUALITY, or of none, are screened: no value, but what the header says of them."""
+    """Frames of another QUALITY, or of none, are screened: no value, but what the header says of them.
+
+    QUALITY is 32 flags, of which the highest makes a number negative.
+    """
     found = made(quality=0)
     assert list(found["status"].values) == ["ok", "screened", "ok", "missing", "screened"]
     np.testing.assert_array_equal(found["mean_dn"], [5.0, np.nan, 2.0, np.nan, np.nan])
+    assert list(made(quality=-(1 << 31))["status"].values) == ["screened"] * 3 + ["missing", "ok"]
+    assert "ok" not in made(quality=-1)["status"].values
     assert np.isnan(found["mean_dn_s"].values[-1]) and found["exptime"].values[-1] == 2.0
 
 
