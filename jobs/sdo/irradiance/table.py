@@ -65,9 +65,6 @@ class About:
     """Its identifier in the catalog, or what was given as input."""
     statistic: str = "mean"
     catalog: str = ""
-    start: str = ""
-    stop: str = ""
-    """The window that was asked for, [start, stop)."""
     options: Mapping[str, Any] = field(default_factory=dict)
 
 
