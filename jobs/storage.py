@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from jobs import s3
 from jobs.errors import InputError, OutputError
@@ -130,36 +130,51 @@ def refuse_overlap(output: str, inputs: Iterable[str]) -> None:
 
 @contextlib.contextmanager
 def exclusive(output: str, run_dir: str | None = None) -> Iterator[None]:
-    """Be the only run of this machine, and of those that share its file locks, that writes to a local output.
+    """Be the only run of this machine, and of those that share its file locks, that writes to an output.
 
-    The lock lies in `run_dir`, by default beside the output.
+    The lock lies in `run_dir`, by default beside the output; a directory that holds nothing else goes with it.
 
     Raises
     ------
     OutputError
         If another run is writing there.
     """
+    place = run_dir or beside(output, ".run")
+    if not is_local(place):
+        yield
+        return
+    lock = Path(absolute(place), "lock")
+    held = _locked(lock, output)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            if list(lock.parent.iterdir()) == [lock]:
+                lock.unlink()
+                lock.parent.rmdir()
+        held.close()
+
+
+def _locked(lock: Path, output: str) -> IO[str]:
+    """The open lock file, which nobody else holds."""
     try:
         import fcntl
     except ImportError:  # Windows has no such lock
         fcntl = None  # type: ignore[assignment]
-    if fcntl is None or not is_local(run_dir or output):
-        yield
-        return
-    lock = Path(absolute(run_dir or beside(output, ".run")), "lock")
     try:
         lock.parent.mkdir(parents=True, exist_ok=True)
-        with lock.open("w") as held:
-            try:
-                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
-                if error.errno not in NO_LOCKS:
-                    raise
-            yield
-    except BlockingIOError as error:
-        raise OutputError(f"Another run is writing to {output}.", "Wait for it, or choose another --output.") from error
-    except PermissionError as error:
+        held = lock.open("w")
+    except OSError as error:
         raise OutputError(f"{output} cannot be written: {error}", "Choose another --output.") from error
+    try:
+        if fcntl:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno not in NO_LOCKS:
+            held.close()
+            hint = "Wait for it, or choose another --output."
+            raise OutputError(f"Another run is writing to {output}.", hint) from error
+    return held
 
 
 @lru_cache(4096)

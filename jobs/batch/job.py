@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from jobs.batch.story import end_record, printable, start_record
 from jobs.batch.tally import Tally
 from jobs.batch.verdict import Rules
 from jobs.batch.work import Setup
-from jobs.errors import InterruptedRunError, OutputError, UsageError
+from jobs.errors import InterruptedRunError, UsageError
 from jobs.functions import resolve
 from jobs.model import BatchJob, Job, Progress, Report, Request, Row
 from jobs.progress import Snapshot, Together
@@ -54,20 +55,13 @@ def run(batch: BatchJob, request: Request) -> Report:
     if batch.plan:
         storage.refuse_unwritable(parent(normal(one.root)))
     request.progress.note("looking at the items")
-    with plan.Plan() as planned:
+    with ExitStack() as stack:
+        if not one.settings.dry_run:
+            for place in one.locks():
+                stack.enter_context(storage.exclusive(one.root or place, place))
+        planned = stack.enter_context(plan.Plan())
         _plan(one, planned)
-        if one.settings.dry_run:
-            return _dry_run(one, planned)
-        _make(one.run_dir)
-        with storage.exclusive(one.root or str(one.run_dir), str(one.run_dir)):
-            return _run(one, planned)
-
-
-def _make(run_dir: Path) -> None:
-    try:
-        run_dir.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"{run_dir} cannot be made: {error}", "Choose another place with --run-dir.") from error
+        return _dry_run(one, planned) if one.settings.dry_run else _run(one, planned)
 
 
 def _plan(one: Run, planned: plan.Plan) -> None:

@@ -42,6 +42,15 @@ class Run:
         """The file that says that one of the runs in this directory is over."""
         return self.run_dir / "ended" / run
 
+    def locks(self) -> list[str]:
+        """Directories whose lock it holds: of its story, and of an output that its items make together."""
+        places = [str(self.run_dir)]
+        if self.batch.plan and storage.is_plain(self.root):
+            places.append(f"{self.root}.run")
+        elif self.batch.plan:  # as far as one home reaches: object stores have no locks
+            places.append(str(Path.home() / ".springline" / "locks" / _plain_name(self.root)))
+        return list(dict.fromkeys(places))
+
     def hook(self, text: str) -> Any:  # noqa: ANN401 - what the hook gives
         """Call one of the hooks of a job whose items make one output; None if it has none such."""
         return resolve(text)(self._asked()) if text else None
@@ -120,5 +129,10 @@ def _run_dir(root: str, name: str) -> Path:
     """Beside the output; in this directory where the output has no place of its own on this machine."""
     if root and storage.is_plain(root) and root != anchored("."):
         return Path(f"{root.rstrip('/')}.run")
-    elsewhere = root and not storage.is_plain(root)  # two buckets may hold outputs of one name
-    return Path(anchored(f"{re.sub(r'[^A-Za-z0-9._-]+', '-', root) if elsewhere else name}.run"))
+    elsewhere = root and not storage.is_plain(root)
+    return Path(anchored(f"{_plain_name(root) if elsewhere else name}.run"))
+
+
+def _plain_name(url: str) -> str:
+    """The whole URL as the name of a file: two buckets may hold outputs of one name."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", url)

@@ -7,8 +7,8 @@ is lost, what the series itself tells is kept beside the new one.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
-from itertools import islice
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +16,20 @@ from jobs import storage
 from jobs.errors import OutputError
 from jobs.functions import read_script
 from jobs.model import Asked
-from jobs.sdo.irradiance import series
+from jobs.sdo.irradiance import image, series
 from jobs.sdo.irradiance.table import said
 
 NOTE, RECOVERED = "series.json", "recovered.parquet"
 STATUS = {"FileNotFoundError": "missing", "CorruptError": "corrupt", "HeaderTooLong": "corrupt"}
 """Error → status of a file; any other error is one."""
 Found = dict[str, Any]
+
+
+def statistic(asked: Asked) -> str:
+    """The statistic in one spelling."""
+    text = asked.options["statistic"]
+    key = image.keyword(text)
+    return f"header:{key}" if key else said(text)
 
 
 def refuse_mixing(asked: Asked) -> None:
@@ -52,21 +59,31 @@ def begin(asked: Asked) -> None:
         if not asked.overwrite and storage.is_zarr(asked.output):
             series.read_rows(asked.output).to_parquet(recovered)
         note = {"made_of": _made_of(asked), "from_line": lines if asked.overwrite else 0}
-    storage.write_json(str(asked.run_dir / NOTE), {**note, "folder": _folder(asked)})
+    folders = sorted({*note.get("folders", ()), _folder(asked)})
+    storage.write_json(str(asked.run_dir / NOTE), {**note, "folders": folders})
 
 
 def rows(asked: Asked) -> Iterator[Found]:
     """The last that is known of each file that was ever tried, by its `key`: the path or URL of its item."""
-    found: dict[str, Found] = {}
     note = _note(asked)
-    for row in _recovered(asked, note):
+    told = (record for record in _since(asked, note) if record.get("state") in ("done", "failed"))
+    found: dict[str, Found] = {}
+    for row in chain(_recovered(asked, note), map(_row, told)):
+        row["key"] = _moved(row["key"], note["folders"] if note else (), _folder(asked))
         found[row["key"]] = row
-    note = note or {"from_line": 0, "folder": _folder(asked)}
-    for record in islice(asked.records(), note["from_line"], None):
-        if record.get("state") in ("done", "failed"):
-            row = _row(record, note["folder"], _folder(asked))
-            found[row["key"]] = row
     yield from found.values()
+
+
+def _since(asked: Asked, note: Found | None) -> Iterator[Mapping[str, Any]]:
+    return islice(asked.records(), note["from_line"] if note else 0, None)
+
+
+def _moved(key: str, folders: Iterable[str], new: str) -> str:
+    """Files that lie with the series have moved with it."""
+    for old in folders:
+        if old and new and old != new and key.startswith(f"{old}/"):
+            return new + key.removeprefix(old)
+    return key
 
 
 def _recovered(asked: Asked, note: Found | None) -> Iterator[Found]:
@@ -84,12 +101,9 @@ def _recovered(asked: Asked, note: Found | None) -> Iterator[Found]:
         yield {str(name): value for name, value in row.items()}
 
 
-def _row(record: Mapping[str, Any], old: str, new: str) -> Found:
-    """A line of the ledger as a row; files that lie with the series have moved with it."""
-    key = record["item"]
-    if old and old != new and key.startswith(f"{old}/"):
-        key = new + key.removeprefix(old)
-    row = {"key": key, "seconds": record["seconds"], "start": record.get("options", {}).get("start")}
+def _row(record: Mapping[str, Any]) -> Found:
+    """A line of the ledger as a row."""
+    row = {"key": record["item"], "seconds": record["seconds"], "start": record.get("options", {}).get("start")}
     if record["state"] == "failed":
         return row | {"status": STATUS.get(record["error"], "error"), "message": record["message"]}
     result = dict(record["result"])
@@ -99,10 +113,9 @@ def _row(record: Mapping[str, Any], old: str, new: str) -> Found:
 def _made_of(asked: Asked) -> dict[str, str]:
     """What must be the same for all rows of a series; a script may lie elsewhere the next time, but not be another."""
     options = asked.options
-    statistic = options["statistic"]
-    script = read_script(statistic).encode(errors="surrogateescape")
+    script = read_script(options["statistic"]).encode(errors="surrogateescape")
     return {
-        "statistic": said(statistic),
+        "statistic": statistic(asked),
         "text of the script": hashlib.sha256(script).hexdigest()[:12] if script else "",
         "dataset": options.get("dataset", ""),
         "catalog": storage.absolute(options["catalog"]) if "catalog" in options else "",

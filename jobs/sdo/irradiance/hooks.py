@@ -49,7 +49,7 @@ def plan(asked: Asked) -> Iterator[Row]:
     series.prepare(asked.output, _about(asked), asked.overwrite, options.get("parquet"))
     before.refuse_mixing(asked)
     done = set() if asked.overwrite else {row["key"] for row in before.rows(asked) if _is_done(row, options["verify"])}
-    sampled = options["statistic"].upper() == "HEADER:DATAMEAN"
+    sampled = before.statistic(asked) == "header:DATAMEAN"
     every = {row.source: row for row in _files(asked)}
     for number, (key, row) in enumerate(every.items()):
         more = {"sample": True} if sampled and number % SAMPLE == 0 else {}
@@ -81,7 +81,7 @@ def finish(asked: Asked) -> Finished:
     values: dict[str, Any] = {"files": len(rows), "status": counts, "files_without_time": timeless, "plot": None}
     every = counts | ({"without a time, not in it": timeless} if timeless else {})
     told = ", ".join(f"{count:,} {name}" for name, count in every.items())
-    lines = [f"series      {asked.output} ({told})", *_checks(rows, options["statistic"])]
+    lines = [f"series      {asked.output} ({told})", *_checks(rows, before.statistic(asked))]
     if options.get("parquet"):
         lines.append(f"table       {options['parquet']}")
     if options.get("plot"):
@@ -131,12 +131,12 @@ def _files(asked: Asked) -> Iterator[Row]:
 
 def _about(asked: Asked) -> About:
     options = asked.options
-    return About(options.get("dataset", "files"), options["statistic"], options.get("catalog", ""), options=options)
+    return About(options.get("dataset", "files"), before.statistic(asked), options.get("catalog", ""), options=options)
 
 
 def _checks(rows: pd.DataFrame, statistic: str) -> list[str]:
     """What is to be said of how far the numbers can be relied on."""
-    if statistic.upper().startswith("HEADER:"):
+    if statistic.startswith("header:"):
         return _sample(rows) if "mean_of_sample" in rows else []
     unsure = int((rows["checked"] == "").sum()) if "checked" in rows else 0
     return [f"unverified  {unsure:,} files: no checksum was there, or it was not looked at"] if unsure else []

@@ -20,6 +20,7 @@ import xarray as xr
 from click.testing import CliRunner
 
 from jobs.cli import cli
+from jobs.storage import exclusive
 from tests.jobs.conftest import ROOT
 from tests.jobs.s3server import S3
 
@@ -88,6 +89,14 @@ def registry(sun: Path, tmp_path: Path) -> Registry:
     catalog = {"Cloudy": "0.4", "name": "test", "status": {"code": 1200, "message": "OK"}, "catalog": [entry]}
     (tmp_path / "catalog.json").write_text(json.dumps(catalog))
     return Registry(tmp_path, files)
+
+
+def jobs(*words: str, env: dict[str, str], code: int = 0) -> subprocess.CompletedProcess[str]:
+    """`python -m jobs WORDS` in a process of its own."""
+    command = [sys.executable, "-m", "jobs", *words]
+    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == code, done.stderr
+    return done
 
 
 def nanmean(file: Path) -> float:
@@ -169,7 +178,14 @@ def test_refused_before_anything_is_read(registry: Registry, options: tuple[str,
     """A mistake costs nothing, and does not stand in the way of the right command."""
     said = registry(*(option.format(folder=registry.folder) for option in options), code=2)["said"]
     assert words in said, said
-    assert not registry.output.exists() and not Path(f"{registry.output}.run/series.json").exists()
+    assert not registry.output.exists() and not Path(f"{registry.output}.run").exists()
+
+
+def test_one_run_at_a_time(registry: Registry) -> None:
+    """Also with a run directory of its own a second run does not write to the same output."""
+    with exclusive(str(registry.output)):
+        assert "Another run" in registry("--run-dir", registry.folder / "other.run", code=2)["said"]
+    assert not (registry.folder / "other.run").exists()
 
 
 def test_a_file_is_one_row_however_it_is_named(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -211,7 +227,7 @@ def test_killed_in_the_middle(registry: Registry) -> None:
     assert (registry.series()["brightest"] > 0).all()
 
 
-def test_through_s3(registry: Registry, s3: S3, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_through_s3(registry: Registry, s3: S3) -> None:
     """The same from a public bucket without keys; and the registry as a source of items for `map`."""
     bucket = s3.put("sun")
     for file in registry.files:
@@ -227,17 +243,15 @@ def test_through_s3(registry: Registry, s3: S3, monkeypatch: pytest.MonkeyPatch)
     assert list(found["key"].values) == [f"{bucket}/{file.name}" for file in registry.files]
     assert CliRunner().invoke(cli, words).exit_code == 0  # and again: nothing is doubled
     assert registry.series().sizes["time"] == 6
-    for key, value in s3.env.items():
-        monkeypatch.setenv(key, value)
     for _ in range(2):
-        words = ["run", "sdo-irradiance", f"{registry.folder}/aia_?.fits", "--output", f"{bucket}/local.zarr"]
-        done = CliRunner().invoke(cli, [*words, "--run-dir", f"{registry.folder}/local.run", "--json"])
+        words = ["run", "sdo-irradiance", f"{registry.folder}/aia_?.fits", "--output", f"{bucket}/local.zarr", "--json"]
+        done = jobs(*words, "--run-dir", f"{registry.folder}/local.run", env=s3.env)
         assert json.loads(done.stdout)["files"] == 6
-    assert "There is no bucket s3://nosuch" in registry("--output", "s3://nosuch/x.zarr", code=2)["said"]
+    refused = jobs(*registry.words()[:-1], "s3://nosuch/x.zarr", env=s3.env, code=2)
+    assert "There is no bucket s3://nosuch" in refused.stderr
     (registry.folder / "mine.py").write_text(TOLD)
     words = ["run", "map", f"{registry.folder}/mine.py:told", "--items", f"{bucket}/#aia_0094/2021/2022"]
     words += ["--target", f"{registry.folder}/told/{{stem}}.txt"]
-    done = subprocess.run([sys.executable, "-m", "jobs", *words], cwd=ROOT, env=s3.env, check=False)
-    assert done.returncode == 0
+    jobs(*words, env=s3.env)
     told = sorted(path.read_text() for path in (registry.folder / "told").iterdir())
     assert told == [f"{bucket}/aia_{number}.fits" for number in range(2, 6)]
