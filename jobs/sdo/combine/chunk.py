@@ -13,6 +13,7 @@ import numpy.typing as npt
 from jobs import storage
 from jobs.errors import OutputError
 from jobs.sdo import remote
+from jobs.sdo.combine.steps import Bools
 
 if TYPE_CHECKING:
     import zarr
@@ -47,13 +48,22 @@ class Codec:
         encoded: bytes = content[KEY].to_bytes()
         return encoded
 
-    def decode(self, encoded: bytes) -> Block:
-        """The values of a chunk."""
+    def decode(self, encoded: bytes, name: str) -> Block:
+        """The values of a chunk.
+
+        Raises
+        ------
+        OutputError
+            If it is damaged, by its name.
+        """
         from zarr.core.buffer.cpu import Buffer
 
         array, content = self._array()
         content[KEY] = Buffer.from_bytes(encoded)
-        return np.asarray(array[:], np.float32)
+        try:
+            return np.asarray(array[:], np.float32)
+        except Exception as error:  # bytes that are in memory: whatever the codecs raise, they are damaged
+            raise OutputError(f"{name} is damaged: {error}.", "Remove it: the same command makes it anew.") from error
 
     def _array(self) -> tuple[zarr.Array[Any], dict[str, Any]]:
         """An array in memory that is one chunk long, and what it is stored in."""
@@ -65,6 +75,11 @@ class Codec:
         content: dict[str, Any] = {"zarr.json": Buffer.from_bytes(self._document)}
         with zarr.config.set({"array.write_empty_chunks": True}):  # what lacks all channels has to be written too
             return zarr.open_array(MemoryStore(content), mode="r+", zarr_format=3), content
+
+
+def held(block: Block) -> Bools:
+    """(step, channel): what a chunk holds. No image is all NaN."""
+    return np.asarray(~np.isnan(block).all(axis=(2, 3)))
 
 
 @cache

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,8 +14,9 @@ import numpy as np
 from jobs import storage
 from jobs.errors import OutputError
 from jobs.model import Asked, Finished
-from jobs.sdo.combine import legacy
+from jobs.sdo.combine import legacy, tasks
 from jobs.sdo.combine import store as stores
+from jobs.sdo.combine.chunk import Codec, held, read_bytes
 from jobs.sdo.combine.inventory import ALL, parts_of
 from jobs.sdo.combine.steps import Bools, text_of
 from jobs.sdo.combine.store import Store
@@ -33,27 +34,30 @@ class Known:
 
     valid: Bools
     """(time, channel)."""
+    there: Bools
+    """(time,): whether its chunk is there."""
     marks: Marks = field(default_factory=dict)
 
 
 def known(store: Store, records: Iterable[Mapping[str, Any]]) -> Known:
-    """What the last run that came to its end wrote down, and what workers have told since."""
-    found = Known(stores.read_valid(store))
+    """What the last run that came to its end wrote down, and what workers have told since, of chunks that are there."""
+    valid = stores.read_valid(store)
+    there = np.isin(np.arange(len(valid)) // store.layout.shard_steps, stores.chunks(store))
+    found = Known(valid, there)
     for record in records:
         result = record.get("result")
         if record.get("state") == "done" and isinstance(result, dict) and result.get("store") == store.id:
             _learn(found, result)
-    for cell in [cell for cell in found.marks if found.valid[cell]]:
-        del found.marks[cell]
+    found.valid[~there] = False
     return found
 
 
 def _learn(found: Known, result: Mapping[str, Any]) -> None:
-    """Add what one chunk holds; what was wrong with its files before may be cured."""
+    """What one chunk holds, all of it: it may have been made anew. What was wrong with its files may be cured."""
     first, texts = int(result["first"]), result["valid"]
     room = len(found.valid) - first
     told = np.frombuffer("".join(texts).encode(), np.uint8).reshape(len(texts), -1) == ord("1")
-    found.valid[first : first + len(texts)] |= told[:room]
+    found.valid[first : first + len(texts)] = told[:room]
     for place, code, file, reason in result["marked"]:
         found.marks[place, code] = (file, reason)
 
@@ -64,11 +68,44 @@ def finish(asked: Asked) -> Finished:
     if store is None:
         raise OutputError(f"{asked.output} is gone.", "The same command makes it anew.")
     found = known(store, asked.records())
+    _look(store, found, asked.note)
     stores.write_valid(store, found.valid)
-    inventory = asked.output.rstrip("/").removesuffix(".zarr") + ".inventory.parquet"
+    inventory = inventory_of(asked.output)
     listed = _write_inventory(store, found.valid, inventory, asked.options.get("legacy_pkl"))
-    marked = _write_marked(store, found.marks, asked.run_dir / "marked.csv")
-    return _told(store, found, listed, inventory, marked)
+    tried = tasks.cells(asked.run_dir, found.valid.shape) & ~found.valid
+    marks = {cell: why for cell, why in found.marks.items() if tried[cell]}
+    marked = _write_marked(store, marks, asked.run_dir / "marked.csv")
+    return _told(store, Known(found.valid, found.there, marks), listed, inventory, marked)
+
+
+def inventory_of(output: str) -> str:
+    """Where the inventory of a store goes."""
+    return output.rstrip("/").removesuffix(".zarr") + ".inventory.parquet"
+
+
+def _look(store: Store, found: Known, note: Callable[[str], None]) -> None:
+    """Look into chunks that may hold more than is told: their ledger may be lost, or be that of another run."""
+    doubtful = stores.read_valid(store)
+    marked = np.zeros(doubtful.shape, bool)
+    for cell in found.marks:
+        marked[cell] = True
+    for first, names in stores.sources(store):
+        part = slice(first, first + len(names))
+        doubtful[part] |= (names != "") & ~marked[part]
+    steps = store.layout.shard_steps
+    doubtful &= found.there[:, None] & ~found.valid
+    chunks = np.unique(np.flatnonzero(doubtful.any(axis=1)) // steps)
+    if chunks.size:
+        note(f"looking into {chunks.size:,} chunks of which it is not known what they hold")
+    codec = Codec(store.url)
+    for index in chunks.tolist():
+        part = slice(index * steps, (index + 1) * steps)
+        try:
+            block = codec.decode(read_bytes(store.chunk(index)), store.chunk(index))
+            found.valid[part] = held(block)[: len(found.valid[part])]
+        except (OutputError, OSError) as error:
+            found.valid[part] = False
+            note(str(error))
 
 
 def _write_inventory(store: Store, valid: Bools, url: str, legacy_pkl: str | None) -> Bools:

@@ -76,8 +76,7 @@ def begin(asked: Asked) -> None:
         )
     elif len(planned.axis.minutes) > len(store.axis.minutes):
         store = stores.extend(store, planned.axis)
-    if len(planned.work.rows):
-        tasks.write(planned.table, planned.path)
+    tasks.write(planned.table, planned.path)
     _write_sources(store, planned)
 
 

@@ -6,10 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache, partial
 from typing import Any
 
-import numpy as np
-
 from jobs.sdo.combine import legacy, npz, tasks
-from jobs.sdo.combine.chunk import Block, Codec, read_bytes, write_bytes
+from jobs.sdo.combine.chunk import Block, Codec, held, read_bytes, write_bytes
 from jobs.sdo.combine.steps import Bools
 from jobs.sdo.combine.store import chunk_of
 from jobs.sdo.combine.tasks import Task
@@ -31,7 +29,8 @@ def combine(source: str, target: str, *, plan: str, first: int, count: int, lega
     steps = codec.shape[0]
     index = todo.rows[0].place // steps
     old = _there(chunk_of(todo.store, index))
-    block, valid = (codec.empty(), np.zeros(codec.shape[:2], bool)) if old is None else _held(codec.decode(old))
+    block = codec.empty() if old is None else codec.decode(old, chunk_of(todo.store, index))
+    valid = held(block)
     rows = [task for task in todo.rows if not valid[task.place % steps, task.code]]
     marked, bytes_in = _fill(block, valid, todo.root, rows)
     encoded = codec.encode(block) if old is None or len(marked) < len(rows) else old
@@ -41,11 +40,6 @@ def combine(source: str, target: str, *, plan: str, first: int, count: int, lega
     write_bytes(target, encoded)
     told = ["".join("01"[int(here)] for here in step) for step in valid]
     return {"store": codec.store, "first": index * steps, "valid": told, "marked": marked, "bytes_in": bytes_in}
-
-
-def _held(block: Block) -> tuple[Block, Bools]:
-    """A chunk, and (step, channel): what it holds. No image is all NaN."""
-    return block, np.asarray(~np.isnan(block).all(axis=(2, 3)))
 
 
 @lru_cache(2)

@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,7 +14,7 @@ import numpy as np
 from jobs import storage
 from jobs.errors import OutputError
 from jobs.sdo import remote
-from jobs.sdo.combine.steps import Axis, Bools
+from jobs.sdo.combine.steps import Axis, Bools, Ints
 
 if TYPE_CHECKING:
     import zarr
@@ -84,6 +85,18 @@ def find(url: str) -> Store | None:
     )  # fmt: skip
     minutes = np.asarray(group["time"][:], np.int64)
     return Store(url, attrs["springline_store"], layout, Axis(minutes, attrs["springline_cadence_minutes"]))
+
+
+def chunks(store: Store) -> Ints:
+    """The chunks and shards of `data` that are there, in rising order."""
+    folder = f"{store.url}/data/c"
+    if storage.is_plain(folder):
+        names = [str(path.parts[-4]) for path in Path(folder).glob("*/0/0/0")]
+    else:
+        fs, path = remote.file_system(folder)
+        fs.invalidate_cache()  # workers wrote them
+        names = [str(name).removeprefix(f"{path}/").partition("/")[0] for name in fs.find(path)]
+    return np.array(sorted(int(name) for name in names if name.isdecimal()), np.int64)
 
 
 def create(url: str, layout: Layout, axis: Axis) -> Store:

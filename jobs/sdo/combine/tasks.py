@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from jobs import storage
-from jobs.sdo.combine.steps import Ints
+from jobs.sdo.combine.steps import Bools, Ints
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -76,6 +76,17 @@ def write(rows: pa.Table, path: Path) -> None:
         if old != path:
             old.unlink()
     storage.write_bytes(str(path), stream.getvalue())
+
+
+def cells(run_dir: Path, shape: tuple[int, ...]) -> Bools:
+    """(time, channel): which have a row in the table that was written last."""
+    import pyarrow.parquet as pq
+
+    found = np.zeros(shape, bool)
+    for path in run_dir.glob("plan-*.parquet"):
+        rows = pq.read_table(path, columns=["place", "code"])
+        found[rows["place"].to_numpy(), rows["code"].to_numpy()] = True
+    return found
 
 
 def read(path: str, first: int, count: int) -> Tasks:

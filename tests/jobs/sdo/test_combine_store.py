@@ -128,6 +128,7 @@ def test_corrupt_and_missing(combine: Combine, tree: Tree) -> None:
     reasons = [mark[3] for record in combine.ledger for mark in record["result"]["marked"]]
     assert len(reasons) == 7
     assert combine(inventory)["marked"] == 7  # tried again, and no better
+    assert combine(inventory, start=max(key[0] for key in keys)[:-1] + "9")["marked"] == 0  # these are not asked for
     for key, content in good.items():
         tree.path(*key).write_bytes(content)
     told = combine(inventory)
@@ -164,6 +165,49 @@ def test_killed_before_the_end(combine: Combine, tree: Tree, ledger: str) -> Non
     told = combine(tree.inventory(), layout="object")
     combine.check(tree)
     assert told["done"] == (4 if ledger == "kept" else 10) and told["marked"] == 0
+
+
+def test_chunk_gone(combine: Combine, tree: Tree) -> None:
+    """A chunk that was removed is made anew, whatever was told of it; of what no file is listed any more it says so."""
+    combine(tree.inventory())
+    shutil.rmtree(combine.output / "data/c/0")
+    assert combine(tree.inventory())["done"] == 1
+    combine.check(tree)
+    shutil.rmtree(combine.output / "data/c/0")
+    late = Tree(tree.folder, images={key: tree.images[key] for key in tree.images if key[1] == "bx"})
+    combine(late.inventory("SDOMLnpz/late.csv"))
+    last = ("2010-05-01T00:48", "2010-05-01T00:54")
+    combine.check(Tree(tree.folder, images={k: v for k, v in tree.images.items() if k[1] == "bx" or k[0] in last}))
+    combine(tree.inventory())
+    combine.check(tree)
+
+
+def test_chunk_damaged(combine: Combine, tree: Tree) -> None:
+    """A chunk that cannot be decoded is named when something is to be added; once removed, all of it is made anew."""
+    early = Tree(tree.folder, images={key: tree.images[key] for key in list(tree.images)[1:]})
+    combine(early.inventory())
+    path = combine.output / "data/c/0/0/0/0"
+    path.write_bytes(path.read_bytes()[:-100])
+    asked = combine.asked(tree.inventory())
+    with pytest.raises(OutputError, match=rf"{path} is damaged") as error:
+        list(combine.work(asked))
+    assert error.value.hint == "Remove it: the same command makes it anew."
+    combine.finish(asked)
+    assert any(f"{path} is damaged" in said for said in combine.said)
+    path.unlink()
+    combine(tree.inventory())
+    combine.check(tree)
+
+
+def test_ledger_lost_in_between(combine: Combine, tree: Tree) -> None:
+    """Without a word of its workers the store says what its chunks hold, of files that are marked too."""
+    tree.path("2010-05-01T00:12", "bx").unlink()
+    asked = combine.asked(tree.inventory())
+    list(combine.work(asked))
+    combine.ledger.clear()
+    combine.finish(asked)
+    combine.check(tree, without=frozenset({("2010-05-01T00:12", "bx")}))
+    assert "looking into 2 chunks of which it is not known what they hold" in combine.said
 
 
 def test_ledger_of_another_store(combine: Combine, tree: Tree) -> None:

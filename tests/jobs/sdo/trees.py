@@ -92,8 +92,8 @@ class Combine:
         run_dir.mkdir(exist_ok=True, parents=True)
         given = {name: value for name, value in options.items() if value is not None}
         return Asked(
-            (str(source),), lambda: iter(()), str(self.output), given, run_dir, overwrite, self.said.append,
-            lambda: iter(list(self.ledger)),
+            inputs=(str(source),), items=None, rows=lambda: iter(()), output=str(self.output), options=given,
+            run_dir=run_dir, overwrite=overwrite, note=self.said.append, records=lambda: iter(list(self.ledger)),
         )  # fmt: skip
 
     def work(self, asked: Asked, limit: int | None = None) -> Iterator[dict[str, Any]]:
