@@ -14,6 +14,7 @@ import numpy as np
 from jobs import storage
 from jobs.errors import OutputError
 from jobs.model import Asked, Finished
+from jobs.sdo import remote
 from jobs.sdo.combine import legacy, tasks
 from jobs.sdo.combine import store as stores
 from jobs.sdo.combine.chunk import Codec, held, read_bytes
@@ -24,6 +25,8 @@ from jobs.sdo.combine.store import Store
 if TYPE_CHECKING:
     import pyarrow as pa
 
+OURS = {b"springline_job": b"sdo-combine"}
+"""Tells an inventory that may be replaced."""
 Marks = dict[tuple[int, int], tuple[str, str]]
 """(place of the step, code of the channel) → file and why it could not be read."""
 
@@ -81,6 +84,31 @@ def finish(asked: Asked) -> Finished:
 def inventory_of(output: str) -> str:
     """Where the inventory of a store goes."""
     return output.rstrip("/").removesuffix(".zarr") + ".inventory.parquet"
+
+
+def refuse_inventory(asked: Asked) -> None:
+    """Refuse to write the inventory of the store over the one that is read, or over what somebody else has written.
+
+    Raises
+    ------
+    OutputError
+        Naming the file.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    url = inventory_of(asked.output)
+    storage.refuse_overlap(url, asked.inputs)
+    fs, path = remote.file_system(url)
+    try:
+        with fs.open(path, "rb") as file:
+            ours = OURS.items() <= (pq.read_schema(file).metadata or {}).items()
+    except FileNotFoundError:
+        return
+    except (pa.ArrowInvalid, OSError):
+        ours = False
+    if not ours:
+        raise OutputError(f"{url}, where the inventory of the store goes, is another's.", "Choose another --output.")
 
 
 def _look(store: Store, found: Known, note: Callable[[str], None]) -> None:
@@ -147,7 +175,8 @@ def _inventory_rows(store: Store, first: int, names: Any, valid: Bools, legacy_p
         {"index": pa.array(index), "year": pa.array(year, pa.uint16())}
         | {name: pa.array(values, pa.uint8()) for name, values in small.items()}
         | {"channel": pa.array(channels[code], pa.string()), "file": pa.array(every[step, code], pa.string())}
-        | {"valid": pa.array(np.column_stack([valid, there])[step, code])}
+        | {"valid": pa.array(np.column_stack([valid, there])[step, code])},
+        metadata=OURS,
     )
 
 

@@ -98,7 +98,12 @@ def _scan(folder: str) -> pa.ChunkedArray:
 
 
 def _walk(folder: str) -> Iterator[str]:
-    for here, folders, names in os.walk(folder):
+    def refuse(error: OSError) -> None:
+        raise InputError(
+            f"{error.filename} cannot be searched: {error.strerror}.", "Name another directory."
+        ) from error
+
+    for here, folders, names in os.walk(folder, onerror=refuse):
         folders.sort()
         below = here[len(folder) + 1 :]
         yield from (f"{below}/{name}" if below else name for name in names if name.endswith(".npz"))

@@ -48,7 +48,7 @@ class Planned:
 
 
 _last: list[tuple[object, Planned]] = []
-"""The plan that was made last, for `begin`: an inventory of millions is read once."""
+"""The plan that was made last, for `begin`, which follows it at once: an inventory of millions is read only once."""
 
 
 def plan(asked: Asked) -> Iterator[Row]:
@@ -68,6 +68,8 @@ def begin(asked: Asked) -> None:
     planned = _last[0][1] if _last and _last[0][0] == _key(asked) else _planned(asked)
     _last.clear()
     store = planned.store
+    if not asked.overwrite and _state(stores.find(asked.output)) != _state(store):  # where no lock reaches, as on S3
+        raise OutputError(f"Another run has changed {asked.output} meanwhile.", "Run the same command again.")
     if store is None:
         layout = planned.layout
         size = _image_size(planned.inventory)
@@ -78,6 +80,11 @@ def begin(asked: Asked) -> None:
         store = stores.extend(store, planned.axis)
     tasks.write(planned.table, planned.path)
     _write_sources(store, planned)
+
+
+def _state(store: Store | None) -> object:
+    """What of a store is not the same once another run has made it, or made it longer."""
+    return store and (store.id, len(store.axis.minutes))
 
 
 def finish(asked: Asked) -> Finished:
@@ -104,6 +111,7 @@ def _planned(asked: Asked) -> Planned:
 
     if len(asked.inputs) != 1:
         raise UsageError("One --input is needed.", "Name an inventory, or the directory that holds the files.")
+    closing.refuse_inventory(asked)
     options = asked.options
     there = stores.find(asked.output)
     store = None if asked.overwrite else there

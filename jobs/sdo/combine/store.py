@@ -103,9 +103,12 @@ def create(url: str, layout: Layout, axis: Axis) -> Store:
     """Make a store without data, in place of what is there; it is known as one once all of it is written."""
     store = Store(url, secrets.token_hex(4), layout, axis)
     attrs = _attributes(store)
-    storage.remove(url)
     beginning = {"zarr_format": 3, "node_type": "group", "attributes": {**attrs, "springline_creating": True}}
-    storage.write_json(f"{url}/{MARKER}", beginning)
+    storage.write_json(f"{url}/{MARKER}", beginning)  # first: whoever is killed while removing leaves what is known
+    fs, path = storage.filesystem(url)
+    for name in fs.ls(path, detail=False):
+        if storage.basename(name) != MARKER:
+            storage.remove(f"{url}/{storage.basename(name)}")
     _copy(_laid_out(store, ARRAYS), url, (f"{name}/" for name in ARRAYS))
     _consolidate(url, attrs)
     return store

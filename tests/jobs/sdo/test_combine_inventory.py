@@ -256,6 +256,20 @@ def test_absent_inventory(tmp_path: Path) -> None:
             look(tmp_path / name)
 
 
+def test_closed_directory(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A directory that cannot be read is named, and not passed over."""
+    real = os.scandir
+
+    def closed(path: str) -> object:
+        if str(path).endswith("05"):
+            raise PermissionError(13, "Permission denied", path)
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", closed)
+    with pytest.raises(InputError, match=r"2010/05 cannot be searched: Permission denied"):
+        look(tree.folder)
+
+
 def test_moment_words() -> None:
     """A moment of the command line is ISO 8601, with or without Z."""
     assert minutes_of("1970-01-01T00:02Z", "--start") == 2 and minutes_of("1970-01-02", "--start") == 1440

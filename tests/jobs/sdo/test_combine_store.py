@@ -249,6 +249,47 @@ def _die_after(writes: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stores.storage, "write_bytes", dying)
 
 
+def test_killed_while_removed(combine: Combine, tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run that dies while it removes what was there leaves what the same command goes on with."""
+    combine(tree.inventory())
+    with monkeypatch.context() as patch:
+        patch.setattr(stores.storage, "remove", _dying)
+        with pytest.raises(KeyboardInterrupt):
+            combine(tree.inventory(), overwrite=True)
+    combine(tree.inventory(), layout="object")
+    combine.check(tree)
+
+
+def _dying(url: str) -> None:
+    raise KeyboardInterrupt
+
+
+def test_another_run_meanwhile(combine: Combine, tree: Tree) -> None:
+    """A store that another run has made since the plan is not made again."""
+    asked = combine.asked(tree.inventory())
+    list(job.plan(asked))
+    mine = job._last[:]
+    Combine(combine.output)(tree.inventory())
+    job._last[:] = mine  # the other one is another process
+    with pytest.raises(OutputError, match="Another run has changed"):
+        job.begin(asked)
+    combine.check(tree)
+
+
+def test_inventory_of_another(combine: Combine, tree: Tree) -> None:
+    """Neither the inventory that is read nor anybody's file is written over by the inventory of the store."""
+    inventory = tree.inventory("../s.inventory.parquet")
+    content = inventory.read_bytes()
+    with pytest.raises(OutputError, match=r"would overwrite the input .*s\.inventory\.parquet"):
+        combine(inventory)
+    with pytest.raises(OutputError, match="is another's"):
+        combine(tree.inventory())
+    assert inventory.read_bytes() == content
+    inventory.unlink()
+    combine(tree.inventory())
+    combine(tree.inventory())
+
+
 def test_plan_writes_nothing(combine: Combine, tree: Tree) -> None:
     """A plan that is not begun leaves no trace, and is the same each time."""
     asked = combine.asked(tree.inventory())
