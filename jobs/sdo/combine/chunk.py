@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from functools import cache
 from pathlib import Path
@@ -13,6 +14,7 @@ import numpy.typing as npt
 from jobs import storage
 from jobs.errors import OutputError
 from jobs.sdo import remote
+from jobs.sdo.combine import npz
 from jobs.sdo.combine.steps import Bools
 
 if TYPE_CHECKING:
@@ -20,6 +22,9 @@ if TYPE_CHECKING:
 
 Block = npt.NDArray[np.float32]
 KEY = "c/0/0/0/0"
+MISSING = "missing"
+THIS_FILE = (errno.EACCES, errno.EPERM, errno.ELOOP, errno.EISDIR, errno.ENOTDIR, errno.ENAMETOOLONG)
+"""What a file system says of one file alone; others may pass, or mean that nothing can be read."""
 
 
 class Codec:
@@ -101,6 +106,25 @@ def read_bytes(url: str) -> bytes:
         FileNotFoundError, or what was wrong.
     """
     return Path(url).read_bytes() if storage.is_plain(url) else remote.fetch(url)
+
+
+def read_image(url: str, size: tuple[int, int] | None = None) -> tuple[npt.NDArray[np.float32], int]:
+    """The image in an NPZ file and the file's bytes; a line that broke, or a server that denies, is raised as it is.
+
+    Raises
+    ------
+    npz.DamagedError
+        If there is something wrong with this file alone.
+    """
+    try:
+        content = read_bytes(url)
+    except FileNotFoundError as error:
+        raise npz.DamagedError(MISSING) from error
+    except (OSError, ValueError) as error:  # ValueError: a name that no file can have
+        if not storage.is_plain(url) or (isinstance(error, OSError) and error.errno not in THIS_FILE):
+            raise
+        raise npz.DamagedError(f"cannot be read: {getattr(error, 'strerror', None) or error}") from error
+    return npz.image(content, size), len(content)
 
 
 def write_bytes(url: str, content: bytes) -> None:

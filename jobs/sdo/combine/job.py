@@ -14,7 +14,7 @@ from jobs.errors import InputError, OutputError, UsageError
 from jobs.model import Asked, BatchJob, Finished, Report, Row
 from jobs.sdo.combine import closing, legacy, moment, npz, steps, tasks
 from jobs.sdo.combine import store as stores
-from jobs.sdo.combine.chunk import read_bytes
+from jobs.sdo.combine.chunk import read_image
 from jobs.sdo.combine.inventory import Inventory, Wanted, minutes_of, read
 from jobs.sdo.combine.options import HOOK_OPTIONS, OPTIONS, ROW
 from jobs.sdo.combine.steps import Axis, Bools, Work
@@ -188,8 +188,8 @@ def _image_size(found: Inventory) -> tuple[int, int]:
     for at in np.unique(np.linspace(0, len(found.files) - 1, PROBES).astype(int)):
         file = str(found.files[int(at)])
         try:
-            sizes[npz.image(read_bytes(f"{found.root.rstrip('/')}/{file}")).shape] += 1
-        except (npz.DamagedError, FileNotFoundError, IsADirectoryError) as error:
+            sizes[read_image(f"{found.root.rstrip('/')}/{file}")[0].shape] += 1
+        except npz.DamagedError as error:
             why = f"{file}: {error}"
         if sizes.total() == ENOUGH:
             break

@@ -7,14 +7,13 @@ from functools import lru_cache, partial
 from typing import Any
 
 from jobs.sdo.combine import legacy, npz, tasks
-from jobs.sdo.combine.chunk import Block, Codec, held, read_bytes, write_bytes
+from jobs.sdo.combine.chunk import Block, Codec, held, read_bytes, read_image, write_bytes
 from jobs.sdo.combine.steps import Bools
 from jobs.sdo.combine.store import chunk_of
 from jobs.sdo.combine.tasks import Task
 
 READERS = 4
 """Files that are read side by side: while one waits, another is unpacked."""
-MISSING = "missing"
 
 
 def combine(source: str, target: str, *, plan: str, first: int, count: int, legacy_pkl: str = "") -> dict[str, Any]:
@@ -74,11 +73,8 @@ def _put(block: Block, root: str, task: Task) -> tuple[int, str]:
     A line that broke is no reason: it is raised, and the engine tries the whole chunk again.
     """
     try:
-        content = read_bytes(f"{root.rstrip('/')}/{task.file}")
-    except (FileNotFoundError, IsADirectoryError):
-        return 0, MISSING
-    try:
-        block[task.place % len(block), task.code] = npz.image(content, block.shape[2:])
+        image, size = read_image(f"{root.rstrip('/')}/{task.file}", block.shape[2:])
     except npz.DamagedError as error:
-        return len(content), str(error)
-    return len(content), ""
+        return 0, str(error)
+    block[task.place % len(block), task.code] = image
+    return size, ""

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import bz2
+import io
 import pickle
 import shutil
+import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from jobs.errors import InputError, OutputError
-from jobs.sdo.combine import chunk, job, shard
+from jobs.sdo.combine import chunk, job, npz
 from jobs.sdo.combine import store as stores
 from tests.jobs.sdo.trees import AIA, HMI, SOME, Combine, Tree, moments
 
@@ -137,16 +139,56 @@ def test_corrupt_and_missing(combine: Combine, tree: Tree) -> None:
     assert not Path(f"{combine.output}.run/marked.csv").exists()
 
 
+@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_other_packing(method: int) -> None:
+    """An image is read however it is packed; whatever a codec says of wrong bytes, it is damage."""
+    array, stream = io.BytesIO(), io.BytesIO()
+    np.save(array, np.random.default_rng(1).normal(size=(32, 32)).astype("f4"))
+    with zipfile.ZipFile(stream, "w", method) as archive:
+        archive.writestr("x.npy", array.getvalue())
+    content = stream.getvalue()
+    assert npz.image(content).shape == (32, 32)
+    for at in range(35, len(content) - 100, 50):
+        wrong = content[:at] + bytes([content[at] ^ 0xFF]) * 8 + content[at + 8 :]
+        with pytest.raises(npz.DamagedError):
+            npz.image(wrong)
+
+
+def test_closed_file(combine: Combine, tree: Tree) -> None:
+    """What is wrong with one file, whatever it is, marks its channel alone."""
+    loop, folder = list(tree.images)[:2]
+    for key in (loop, folder):
+        tree.path(*key).unlink()
+    tree.path(*loop).symlink_to(tree.path(*loop))
+    tree.path(*folder).mkdir()
+    told = combine(tree.inventory())
+    assert told["marked"] == 2
+    assert all(words in Path(told["marked_list"]).read_text() for words in ("Too many levels", "Is a directory"))
+    combine.check(tree, without=frozenset({loop, folder}))
+
+
+@pytest.mark.parametrize(("url", "error"), [("/a/b.npz", npz.DamagedError), ("s3://a/b.npz", PermissionError)])
+def test_denied(url: str, error: type[Exception], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that is closed is marked; where a server denies, all are closed: that is an error."""
+
+    def denied(url: str) -> bytes:
+        raise PermissionError(13, "Permission denied", url)
+
+    monkeypatch.setattr(chunk, "read_bytes", denied)
+    with pytest.raises(error, match="Permission denied"):
+        chunk.read_image(url)
+
+
 def test_bad_line_is_no_mark(combine: Combine, tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
     """An error that may pass is raised, so that the engine tries again; the shard does not appear."""
-    asked = combine.asked(tree.inventory())
+    asked, real = combine.asked(tree.inventory()), chunk.read_bytes
 
     def broken(url: str) -> bytes:
         if url.endswith("_bx.npz"):
             raise OSError(5, "Input/output error")
-        return chunk.read_bytes(url)
+        return real(url)
 
-    monkeypatch.setattr(shard, "read_bytes", broken)
+    monkeypatch.setattr(chunk, "read_bytes", broken)
     with pytest.raises(OSError, match="Input/output"):
         list(combine.work(asked))
     assert not list(combine.output.glob("data/c/*/0/0/0"))
