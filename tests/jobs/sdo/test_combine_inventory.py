@@ -10,7 +10,11 @@ import zlib
 from functools import partial
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
+from pandas._libs.internals import _unpickle_block
+from pandas.core.internals.managers import BlockManager
 
 from jobs.errors import InputError
 from jobs.sdo.combine.inventory import Inventory, Wanted, minutes_of, read
@@ -116,6 +120,66 @@ def test_dotted_name_in_pickle() -> None:
     content = b"\x80\x04\x8c\x06pandas\x8c\x10DataFrame.to_csv\x93."
     with pytest.raises(InputError, match=r"pandas\.DataFrame\.to_csv"):
         read_frame(content, "inventory.pkl")
+
+
+def wild_codes() -> object:
+    """A table with categories that are not there."""
+    values = pd.Categorical(["x", "y"])
+    values._ndarray[:] = 100
+    return pd.DataFrame({"file": values})
+
+
+def wild_block(values: object = np.zeros((1, 2)), places: slice = slice(0, 1)) -> object:
+    """A table of one column and two rows, put together of these."""
+    block = Evil(_unpickle_block, values, places, 2)
+    manager = Evil(BlockManager, (block,), [pd.Index(["file"]), pd.RangeIndex(2)])
+    return Evil(pd.DataFrame, manager)
+
+
+class Forged:
+    """An array that is filled with this state."""
+
+    def __init__(self, *state: object) -> None:
+        self.state = state
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """What a pickle of it says."""
+        return np._core.multiarray._reconstruct, (np.ndarray, (0,), b"b"), (1, *self.state)
+
+
+class Unpointed:
+    """The type of Python's objects, saying of itself that it is no pointer."""
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """What a pickle of it says."""
+        return np.dtype, ("O8", False, True), (3, "|", None, None, None, -1, -1, 0)
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        Evil(pd.DataFrame, Evil(np.ndarray, (3, 1), np.dtype("O"), b"A" * 24)), Evil(np.ndarray, (10**13,)),
+        wild_block(Forged((1, 2), Unpointed(), False, b"A" * 16)),
+        wild_block(Forged((1, 10**13), np.dtype("O"), False, ["x"])),
+        wild_block(Evil(np._core.numeric._frombuffer, b"A" * 16, Unpointed(), (1, 2), "C")),
+        wild_block(places=slice(0, 10**13)), wild_block(places=slice(7, 8)), wild_block(np.zeros((1, 1000))),
+        wild_codes(), Evil(bytearray, 10**15),
+    ],
+)  # fmt: skip
+@pytest.mark.filterwarnings("ignore:Passing a BlockManager")
+def test_forged_memory(table: object) -> None:
+    """What would make a pickle's numbers pointers, or places that are not there, is refused in words."""
+    with pytest.raises(InputError, match="is no pickle of a table"):
+        read_frame(pickle.dumps(table), "inventory.pkl")
+
+
+@pytest.mark.parametrize("protocol", [2, 3, 4, 5])
+def test_every_kind_of_column(protocol: int) -> None:
+    """Texts, numbers, dates and categories are read as they were written."""
+    frame = pd.DataFrame({"file": ["a", "b"], "n": [1, 2], "when": pd.to_datetime(["2010-05-01", "2010-05-02"])})
+    frame["kind"], frame["text"] = pd.Categorical(["x", "y"]), pd.Series(["q", None], dtype=object)
+    found = read_frame(pickle.dumps(frame, protocol), "inventory.pkl")
+    assert found.to_dict("list") == frame.to_dict("list") and (found.dtypes == frame.dtypes).all()
 
 
 @pytest.mark.parametrize(
