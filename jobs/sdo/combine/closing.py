@@ -47,11 +47,27 @@ def known(store: Store, records: Iterable[Mapping[str, Any]]) -> Known:
     valid = stores.read_valid(store)
     there = np.isin(np.arange(len(valid)) // store.layout.shard_steps, stores.chunks(store))
     found = Known(valid, there)
+    for result in _results(store, records):
+        _learn(found, result)
+    found.valid[~there] = False
+    return found
+
+
+def _results(store: Store, records: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+    """What workers have told of this store."""
     for record in records:
         result = record.get("result")
         if record.get("state") == "done" and isinstance(result, dict) and result.get("store") == store.id:
-            _learn(found, result)
-    found.valid[~there] = False
+            yield result
+
+
+def written(store: Store, records: Iterable[Mapping[str, Any]], folder: str) -> Bools:
+    """(time, channel): what the files for old readers hold that were written to a folder."""
+    found = np.zeros((len(store.axis.minutes), len(store.layout.channels)), bool)
+    for result in _results(store, records):
+        if result.get("legacy_pkl") == folder:
+            for place in result["written"]:
+                found[place] = [text == "1" for text in result["valid"][place - result["first"]]]
     return found
 
 
@@ -161,11 +177,14 @@ def _inventory_rows(store: Store, first: int, names: Any, valid: Bools, legacy_p
 
     channels = np.array([*store.layout.channels, ALL], object)
     minutes = store.axis.minutes[first : first + len(names)]
+    there = valid.any(axis=1)
+    old = np.zeros(len(minutes), bool)
+    if legacy_pkl:
+        old[there] = ~legacy.absent(legacy_pkl, minutes[there])
     combined = [
-        legacy.name_of(moment) if legacy_pkl else f"{storage.basename(store.url)}#{first + at}"
+        legacy.name_of(moment) if old[at] else f"{storage.basename(store.url)}#{first + at}"
         for at, moment in enumerate(minutes)
     ]
-    there = valid.any(axis=1)
     every = np.column_stack([names, np.array(combined, object)])
     step, code = np.nonzero(np.column_stack([names != "", there]))
     year, month, day, hour, minute = parts_of(minutes[step])

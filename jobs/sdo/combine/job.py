@@ -125,7 +125,7 @@ def _planned(asked: Asked) -> Planned:
     codes = np.array([number[name] for name in found.channels], np.int16)[found.codes]
     none = np.zeros((0, len(number)), bool)
     have = closing.known(store, asked.records()).valid if store else none
-    todo = steps.work(places, codes, have, layout.shard_steps, _without_legacy(options, found, axis))
+    todo = steps.work(places, codes, have, layout.shard_steps, _without_legacy(asked, found, axis, store, have))
     rows = todo.rows
     files = found.files if len(rows) == len(places) else found.files.take(pa.array(rows))
     columns = (places[rows], found.minutes[rows], codes[rows], files)
@@ -173,12 +173,15 @@ def _axis(options: Any, found: Inventory, store: Store | None) -> Axis:  # noqa:
     return steps.new_axis(found.steps, options.get("cadence"), _wanted(options).start)
 
 
-def _without_legacy(options: Any, found: Inventory, axis: Axis) -> Bools | None:  # noqa: ANN401
-    """(time,): steps whose file for old readers is wanted and not there."""
-    if not options.get("legacy_pkl"):
+def _without_legacy(asked: Asked, found: Inventory, axis: Axis, store: Store | None, have: Bools) -> Bools | None:
+    """(time,): steps whose file for old readers is wanted and not there, or lacks what the store holds."""
+    folder = asked.options.get("legacy_pkl")
+    if not folder:
         return None
     again = np.zeros(len(axis.minutes), bool)
-    again[axis.places(found.steps)] = legacy.absent(options["legacy_pkl"], found.steps)
+    again[axis.places(found.steps)] = legacy.absent(folder, found.steps)
+    if store:
+        again[: len(have)] |= (closing.written(store, asked.records(), folder) != have).any(axis=1)
     return again
 
 

@@ -26,7 +26,12 @@ def write(
     """Write the channels of a step that are there, sorted by name; whole or not at all."""
     found = [(name, np.array(images[code])) for code, name in enumerate(channels) if valid[code]]
     if found:
-        storage.write_bytes(f"{folder.rstrip('/')}/{name_of(minutes)}", bz2.compress(pickle.dumps(found)))
+        storage.write_bytes(f"{folder.rstrip('/')}/{name_of(minutes)}", bz2.compress(_pickled(found)))
+
+
+def _pickled(found: list[tuple[str, npt.NDArray[Any]]]) -> bytes:
+    """A pickle that every numpy reads: it names the module where numpy 1 has it, and numpy 2 still finds it."""
+    return pickle.dumps(found, 3).replace(b"cnumpy._core.multiarray\n", b"cnumpy.core.multiarray\n", 1)
 
 
 def absent(folder: str, steps: Ints) -> Bools:

@@ -38,7 +38,9 @@ def combine(source: str, target: str, *, plan: str, first: int, count: int, lega
             legacy.write(legacy_pkl, minutes, todo.channels, block[place % steps], valid[place % steps])
     write_bytes(target, encoded)
     told = ["".join("01"[int(here)] for here in step) for step in valid]
-    return {"store": codec.store, "first": index * steps, "valid": told, "marked": marked, "bytes_in": bytes_in}
+    written = {"legacy_pkl": legacy_pkl, "written": list(todo.minutes)} if legacy_pkl else {}
+    first = index * steps
+    return {"store": codec.store, "first": first, "valid": told, "marked": marked, "bytes_in": bytes_in} | written
 
 
 @lru_cache(2)
