@@ -31,14 +31,15 @@ class Codec:
     """Encodes and decodes the chunks of one store, as its metadata say."""
 
     def __init__(self, store: str) -> None:
-        found = storage.read_json(f"{store}/data/zarr.json")
-        group = storage.read_json(f"{store}/zarr.json")
-        if found is None or group is None:
-            raise OutputError(f"{store} has no metadata that can be read.", "Run the same command again.")
-        self.store: str = group["attributes"]["springline_store"]
-        """Tells the store from others that were at the same place."""
-        steps = found["chunk_grid"]["configuration"]["chunk_shape"][0]
-        found["shape"] = [steps, *found["shape"][1:]]
+        found = storage.read_json(f"{store}/data/zarr.json") or {}
+        group = storage.read_json(f"{store}/zarr.json") or {}
+        try:
+            self.store: str = group["attributes"]["springline_store"]
+            """Tells the store from others that were at the same place."""
+            steps = found["chunk_grid"]["configuration"]["chunk_shape"][0]
+            found["shape"] = [steps, *found["shape"][1:]]
+        except KeyError as error:
+            raise OutputError(f"{store} has no metadata that can be read.", "Run the same command again.") from error
         self._document = json.dumps(found).encode()
         self.shape: tuple[int, ...] = tuple(found["shape"])
 

@@ -1,11 +1,11 @@
-"""What NPZ files there are: from an inventory of any kind, or from a look into the directories."""
+"""What NPZ files there are, by the moments and channels in their names."""
 
 from __future__ import annotations
 
-import io
-import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime, timedelta
+from difflib import get_close_matches
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -13,21 +13,16 @@ import numpy as np
 import numpy.typing as npt
 
 from jobs import storage
-from jobs.errors import InputError
-from jobs.sdo import remote
-from jobs.sdo.combine import roots
-from jobs.sdo.combine.chunk import read_bytes
+from jobs.errors import InputError, UsageError
+from jobs.sdo.combine import listing, roots
 from jobs.sdo.combine.steps import Ints, text_of
-from jobs.sdo.combine.unpickle import read_frame
+from jobs.sdo.times import moment
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-NAME = r"(?:^|/)[A-Za-z]+(?P<day>\d{8})_(?P<minute>\d{4})_(?P<channel>[A-Za-z0-9]+)\.npz$"
-"""The file's name says all; trees differ in their directories."""
-KINDS = {
-    ".pkl": "pickle", ".pklz": "pickle", ".pickle": "pickle", ".gz": "pickle", ".parquet": "Parquet", ".csv": "CSV",
-}  # fmt: skip
+CHANNELS = ("0094", "0131", "0171", "0193", "0211", "0304", "0335", "1600", "1700", "4500", "bx", "by", "bz")
+"""Those of AIA and HMI."""
 TOGETHER = 1_000_000
 """Names that are taken apart at once."""
 ALL = "all"
@@ -73,87 +68,16 @@ def read(source: str, root: str | None, wanted: Wanted, note: Note) -> Inventory
     InputError
         If it cannot be read, lists no such files, or its files are not found.
     """
-    kind = KINDS.get(PurePosixPath(source).suffix.lower())
+    kind = listing.KINDS.get(PurePosixPath(source).suffix.lower())
     if kind is None:
-        root, files = source, _scan(source)
+        root, files = source, listing.scan(source)
     else:
-        files = _listed(source, kind)
+        files = listing.listed(source, kind)
     found = _parse(files, source, wanted, note)
     if kind is not None:
         root, relative = roots.relative(found.files, root, source)
         found = Inventory(found.minutes, found.codes, found.channels, relative, root)
     return Inventory(found.minutes, found.codes, found.channels, found.files, storage.absolute(str(root)))
-
-
-def _scan(folder: str) -> pa.ChunkedArray:
-    """Paths below a directory."""
-    import pyarrow as pa
-
-    fs, path = remote.file_system(folder.rstrip("/"))
-    if not fs.isdir(path):
-        hint = f"Name a directory, or an inventory: {', '.join(KINDS)}."
-        raise InputError(f"{folder} is not there, or neither a directory nor an inventory.", hint)
-    found = _walk(path) if storage.is_local(folder) else (str(name)[len(path) + 1 :] for name in fs.find(path))
-    return pa.chunked_array([pa.array(found, pa.large_string())])
-
-
-def _walk(folder: str) -> Iterator[str]:
-    def refuse(error: OSError) -> None:
-        raise InputError(
-            f"{error.filename} cannot be searched: {error.strerror}.", "Name another directory."
-        ) from error
-
-    for here, folders, names in os.walk(folder, onerror=refuse):
-        folders.sort()
-        below = here[len(folder) + 1 :]
-        yield from (f"{below}/{name}" if below else name for name in names if name.endswith(".npz"))
-
-
-def _listed(source: str, kind: str) -> pa.ChunkedArray:
-    """The paths an inventory lists: its column `file`, or every column that holds names of NPZ files."""
-    import pyarrow as pa
-
-    try:
-        content = read_bytes(source)
-    except OSError as error:
-        raise InputError(f"{source} cannot be read: {error}.", "Check --input.") from error
-    try:
-        table = _table(content, source, kind)
-    except (pa.ArrowInvalid, pa.ArrowKeyError, OSError) as error:
-        raise InputError(f"{source} is no {kind} that can be read: {error}.") from error
-    texts = [name for name in table.column_names if _is_text(table[name].type)]
-    chosen = ["file"] if "file" in texts else [name for name in texts if _names_files(table[name])]
-    if not chosen:
-        hint = "It needs a column file with names as HMI20100501_0012_bx.npz."
-        raise InputError(f"{source} lists no NPZ files; its columns: {', '.join(table.column_names)}.", hint)
-    chunks = [chunk for name in chosen for chunk in table[name].cast(pa.large_string()).chunks]
-    return pa.chunked_array(chunks, pa.large_string())
-
-
-def _table(content: bytes, source: str, kind: str) -> pa.Table:
-    import pyarrow as pa
-    import pyarrow.csv
-    import pyarrow.parquet
-
-    if kind == "pickle":
-        frame = read_frame(content, storage.basename(source))
-        texts = [name for name in frame.columns if frame[name].dtype.kind not in "iufbM"]
-        return pa.table({str(name): pa.array(frame[name].astype(str), pa.large_string()) for name in texts})
-    reader = pyarrow.parquet.read_table if kind == "Parquet" else pyarrow.csv.read_csv
-    return reader(io.BytesIO(content))
-
-
-def _is_text(kind: pa.DataType) -> bool:
-    import pyarrow as pa
-
-    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_dictionary(kind))
-
-
-def _names_files(column: pa.ChunkedArray) -> bool:
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    return bool(pc.any(pc.match_substring_regex(column.cast(pa.large_string()), NAME)).as_py())
 
 
 def _parse(files: pa.ChunkedArray, source: str, wanted: Wanted, note: Note) -> Inventory:
@@ -165,6 +89,7 @@ def _parse(files: pa.ChunkedArray, source: str, wanted: Wanted, note: Note) -> I
     text = pa.chunked_array([piece[1] for piece in pieces]).unify_dictionaries().combine_chunks()
     names = text.dictionary.to_pylist()
     channels = tuple(sorted(name for name in names if name != ALL and name in (wanted.channels or names)))
+    _refuse_unknown(wanted, names)
     number = {name: code for code, name in enumerate(channels)}
     codes = np.array([number.get(name, -1) for name in names], np.int16)[text.indices.to_numpy()]
     strange = minutes < 0
@@ -178,12 +103,21 @@ def _parse(files: pa.ChunkedArray, source: str, wanted: Wanted, note: Note) -> I
     return _sorted(minutes, codes, channels, files, np.flatnonzero(use), note)
 
 
+def _refuse_unknown(wanted: Wanted, there: list[str]) -> None:
+    """A channel may be named before there are files of it, but not one that nobody knows."""
+    for name in wanted.channels:
+        if name not in (*there, *CHANNELS):
+            near = get_close_matches(name, sorted({*there, *CHANNELS}), cutoff=0.4)
+            hint = f"Is {' or '.join(near)} meant?" if near else f"There are {', '.join(sorted(there))}."
+            raise InputError(f"There is no channel {name}.", hint)
+
+
 def _moments(files: pa.ChunkedArray) -> tuple[Ints, pa.DictionaryArray]:
     """Minutes since 1970, −1 for a name that is of no moment, and the text of the channel."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    parts = pc.extract_regex(files, NAME).combine_chunks()
+    parts = pc.extract_regex(files, listing.NAME).combine_chunks()
     day, minute = (pc.fill_null(pc.struct_field(parts, name), "0").cast(pa.int64()) for name in ("day", "minute"))
     return _minutes(day, minute), pc.fill_null(pc.struct_field(parts, "channel"), ALL).dictionary_encode()
 
@@ -252,17 +186,18 @@ def _first_by_name(rows: Ints, key: Ints, files: pa.ChunkedArray) -> tuple[Ints,
 
 
 def minutes_of(text: str, option: str) -> int:
-    """A moment of the command line as minutes since 1970.
+    """A moment of the command line as minutes since 1970: the first that is not before it.
 
     Raises
     ------
-    InputError
+    UsageError
         If it is none.
     """
     try:
-        return int(np.datetime64(text.strip().removesuffix("Z"), "m").astype(np.int64))
-    except ValueError as error:
-        raise InputError(f"{option} {text} is no moment.", "Write it as 2010-05-01T00:12.") from error
+        since = moment(text.strip()) - datetime(1970, 1, 1)
+    except UsageError as error:
+        raise UsageError(f"{option} {error.message}", error.hint) from error
+    return -(-since // timedelta(minutes=1))
 
 
 def parts_of(minutes: Any) -> tuple[npt.NDArray[Any], ...]:  # noqa: ANN401 - one number or many

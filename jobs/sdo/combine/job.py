@@ -109,12 +109,10 @@ def _key(asked: Asked) -> object:
 def _planned(asked: Asked) -> Planned:
     import pyarrow as pa
 
-    if len(asked.inputs) != 1:
-        raise UsageError("One --input is needed.", "Name an inventory, or the directory that holds the files.")
-    closing.refuse_inventory(asked)
+    _refuse(asked)
     options = asked.options
-    there = stores.find(asked.output)
-    store = None if asked.overwrite else there
+    stores.attributes(asked.output)  # nothing of others is removed
+    store = None if asked.overwrite else stores.find(asked.output)
     found = read(asked.inputs[0], options.get("root"), _wanted(options), asked.note)
     if absent := sorted(set(_wanted(options).channels) - set(found.channels)):
         asked.note(f"there are no files of the channels {', '.join(absent)}")
@@ -134,8 +132,24 @@ def _planned(asked: Asked) -> Planned:
     return Planned(found, store, layout, axis, have, todo, table, tasks.path_of(table, asked.run_dir))
 
 
+def _refuse(asked: Asked) -> None:
+    """Refuse what cannot be, before anything is read."""
+    options = asked.options
+    if len(asked.inputs) != 1 or asked.items:
+        raise UsageError(
+            "One --input is needed, and no --items.", "Name an inventory, or the directory that holds the files."
+        )
+    for name, least in (("shard_steps", 1), ("cadence", 0)):
+        if options.get(name) is not None and options[name] < least:
+            raise UsageError(f"--{name.replace('_', '-')} {options[name]} is less than {least}.")
+    if options.get("legacy_pkl"):
+        storage.refuse_unwritable(storage.absolute(options["legacy_pkl"]))
+    closing.refuse_inventory(asked)
+
+
 def _wanted(options: Any) -> Wanted:  # noqa: ANN401 - a mapping of options
-    channels = tuple(filter(None, (name.strip() for name in str(options.get("channels") or "").split(","))))
+    named = filter(None, (name.strip() for name in str(options.get("channels") or "").split(",")))
+    channels = tuple(dict.fromkeys(name.zfill(4) if name.isdecimal() else name for name in named))
     limits = {
         name: minutes_of(options[name], f"--{name}") for name in ("start", "stop") if options.get(name) is not None
     }

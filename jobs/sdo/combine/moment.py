@@ -9,11 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from jobs import storage
-from jobs.errors import InputError, NotFoundError
+from jobs.errors import InputError, NotFoundError, OutputError
 from jobs.model import Report
 from jobs.sdo.combine.picture import draw
 from jobs.sdo.combine.steps import Ints, text_of
-from jobs.sdo.combine.store import open_group
+from jobs.sdo.combine.store import ARRAYS, open_group
 
 
 def show(output: str, minutes: int) -> Report:
@@ -28,7 +28,7 @@ def show(output: str, minutes: int) -> Report:
     """
     group = _open(output)
     times = np.asarray(group["time"][:], np.int64)
-    place = _nearest(times, minutes, int(group.attrs["springline_cadence_minutes"]))
+    place = _nearest(times, minutes, int(group.attrs.get("springline_cadence_minutes", 0)))
     images = None if place is None else np.asarray(group["data"][place])
     if place is None or images is None or np.isnan(images).all():
         raise _nothing(group, times, minutes)
@@ -39,13 +39,17 @@ def show(output: str, minutes: int) -> Report:
         name: _numbers(image) | {"source": source or None}
         for name, image, source in zip(channels, images, sources, strict=True)
     }
-    picture = _beside(output, when)
-    storage.write_bytes(str(picture), draw(dict(zip(channels, images, strict=True)), when.replace("T", " ")))
+    picture: Path | None = _beside(output, when)
+    said = f"picture {picture}"
+    try:
+        storage.write_bytes(str(picture), draw(dict(zip(channels, images, strict=True)), when.replace("T", " ")))
+    except OutputError as error:  # the numbers are worth saying without it
+        picture, said = None, f"no picture: {error.message}"
     values = {
         "schema_version": 1, "job": "sdo-combine", "output": output, "time": when, "index": place, "channels": found,
-        "picture": str(picture),
+        "picture": str(picture) if picture else None,
     }  # fmt: skip
-    return Report(values, (f"{when}, step {place:,} of {output}", *_lines(found), f"picture {picture}"))
+    return Report(values, (f"{when}, step {place:,} of {output}", *_lines(found), said))
 
 
 def _open(output: str) -> Any:  # noqa: ANN401 - a Zarr group
@@ -53,7 +57,7 @@ def _open(output: str) -> Any:  # noqa: ANN401 - a Zarr group
         group = open_group(output, consolidated=True)
     except (OSError, ValueError) as error:
         raise NotFoundError(f"{output} is no store that can be read: {error}", "Name one with --output.") from error
-    if group.attrs.get("springline_job") != "sdo-combine":
+    if group.attrs.get("springline_job") != "sdo-combine" or not set(ARRAYS) <= set(group):
         raise NotFoundError(f"{output} is no store of sdo-combine.", "Name one with --output.")
     return group
 

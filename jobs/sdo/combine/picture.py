@@ -33,10 +33,11 @@ def draw(images: Mapping[str, Image], when: str) -> bytes:
     mpl.use("Agg")
     import matplotlib.pyplot as plt
 
-    rows = -(-len(images) // COLUMNS)
+    columns = min(COLUMNS, len(images))
+    rows = -(-len(images) // columns)
     with mpl.rc_context(STYLE):
-        size = (2.6 * COLUMNS, 2.85 * rows + 0.5)
-        figure, axes = plt.subplots(rows, COLUMNS, figsize=size, squeeze=False, layout="constrained")
+        size = (2.6 * columns, 2.85 * rows + 0.5)
+        figure, axes = plt.subplots(rows, columns, figsize=size, squeeze=False, layout="constrained")
         figure.suptitle(f"The Sun, {when}", fontsize=14, fontweight="bold", color=INK)
         for axis in axes.flat:
             axis.set_axis_off()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -102,5 +102,21 @@ def _tails(file: str) -> Iterator[tuple[str, str]]:
 
 
 def _exists(url: str) -> bool:
+    return bool(ask(url, "exists"))
+
+
+def ask(url: str, question: str) -> Any:  # noqa: ANN401 - what the file system answers
+    """What a file system says of a URL: isdir, exists or find.
+
+    Raises
+    ------
+    InputError
+        If it cannot be asked.
+    """
     fs, path = remote.file_system(url)
-    return bool(fs.exists(path))
+    try:
+        return getattr(fs, question)(path)
+    except Exception as error:  # the clients' errors have no class in common
+        raise InputError(
+            f"{url} cannot be reached: {error}", "Check the network, the endpoint and the keys."
+        ) from error

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -68,23 +68,37 @@ def find(url: str) -> Store | None:
     Raises
     ------
     OutputError
+        If there is something else, or the store is damaged.
+    """
+    attrs = attributes(url)
+    if attrs is None or "springline_creating" in attrs:
+        return None
+    try:
+        group = open_group(url)
+        channels, size = tuple(str(name) for name in group["channel"][:]), tuple(group["data"].shape[2:])
+        kind, steps = attrs["springline_layout"], attrs["springline_shard_steps"]
+        layout = Layout(channels, size, kind, steps, attrs["aia_binning"])
+        minutes = np.asarray(group["time"][:], np.int64)
+        return Store(url, attrs["springline_store"], layout, Axis(minutes, attrs["springline_cadence_minutes"]))
+    except (KeyError, ValueError) as error:  # zarr's own are of these kinds
+        raise OutputError(f"{url} is damaged: {error}.", "Make it anew with --overwrite.") from error
+
+
+def attributes(url: str) -> dict[str, Any] | None:
+    """Those of the store at a URL, be it damaged or not whole; None if there is none.
+
+    Raises
+    ------
+    OutputError
         If there is something else.
     """
     fs, path = storage.filesystem(url)
     if not fs.exists(path) or (fs.isdir(path) and not fs.ls(path)):
         return None
-    attrs = (storage.read_json(f"{url}/{MARKER}") or {}).get("attributes", {})
-    if attrs.get("springline_job") != "sdo-combine":
+    found: dict[str, Any] = (storage.read_json(f"{url}/{MARKER}") or {}).get("attributes", {})
+    if found.get("springline_job") != "sdo-combine":
         raise OutputError(f"{url} exists and is no store of sdo-combine.", "Choose another --output.")
-    if "springline_creating" in attrs:
-        return None
-    group = open_group(url)
-    layout = Layout(
-        tuple(str(name) for name in group["channel"][:]), tuple(group["data"].shape[2:]), attrs["springline_layout"],
-        attrs["springline_shard_steps"], attrs["aia_binning"],
-    )  # fmt: skip
-    minutes = np.asarray(group["time"][:], np.int64)
-    return Store(url, attrs["springline_store"], layout, Axis(minutes, attrs["springline_cadence_minutes"]))
+    return found
 
 
 def chunks(store: Store) -> Ints:
@@ -133,8 +147,7 @@ def read_valid(store: Store) -> Bools:
 def write_valid(store: Store, valid: Bools) -> None:
     """Leave word of what the store holds, and gather all metadata where readers look for them first."""
     open_group(store.url, "r+")["valid"][:] = valid
-    document = storage.read_json(f"{store.url}/{MARKER}") or {}
-    _consolidate(store.url, document["attributes"])
+    _consolidate(store.url, attributes(store.url) or {})
 
 
 def sources(store: Store) -> Iterator[tuple[int, Any]]:
@@ -173,9 +186,15 @@ def _laid_out(store: Store, names: Iterable[str]) -> dict[str, Any]:
 
     content: dict[str, Any] = {}
     group = zarr.create_group(MemoryStore(content))
-    makers = {"time": _make_time, "channel": _make_channel, "data": _make_data, "valid": _make_valid}
+    makers = {
+        "time": _make_time,
+        "channel": _make_channel,
+        "data": _make_data,
+        "valid": _make_valid,
+        "source": _make_source,
+    }
     for name in names:
-        makers.get(name, _make_source)(group, store)
+        makers[name](group, store)
     return content
 
 
@@ -257,9 +276,15 @@ def _document(url: str) -> dict[str, Any]:
     return found
 
 
-def open_group(url: str, mode: str = "r", *, consolidated: bool = False) -> Any:  # noqa: ANN401 - items of two kinds
+def open_group(url: str, mode: Literal["r", "r+"] = "r", *, consolidated: bool = False) -> Any:  # noqa: ANN401 - items of two kinds
     """The group at a URL, by the file system that all of this job uses."""
     import zarr
 
     options = {} if storage.is_plain(url) else dict(remote.file_system(url)[0].storage_options)
-    return zarr.open_group(url, mode=mode, use_consolidated=consolidated, storage_options=options or None)  # type: ignore[arg-type]
+    return zarr.open_group(
+        url,
+        mode=mode,
+        zarr_format=3,
+        use_consolidated=consolidated,
+        storage_options=options or None,
+    )

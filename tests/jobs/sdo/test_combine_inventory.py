@@ -12,11 +12,13 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from pandas._libs.internals import _unpickle_block
 from pandas.core.internals.managers import BlockManager
 
-from jobs.errors import InputError
+from jobs.errors import InputError, UsageError
 from jobs.sdo.combine.inventory import Inventory, Wanted, minutes_of, read
 from jobs.sdo.combine.unpickle import read_frame
 from tests.jobs.sdo.trees import Tree, moments
@@ -301,7 +303,9 @@ def test_missing_first_file(tree: Tree) -> None:
     ("name", "content", "words"),
     [
         ("x.csv", b"a,b\n1,2\n", "lists no NPZ files; its columns: a, b"), ("x.parquet", b"PAR1", "no Parquet"),
-        ("x.csv", b"", "no CSV"), ("x.csv", b"file\nnotes.txt\n", "lists no NPZ file of these"),
+        ("x.csv", b"", "no CSV"), ("x.csv", b"\xe9\n1\n", "no CSV|lists no NPZ"),
+        ("x.csv", b"file\n\xe9/AIA20100501_0012_0094.npz\n", "no CSV"),
+        ("x.csv", b"file\nnotes.txt\n", "lists no NPZ file of these"),
         ("x.fits", b"", "neither a directory nor an inventory"),
     ],
 )  # fmt: skip
@@ -334,8 +338,36 @@ def test_closed_directory(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
         look(tree.folder)
 
 
-def test_moment_words() -> None:
-    """A moment of the command line is ISO 8601, with or without Z."""
-    assert minutes_of("1970-01-01T00:02Z", "--start") == 2 and minutes_of("1970-01-02", "--start") == 1440
-    with pytest.raises(InputError, match="--start yesterday"):
-        minutes_of("yesterday", "--start")
+@pytest.mark.parametrize(
+    ("text", "minutes"),
+    [
+        ("1970-01-01T00:02Z", 2), ("1970-01-02", 1440), ("1970", 0), ("1970-01-01T03:00+02:00", 60),
+        ("1970-01-01T00:00:30", 1), ("yesterday", None), ("", None), ("NaT", None), ("2010-02-30", None),
+    ],
+)  # fmt: skip
+def test_moment_words(text: str, minutes: int | None) -> None:
+    """A moment of the command line is ISO 8601, UTC unless it says otherwise; between two minutes the next counts."""
+    if minutes is not None:
+        assert minutes_of(text, "--start") == minutes
+        return
+    with pytest.raises(UsageError, match=f"--start {text} is no time"):
+        minutes_of(text, "--start")
+
+
+@pytest.mark.parametrize("kind", ["string_view", "binary", "large_binary", "binary_view", "dictionary"])
+def test_texts_of_other_kinds(tree: Tree, kind: str) -> None:
+    """A Parquet file is read whatever it calls its texts; Windows writes its separators the other way."""
+    names = pa.array([f"C:\\sun\\{tree.name(*key)}".replace("/", "\\") for key in tree.images])
+    column = names.dictionary_encode() if kind == "dictionary" else names.cast(getattr(pa, kind)())
+    pq.write_table(pa.table({"path": column, "sum": [b"\xff\xfe"] * len(names)}), tree.folder / "x.parquet")
+    found = look(tree.folder / "x.parquet")[0]
+    assert found.root == str(tree.folder)
+    assert sorted(found.files.to_pylist()) == sorted(tree.name(*key) for key in tree.images)
+
+
+def test_names_of_channels(tree: Tree) -> None:
+    """A channel nobody knows is an error that names what is near; one of SDO may be named before there are files."""
+    assert look(tree.inventory(), channels=("bx", "1700"))[0].channels == ("bx",)
+    with pytest.raises(InputError, match="There is no channel bq") as error:
+        look(tree.inventory(), channels=("bq",))
+    assert "bx" in error.value.hint

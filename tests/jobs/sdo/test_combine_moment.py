@@ -59,6 +59,13 @@ def test_values(store: Path, tree: Tree) -> None:
     assert found["mean"] == pytest.approx(image.mean(dtype=float))
 
 
+def test_no_picture(store: Path) -> None:
+    """Where no picture can be written the numbers are said all the same."""
+    store.with_name("s.zarr.2010-05-01T0012.png").mkdir()
+    done = show(store, "2010-05-01T00:12")
+    assert done.exit_code == 0 and "HMI20100501_0012_bx.npz" in done.output and "no picture: " in done.output
+
+
 @pytest.mark.parametrize(
     ("moment", "near"),
     [

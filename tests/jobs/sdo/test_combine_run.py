@@ -88,10 +88,24 @@ def test_refused(tree: Tree, tmp_path: Path) -> None:
     """What cannot be is said in words and ends in 2; a dry run says what would be done and writes nothing."""
     inventory, output = tree.inventory(), tmp_path / "s.zarr"
     assert "Name an inventory" in ask("--output", output, code=2)
-    assert "--start never" in ask("--input", inventory, "--output", output, "--start", "never", code=2)
+    (tmp_path / "notes.txt").touch()
+    for option, value, words in (
+        ("--start", "never", "--start never is no time"), ("--stop", "", "--stop  is no time"),
+        ("--shard-steps", 0, "--shard-steps 0"), ("--cadence", -6, "--cadence -6"), ("--channels", "bq", "channel bq"),
+        ("--items", inventory, "no --items"), ("--legacy-pkl", tmp_path / "notes.txt", "no directory"),
+    ):  # fmt: skip
+        assert words in ask("--input", inventory, "--output", output, option, value, code=2)
     assert "--output" in ask("--show", "2010-05-01", code=2)
     assert "2 items: 2 to do" in ask("--input", inventory, "--output", output, "--dry-run")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["tree"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["notes.txt", "tree"]
+
+
+@pytest.mark.slow
+def test_no_server(tmp_path: Path) -> None:
+    """A server that does not answer is said in words."""
+    env = {"AWS_ENDPOINT_URL": "http://127.0.0.1:1", "AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"}
+    told = call("--input", "s3://bucket/sdoml/", "--output", tmp_path / "s.zarr", env=env, cwd=tmp_path, code=2)
+    assert "s3://bucket/sdoml cannot be reached" in told["said"]
 
 
 @pytest.mark.slow

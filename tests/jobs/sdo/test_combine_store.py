@@ -362,13 +362,25 @@ def test_refusals(combine: Combine, tree: Tree, tmp_path: Path) -> None:
 
 def test_channels_to_come(combine: Combine, tree: Tree) -> None:
     """A new store has room for the channels that are named, and for the time from --start on."""
-    combine(tree.inventory(), channels="0094,1700", start="2010-05-01T00:30", cadence=6, layout="object")
+    combine(tree.inventory(), channels="94,1700,0094", start="2010-05-01T00:30", cadence=6, layout="object")
     assert combine.open().channel.values.tolist() == ["0094", "1700"]
     assert set(combine.said) == {"there are no files of the channels 1700"}
     assert combine.open().time.values[0] == np.datetime64("2010-05-01T00:30")
     tree.add("2010-05-01T00:36", ("1700",))
     told = combine(tree.inventory(), channels="0094,1700", start="2010-05-01T00:30")
     assert told["done"] == 1 and told["complete"] == 1
+
+
+def test_damaged_store(combine: Combine, tree: Tree) -> None:
+    """A store whose description lacks something is said to be damaged, and --overwrite makes it anew."""
+    combine(tree.inventory())
+    path = combine.output / "zarr.json"
+    path.write_text(path.read_text().replace("springline_layout", "layout"))
+    with pytest.raises(OutputError, match="is damaged") as error:
+        combine(tree.inventory())
+    assert "--overwrite" in error.value.hint
+    combine(tree.inventory(), overwrite=True)
+    combine.check(tree)
 
 
 def test_no_readable_image(combine: Combine, tree: Tree) -> None:
