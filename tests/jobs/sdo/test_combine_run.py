@@ -163,6 +163,11 @@ def test_from_and_to_s3(bucket: str, s3: S3, tree: Tree, tmp_path: Path, monkeyp
     assert data == {"get_object out/s.zarr/data/c/1/0/0/0": 1}
     assert asked.total() <= 8, asked
     assert (tmp_path / "s.zarr.2010-05-01T0012.png").exists()
+    s3fs.S3FileSystem().rm(f"{bucket}/out/s.zarr/data/c/3/0/0/0")
+    assert call("--input", source, "--output", output, env=s3.env, cwd=tmp_path)["done"] == 1
+    holds(output, tree)
+    assert call("--input", source, "--output", output, "--overwrite", env=s3.env, cwd=tmp_path)["done"] == 12
+    holds(output, tree)
 
 
 def count_requests(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
