@@ -13,7 +13,7 @@ from jobs.errors import InputError, NotFoundError, OutputError
 from jobs.model import Report
 from jobs.sdo.combine.picture import draw
 from jobs.sdo.combine.steps import Ints, text_of
-from jobs.sdo.combine.store import ARRAYS, open_group
+from jobs.sdo.combine.store import ARRAYS, chunk_of, open_group
 
 
 def show(output: str, minutes: int) -> Report:
@@ -29,7 +29,7 @@ def show(output: str, minutes: int) -> Report:
     group = _open(output)
     times = np.asarray(group["time"][:], np.int64)
     place = _nearest(times, minutes, int(group.attrs.get("springline_cadence_minutes", 0)))
-    images = None if place is None else np.asarray(group["data"][place])
+    images = None if place is None else _images(group, place)
     if place is None or images is None or np.isnan(images).all():
         raise _nothing(group, times, minutes)
     channels = [str(name) for name in group["channel"][:]]
@@ -60,6 +60,15 @@ def _open(output: str) -> Any:  # noqa: ANN401 - a Zarr group
     if group.attrs.get("springline_job") != "sdo-combine" or not set(ARRAYS) <= set(group):
         raise NotFoundError(f"{output} is no store of sdo-combine.", "Name one with --output.")
     return group
+
+
+def _images(group: Any, place: int) -> npt.NDArray[np.float32]:  # noqa: ANN401 - a Zarr group
+    try:
+        return np.asarray(group["data"][place])
+    except (RuntimeError, ValueError) as error:  # what the codecs say of wrong bytes
+        chunk = chunk_of("", place // int(group.attrs["springline_shard_steps"]))
+        hint = f"Remove {chunk[1:]} in the store: the command that made it makes it anew."
+        raise InputError(f"The data of step {place:,} are damaged: {error}.", hint) from error
 
 
 def _nearest(times: Ints, minutes: int, cadence: int) -> int | None:

@@ -66,6 +66,14 @@ def test_no_picture(store: Path) -> None:
     assert done.exit_code == 0 and "HMI20100501_0012_bx.npz" in done.output and "no picture: " in done.output
 
 
+def test_damaged_chunk(store: Path) -> None:
+    """A chunk that cannot be decoded is named, and how to mend it."""
+    for path in store.glob("data/c/*/0/0/0"):
+        path.write_bytes(path.read_bytes()[:-50])
+    done = show(store, "2010-05-01T00:12")
+    assert done.exit_code == 2 and "Remove data/c/" in done.output
+
+
 @pytest.mark.parametrize(
     ("moment", "near"),
     [
