@@ -31,7 +31,7 @@ ALLOWED = {
     "pandas.core.indexes.base": ("Index", "_new_Index"),
     "pandas.core.indexes.range": ("RangeIndex",),
     "pandas.core.internals.managers": ("BlockManager",),
-    "pyarrow.lib": ("py_buffer", "type_for_alias"),
+    "pyarrow.lib": ("type_for_alias",),
 }
 """What a table of numbers, texts and dates is made of: values, and what puts them together."""
 MOVED = {
@@ -147,6 +147,13 @@ def _from_buffer(values: bytes, kind: _Type, shape: tuple[int, ...], order: str 
     return np.frombuffer(bytes(values), kind.real()).reshape(shape, order="F" if order == "F" else "C")
 
 
+def _buffer(content: bytes) -> Any:  # noqa: ANN401 - an Arrow buffer
+    """Bytes for Arrow, in a copy that the pickle cannot change once it was looked at."""
+    import pyarrow as pa
+
+    return pa.py_buffer(bytes(content))
+
+
 def _texts(data: tuple[Any, ...]) -> Any:  # noqa: ANN401 - an Arrow array
     """Texts of Arrow, if their buffers fit together."""
     import pyarrow as pa
@@ -184,6 +191,7 @@ SAFER = {
     ("numpy._core.multiarray", "_reconstruct"): _reconstruct,
     ("numpy._core.numeric", "_frombuffer"): _from_buffer,
     ("pyarrow.lib", "_restore_array"): _texts,
+    ("pyarrow.lib", "py_buffer"): _buffer,
 }
 """What is called in place of what could take memory as it comes."""
 

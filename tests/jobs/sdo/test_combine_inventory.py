@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import gzip
+import io
 import os
 import pickle
 import zlib
@@ -20,7 +21,7 @@ from pandas.core.internals.managers import BlockManager
 
 from jobs.errors import InputError, UsageError
 from jobs.sdo.combine.inventory import Inventory, Wanted, minutes_of, read
-from jobs.sdo.combine.unpickle import read_frame
+from jobs.sdo.combine.unpickle import _Unpickler, read_frame
 from tests.jobs.sdo.trees import Tree, moments
 
 OLD = {
@@ -173,6 +174,14 @@ def test_forged_memory(table: object) -> None:
     """What would make a pickle's numbers pointers, or places that are not there, is refused in words."""
     with pytest.raises(InputError, match="is no pickle of a table"):
         read_frame(pickle.dumps(table), "inventory.pkl")
+
+
+def test_bytes_that_change_later() -> None:
+    """What was looked at is not the memory that a pickle can still write to."""
+    content = bytearray(8)
+    buffer = _Unpickler(io.BytesIO()).find_class("pyarrow.lib", "py_buffer")(content)
+    content[0] = 255
+    assert buffer.to_pybytes() == bytes(8)
 
 
 @pytest.mark.parametrize("protocol", [2, 3, 4, 5])
