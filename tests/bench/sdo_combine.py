@@ -91,15 +91,15 @@ def run_ours(folder: Path, layout: str) -> dict[str, float]:
     """The same of our store: only complete steps, so that both sides do the same."""
     import zarr
 
-    from jobs.sdo.combine import chunk, job, shard
+    from jobs.sdo.combine import chunk, hooks, shard
 
     chunk._one_thread()
     combine = Combine(folder / f"{layout}.zarr")
     inventory = folder / "complete.parquet"
     steps = _complete(folder, inventory)
     asked = combine.asked(inventory, root=str(folder), layout=layout)
-    rows = list(job.plan(asked))
-    job.begin(asked)
+    rows = list(hooks.plan(asked))
+    hooks.begin(asked)
 
     def work() -> None:
         for number, row in enumerate(rows):
@@ -146,7 +146,7 @@ def run_many(folder: Path) -> dict[str, float]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    from jobs.sdo.combine import job, steps
+    from jobs.sdo.combine import hooks, steps
 
     files = many_files()
     for file in files[:12]:
@@ -158,10 +158,10 @@ def run_many(folder: Path) -> dict[str, float]:
     del files
     combine = Combine(folder / "many.zarr")
     began = time.perf_counter()
-    rows = sum(1 for _ in job.plan(combine.asked(folder / "many/inventory.parquet")))
+    rows = sum(1 for _ in hooks.plan(combine.asked(folder / "many/inventory.parquet")))
     plan = time.perf_counter() - began
-    inventory = job._last[0][1].inventory
-    places = job._last[0][1].axis.places(inventory.minutes)
+    inventory = hooks._last[0][1].inventory
+    places = hooks._last[0][1].axis.places(inventory.minutes)
     have = np.ones((MANY, 12), bool)
     have[::1000, 3] = False
     began = time.perf_counter()

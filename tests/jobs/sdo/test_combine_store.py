@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from jobs.errors import InputError, OutputError
-from jobs.sdo.combine import chunk, job, npz
+from jobs.sdo.combine import chunk, hooks, npz
 from jobs.sdo.combine import store as stores
 from tests.jobs.sdo.trees import AIA, HMI, SOME, Combine, Tree, moments
 
@@ -309,12 +309,12 @@ def _dying(url: str) -> None:
 def test_another_run_meanwhile(combine: Combine, tree: Tree) -> None:
     """A store that another run has made since the plan is not made again."""
     asked = combine.asked(tree.inventory())
-    list(job.plan(asked))
-    mine = job._last[:]
+    list(hooks.plan(asked))
+    mine = hooks._last[:]
     Combine(combine.output)(tree.inventory())
-    job._last[:] = mine  # the other one is another process
+    hooks._last[:] = mine  # the other one is another process
     with pytest.raises(OutputError, match="Another run has changed"):
-        job.begin(asked)
+        hooks.begin(asked)
     combine.check(tree)
 
 
@@ -335,8 +335,8 @@ def test_inventory_of_another(combine: Combine, tree: Tree) -> None:
 def test_plan_writes_nothing(combine: Combine, tree: Tree) -> None:
     """A plan that is not begun leaves no trace, and is the same each time."""
     asked = combine.asked(tree.inventory())
-    rows = list(job.plan(asked))
-    assert rows == list(job.plan(asked)) and len(rows) == 2
+    rows = list(hooks.plan(asked))
+    assert rows == list(hooks.plan(asked)) and len(rows) == 2
     assert rows[0].source == "2010-05-01T00:00--2010-05-01T00:42" and rows[1].columns["first"] == 24
     assert not combine.output.exists() and not list(asked.run_dir.iterdir())
 
@@ -346,18 +346,18 @@ def test_refusals(combine: Combine, tree: Tree, tmp_path: Path) -> None:
     late = Tree(tree.folder, images={key: tree.images[key] for key in tree.images if key[0][11:] > "00:24"})
     combine(late.inventory("SDOMLnpz/late.csv", more=()), channels="0094,bx,bz")
     with pytest.raises(InputError, match="no room for the channels 0171") as error:
-        list(job.plan(combine.asked(late.inventory())))
+        list(hooks.plan(combine.asked(late.inventory())))
     assert "--channels" in error.value.hint
     with pytest.raises(InputError, match="earlier"):
-        list(job.plan(combine.asked(tree.inventory(), channels="0094,bx,bz")))
+        list(hooks.plan(combine.asked(tree.inventory(), channels="0094,bx,bz")))
     with pytest.raises(OutputError, match="--layout posix, not object"):
-        list(job.plan(combine.asked(late.inventory(), channels="0094", layout="object")))
+        list(hooks.plan(combine.asked(late.inventory(), channels="0094", layout="object")))
     for name, content in (("notes.txt", "mine"), ("zarr.json", '{"zarr_format": 3, "node_type": "group"}')):
         other = Combine(tmp_path / f"other-{name}")
         other.output.mkdir()
         (other.output / name).write_text(content)
         with pytest.raises(OutputError, match="no store of sdo-combine"):
-            list(job.plan(other.asked(tree.inventory(), overwrite=True)))
+            list(hooks.plan(other.asked(tree.inventory(), overwrite=True)))
 
 
 def test_channels_to_come(combine: Combine, tree: Tree) -> None:

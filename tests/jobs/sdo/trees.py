@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from jobs.model import Asked, Finished
-from jobs.sdo.combine import job, shard
+from jobs.sdo.combine import hooks, shard
 
 Image = npt.NDArray[np.float32]
 AIA = ("0094", "0131", "0171", "0193", "0211", "0304", "0335", "1600", "1700")
@@ -98,8 +98,8 @@ class Combine:
 
     def work(self, asked: Asked, limit: int | None = None) -> Iterator[dict[str, Any]]:
         """Plan, begin, and do what there is to do, as the engine would; it is in the ledger before it is told."""
-        rows = [row for row in job.plan(asked) if not row.done]
-        job.begin(asked)
+        rows = [row for row in hooks.plan(asked) if not row.done]
+        hooks.begin(asked)
         shard._codec.cache_clear()  # every run has processes of its own
         legacy = {name: value for name, value in asked.options.items() if name == "legacy_pkl"}
         for row in rows[:limit]:
@@ -119,7 +119,7 @@ class Combine:
 
     def finish(self, asked: Asked) -> Finished:
         """The end of a run."""
-        return job.finish(asked)
+        return hooks.finish(asked)
 
     def open(self) -> Any:  # noqa: ANN401 - an xarray dataset
         """The store as a reader sees it; any warning is an error."""
