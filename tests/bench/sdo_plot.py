@@ -72,7 +72,7 @@ def ours(found: pd.DataFrame) -> bytes:
     from jobs.sdo.irradiance.plot import draw
     from jobs.sdo.irradiance.table import About, dataset, table
 
-    return draw(dataset(table(found), About("aia_0094", start="2020-01-01", stop="2021-01-01")))
+    return draw(dataset(table(found), About("aia_0094")))
 
 
 def seconds_of(call: Callable[..., Any], *arguments: object) -> float:

@@ -153,7 +153,8 @@ def provenance(made: xr.Dataset, about: About, now: datetime, timeless: int, fai
     """Where it comes from and what was done, without any path of the machine that made it."""
     stamp = now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     springline = version("springline")
-    told = " ".join(f"{key}={said(value)}" for key, value in sorted(about.options.items()) if key not in ACCESS)
+    given = {key: value for key, value in about.options.items() if value is not False and key not in ACCESS}
+    told = " ".join(f"{key}={said(value)}" for key, value in sorted(given.items()))
     times = made["time"].values
     covers = {"time_coverage_start": times[0], "time_coverage_end": times[-1]} if len(times) else {}
     name = said(about.dataset)
