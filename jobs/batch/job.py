@@ -53,6 +53,8 @@ def run(batch: BatchJob, request: Request) -> Report:
     if _has_output(batch) and not request.output:
         raise UsageError("Missing option --output.", f"run {batch.name} --help shows the options.")
     if batch.plan:
+        if request.overwrite and one.settings.only_failed:
+            raise UsageError("--overwrite would lose what --only-failed leaves out.", "Choose one.")
         storage.refuse_unwritable(parent(normal(one.root)))
     request.progress.note("looking at the items")
     with ExitStack() as stack:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
+import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 
 OURS = {b"springline_job": b"sdo-combine"}
 """Tells an inventory that may be replaced."""
+NAME = "ledger.id"
 Marks = dict[tuple[int, int], tuple[str, str]]
 """(place of the step, code of the channel) → file and why it could not be read."""
 
@@ -42,15 +45,33 @@ class Known:
     marks: Marks = field(default_factory=dict)
 
 
-def known(store: Store, records: Iterable[Mapping[str, Any]]) -> Known:
-    """What the last run that came to its end wrote down, and what workers have told since, of chunks that are there."""
+def known(store: Store, asked: Asked) -> Known:
+    """What the store says of itself, and what workers have told this ledger since, of chunks that are there."""
     valid = stores.read_valid(store)
     there = np.isin(np.arange(len(valid)) // store.layout.shard_steps, stores.chunks(store))
     found = Known(valid, there)
-    for result in _results(store, records):
-        _learn(found, result)
+    name, _, lines = store.story.partition(":")
+    if name == _name(asked):  # else a run with another ledger was the last
+        for result in _results(store, islice(asked.records(), int(lines), None)):
+            _learn(found, result)
     found.valid[~there] = False
     return found
+
+
+def begin(asked: Asked, store: Store, have: Bools) -> None:
+    """Let the store say what is known of it now, and that from here on this ledger tells, if another one did."""
+    if _name(asked) and store.story.startswith(f"{_name(asked)}:"):
+        return
+    storage.write_bytes(str(asked.run_dir / NAME), (_name(asked) or secrets.token_hex(4)).encode())
+    valid = np.zeros((len(store.axis.minutes), len(store.layout.channels)), bool)
+    valid[: len(have)] = have
+    stores.write_valid(store, valid, f"{_name(asked)}:{sum(1 for _ in asked.records())}")
+
+
+def _name(asked: Asked) -> str:
+    """What tells this ledger from those in other run directories; empty if no run was begun here."""
+    path = asked.run_dir / NAME
+    return path.read_text() if path.exists() else ""
 
 
 def _results(store: Store, records: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
@@ -86,9 +107,9 @@ def finish(asked: Asked) -> Finished:
     store = stores.find(asked.output)
     if store is None:
         raise OutputError(f"{asked.output} is gone.", "The same command makes it anew.")
-    found = known(store, asked.records())
+    found = known(store, asked)
     _look(store, found, asked.note)
-    stores.write_valid(store, found.valid)
+    stores.write_valid(store, found.valid, store.story)
     inventory = inventory_of(asked.output)
     listed = _write_inventory(store, found.valid, inventory, asked.options.get("legacy_pkl"))
     tried = tasks.cells(asked.run_dir, found.valid.shape) & ~found.valid

@@ -79,6 +79,7 @@ def begin(asked: Asked) -> None:
         store = stores.extend(store, planned.axis)
     tasks.write(planned.table, planned.path)
     _write_sources(store, planned)
+    closing.begin(asked, store, planned.have)
 
 
 def _state(store: Store | None) -> object:
@@ -121,7 +122,7 @@ def _planned(asked: Asked) -> Planned:
     number = {name: code for code, name in enumerate(layout.channels)}
     codes = np.array([number[name] for name in found.channels], np.int16)[found.codes]
     none = np.zeros((0, len(number)), bool)
-    have = closing.known(store, asked.records()).valid if store else none
+    have = closing.known(store, asked).valid if store else none
     todo = steps.work(places, codes, have, layout.shard_steps, _without_legacy(asked, found, axis, store, have))
     rows = todo.rows
     files = found.files if len(rows) == len(places) else found.files.take(pa.array(rows))

@@ -51,6 +51,8 @@ class Store:
     """Tells it from others that were at the same place."""
     layout: Layout
     axis: Axis
+    story: str = ""
+    """NAME:LINES of the ledger that tells, from this line on, what workers have added to what the store itself says."""
 
     def chunk(self, index: int) -> str:
         """The file or object of a chunk or shard of `data`."""
@@ -79,7 +81,8 @@ def find(url: str) -> Store | None:
         kind, steps = attrs["springline_layout"], attrs["springline_shard_steps"]
         layout = Layout(channels, size, kind, steps, attrs["aia_binning"])
         minutes = np.asarray(group["time"][:], np.int64)
-        return Store(url, attrs["springline_store"], layout, Axis(minutes, attrs["springline_cadence_minutes"]))
+        axis = Axis(minutes, attrs["springline_cadence_minutes"])
+        return Store(url, attrs["springline_store"], layout, axis, str(attrs.get("springline_story", "")))
     except (KeyError, ValueError) as error:  # zarr's own are of these kinds
         raise OutputError(f"{url} is damaged: {error}.", "Make it anew with --overwrite.") from error
 
@@ -130,7 +133,7 @@ def create(url: str, layout: Layout, axis: Axis) -> Store:
 
 def extend(store: Store, axis: Axis) -> Store:
     """Make room for more steps. Its times are written last: until then another call does all of it again."""
-    longer = Store(store.url, store.id, store.layout, axis)
+    longer = Store(store.url, store.id, store.layout, axis, store.story)
     for name in ("data", "valid", "source"):
         document = _document(f"{store.url}/{name}")
         document["shape"][0] = len(axis.minutes)
@@ -144,10 +147,10 @@ def read_valid(store: Store) -> Bools:
     return np.asarray(open_group(store.url)["valid"][: len(store.axis.minutes)], bool)
 
 
-def write_valid(store: Store, valid: Bools) -> None:
-    """Leave word of what the store holds, and gather all metadata where readers look for them first."""
+def write_valid(store: Store, valid: Bools, story: str) -> None:
+    """Leave word of what the store holds and whose ledger tells it; gather all metadata where readers look first."""
     open_group(store.url, "r+")["valid"][:] = valid
-    _consolidate(store.url, attributes(store.url) or {})
+    _consolidate(store.url, {**(attributes(store.url) or {}), "springline_story": story})
 
 
 def sources(store: Store) -> Iterator[tuple[int, Any]]:

@@ -46,8 +46,8 @@ def plan(asked: Asked) -> Iterator[Row]:
         raise UsageError("--verify and --trust exclude each other.", "Choose one.")
     image.require(options["statistic"])
     _refuse_places(asked)
-    series.prepare(asked.output, _about(asked), asked.overwrite, options.get("parquet"))
     before.refuse_mixing(asked)
+    series.prepare(asked.output, _about(asked), before.is_replacing(asked), options.get("parquet"))
     done = set() if asked.overwrite else {row["key"] for row in before.rows(asked) if _is_done(row, options["verify"])}
     sampled = before.statistic(asked) == "header:DATAMEAN"
     every = {row.source: row for row in _files(asked)}
@@ -131,7 +131,8 @@ def _files(asked: Asked) -> Iterator[Row]:
 
 def _about(asked: Asked) -> About:
     options = asked.options
-    return About(options.get("dataset", "files"), before.statistic(asked), options.get("catalog", ""), options=options)
+    dataset, catalog = options.get("dataset", "files"), options.get("catalog", "")
+    return About(dataset, before.statistic(asked), catalog, before.story(asked), options)
 
 
 def _checks(rows: pd.DataFrame, statistic: str) -> list[str]:

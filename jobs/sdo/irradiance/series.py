@@ -110,17 +110,18 @@ def open_series(output: str) -> xr.Dataset:
     return loaded
 
 
-def read_rows(output: str) -> pd.DataFrame:
+def read_rows(output: str, folder_before: str = "") -> pd.DataFrame:
     """The rows of a series, to go on from; without those that were screened, whose values are not there.
 
-    Also without local files where the series lies elsewhere: of those it has but the name.
+    Also without local files where the series lies elsewhere: of those it has but the name. Where it was moved, those
+    that did not move with it are named from the folder in which it was before.
     """
     found = open_series(output).to_dataframe().reset_index()
     found = found[found["status"] != "screened"]
     if not storage.is_local(output):
         found = found[[_local(key)[1] is None for key in found["key"]]]
     observed = found.pop("time_source") == "T_OBS"
-    found["key"] = _given(found["key"], output)
+    found["key"] = _given(found["key"], output, folder_before)
     found["time"] = _texts(found["time"]).where(observed, None)
     found["start"] = _texts(found["start"]) if "start" in found else None
     counts = found.select_dtypes("integer")
@@ -232,13 +233,16 @@ def _portable(keys: pd.Series[Any], output: str) -> pd.Series[Any]:
     return keys.map(portable).astype(object)
 
 
-def _given(keys: pd.Series[Any], output: str) -> pd.Series[Any]:
+def _given(keys: pd.Series[Any], output: str, folder_before: str) -> pd.Series[Any]:
     """Names of files as they were given: the other way round."""
     folder = Path(storage.absolute(output)).parent if storage.is_local(output) else None
 
     def given(key: str) -> str:
         scheme, path = _local(key)
-        return key if path is None or folder is None else scheme + os.path.normpath(folder / path)
+        if path is None or folder is None:
+            return key
+        stayed = folder_before and not (folder / path).exists() and Path(folder_before, path).exists()
+        return scheme + os.path.normpath(Path(folder_before if stayed else folder, path))
 
     return keys.map(given).astype(object)
 

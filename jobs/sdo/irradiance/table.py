@@ -65,6 +65,8 @@ class About:
     """Its identifier in the catalog, or what was given as input."""
     statistic: str = "mean"
     catalog: str = ""
+    story: str = ""
+    """Whose ledger tells all of it."""
     options: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -170,6 +172,7 @@ def provenance(made: xr.Dataset, about: About, now: datetime, timeless: int, fai
         **{key: f"{value}Z" for key, value in covers.items()},
         "springline_version": springline,
         "springline_job": JOB,
+        "springline_story": about.story,
         "springline_options": told,
         "date_created": stamp,
         "history": f"{stamp} springline {springline}: {JOB} {told}".rstrip(),

@@ -64,6 +64,19 @@ def holds(store: str, tree: Tree) -> None:
         assert np.array_equal(found.data.sel(time=np.datetime64(moment), channel=channel), image)
 
 
+def test_two_run_directories(tree: Tree, tmp_path: Path) -> None:
+    """What another run directory's run has made anew is not believed to be what this one's ledger tells."""
+    whole, output = tree.inventory(), tmp_path / "s.zarr"
+    part = Tree(tree.folder, images={key: image for key, image in tree.images.items() if key[1] == "bx"})
+    words = ["run", "sdo-combine", "--input", whole, "--output", output]
+    assert CliRunner().invoke(cli, list(map(str, words))).exit_code == 0
+    (output / "data/c/0/0/0/0").unlink()
+    other = [*words[:3], part.inventory("bx.csv"), *words[4:], "--run-dir", tmp_path / "other.run"]
+    assert CliRunner().invoke(cli, list(map(str, other))).exit_code == 0
+    assert CliRunner().invoke(cli, list(map(str, words))).exit_code == 0
+    holds(str(output), tree)
+
+
 def test_here(tree: Tree, tmp_path: Path) -> None:
     """A run writes all; the next finds it done; a damaged file ends in 1 and is named."""
     inventory, output = tree.inventory("SDOMLnpz/inventory.pkl"), tmp_path / "s.zarr"

@@ -203,27 +203,40 @@ def test_a_file_is_one_row_however_it_is_named(registry: Registry, monkeypatch: 
     assert run(str(first), f"file://{second}", "--output", "two.zarr") == (1, 1, 2)
     shutil.rmtree("two.zarr.run")
     assert run(first.name, second.name, "--output", "two.zarr") == (0, 2, 2)
+    # another run directory adds to the series: the first one's run does not take it away again
+    third = str(registry.files[2])
+    assert run(third, "--output", "two.zarr", "--run-dir", "other.run") == (1, 0, 3)
+    assert run(first.name, "--output", "two.zarr") == (0, 1, 3)
     monkeypatch.chdir("/")
     moved = registry.folder.rename(registry.folder.with_name("moved"))
-    assert run(*(str(moved / file.name) for file in (first, second)), "--output", f"{moved}/two.zarr") == (0, 2, 2)
+    assert run(*(str(moved / file.name) for file in (first, second)), "--output", f"{moved}/two.zarr") == (0, 2, 3)
+    (moved / "deeper").mkdir()
+    for name in ("two.zarr", "two.zarr.run"):
+        (moved / name).rename(moved / "deeper" / name)
+    for _ in range(2):  # the series alone has moved
+        assert run(str(moved / first.name), "--output", f"{moved}/deeper/two.zarr") == (0, 1, 3)
+    (moved / "deeper/two.zarr.run/series.json").write_text("{")
+    refused = CliRunner().invoke(cli, ["run", "sdo-irradiance", third, "--output", f"{moved}/deeper/two.zarr"])
+    assert refused.exit_code == 2 and "series.json is damaged" in refused.stderr
 
 
 def test_killed_in_the_middle(registry: Registry) -> None:
-    """Own science, killed with SIGKILL after two files: the same command goes on, and no file is measured twice."""
+    """Own science in place of a mean, killed after two files: the same command goes on, no file is measured twice."""
+    registry()
     (registry.folder / "mine.py").write_text(SLOW)
-    words = registry.words("--statistic", f"{registry.folder}/mine.py:slow", "--workers", "1")
+    words = registry.words("--statistic", f"{registry.folder}/mine.py:slow", "--workers", "1", "--overwrite")
     ledger = Path(f"{registry.output}.run/ledger.jsonl")
     command = [sys.executable, "-m", "jobs", *words]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as driver:
-        while not ledger.exists() or ledger.read_text().count('"done"') < 2:
+        while not ledger.exists() or ledger.read_text().count('"state": "done"') < 6 + 2:
             assert driver.poll() is None
             time.sleep(0.02)
         os.kill(driver.pid, signal.SIGKILL)
-    assert not registry.output.exists()
+    assert "mean_dn" in registry.series()
     told = registry("--statistic", f"{registry.folder}/mine.py:slow")
     assert told["skipped"] >= 2 and told["skipped"] + told["done"] == 6
     done = [json.loads(line)["item"] for line in ledger.read_text().splitlines() if '"state": "done"' in line]
-    assert sorted(done) == sorted(map(str, registry.files))
+    assert sorted(done[6:]) == sorted(map(str, registry.files))
     assert (registry.series()["brightest"] > 0).all()
 
 
