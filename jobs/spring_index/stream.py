@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from jobs.spring_index import model
+from jobs.spring_index.light import Light
 from jobs.spring_index.model import Variant, Window
 
 Array = npt.NDArray[Any]
@@ -68,14 +69,22 @@ class Stream:
         Units of the arrays handed to `advance`.
     dtype
         Type of the input arrays; decides the arithmetic of variants with `single`.
+    light
+        Day lengths that cells share; with its `lengths`, `advance` needs none.
     """
 
     def __init__(
-        self, variant: Variant, window: Window, cells: int, units: Units = Units(), dtype: npt.DTypeLike = np.float32
+        self,
+        variant: Variant,
+        window: Window,
+        cells: int,
+        units: Units = Units(),
+        dtype: npt.DTypeLike = np.float32,
+        light: Light | None = None,
     ) -> None:
         from jobs.spring_index import kernel
 
-        self.kernel = kernel
+        self.kernel, self.light = kernel, light
         self.variant, self.window, self.day = variant, window, window.first
         self.heat = np.zeros((kernel.HEAT_ROWS, cells))
         self.heat[kernel.PREV_MIN : kernel.PREV_MAX + 1] = np.nan
@@ -96,11 +105,16 @@ class Stream:
         return bool((self.states == 2).any())
 
     def advance(self, tmin: Array, tmax: Array | None, dayl: Array | None) -> None:
-        """Take the block through the days of these arrays, (day, cell); `needs_heat` says if one is enough."""
+        """Take the block through the days of these arrays, (day, cell); `needs_heat` says if one is enough.
+
+        Day lengths may be None where the `light` of the stream has its own; those given count, whatever it has.
+        """
         kernel, day = self.kernel, self.day
         if not self.variant.zero_based:
             freeze, seen = self.dates[kernel.FREEZE], self.dates[kernel.SEEN]
             kernel.block_freezes(day, np.ascontiguousarray(tmin), self.units[0], self.units[1], freeze, seen)
+        if dayl is None and tmax is not None and self.light is not None:
+            dayl = np.stack([self.light.day(day + k) for k in range(len(tmin))])
         if tmax is None or dayl is None:
             tmax = dayl = tmin
         tmin, tmax, dayl = (np.ascontiguousarray(days) for days in (tmin, tmax, dayl))
