@@ -86,6 +86,8 @@ class Job:
     """Whether no call goes without it."""
     has_input: bool = True
     """Whether it needs --input; a job may find its input in another way."""
+    output_aliases: tuple[str, ...] = ()
+    """Further spellings of --output, with their hyphens."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +100,8 @@ class Row:
     """What the function is given for this item alone, by the names of the job's options and columns."""
     done: bool = False
     """Whether a job that knows it better than a look at the target says so."""
+    problem: str = ""
+    """Why it cannot be done, where its source knows: it fails with these words, the others go on."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +115,7 @@ class Asked:
     """Called with storage options: what --input and --items name, as for any batch job."""
     output: str
     options: Mapping[str, Any]
-    """The job's own that were given or have a default, by their names with underscores."""
+    """The job's own that were given or have a default, by their names with underscores, and the filters given."""
     run_dir: Path
     overwrite: bool
     note: Callable[[str], None]
@@ -167,6 +171,12 @@ class BatchJob:
     """The function is `f(source, **options) -> row`: it writes nothing, what it returns is kept in the ledger."""
     one_object: bool = False
     """The function writes its target at once, as one file or object, which on an object store needs no marker."""
+    output_aliases: tuple[str, ...] = ()
+    """Further spellings of --output, with their hyphens."""
+    catalogs: bool = True
+    """Whether --input may be a STAC catalog, from which options filter."""
+    assets: str = ""
+    """`assets(rows) -> rows`: makes its items of a catalog's assets; by default each asset is one."""
     wall_limit: float | None = None
     """Seconds an item may take unless the user says otherwise; None: as long as it likes."""
     examples: tuple[str, ...] = ()

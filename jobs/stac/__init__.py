@@ -1,0 +1,1 @@
+"""Catalogs of data after the SpatioTemporal Asset Catalog specification (STAC): build, list, choose from, stage."""
