@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from jobs import storage
 from jobs.errors import InputError
-from jobs.spring_index import daylength, model
+from jobs.spring_index import daylength, model, output
 from jobs.spring_index.model import Variant, Window
 from jobs.spring_index.readers import Reader, open_slot, read_plane
 from jobs.spring_index.source import Grid, Slot
@@ -76,7 +76,8 @@ def compute_block(plan: Plan, block: Block) -> Done:
                 break
     dates = stream.result()
     products = block_products(dates, plan.variant, plan.plants, shape)
-    _write(plan, block, products)
+    planes = {name: read_coordinate(plan.grid, name, block.cells, plan.coarsen) for name in plan.grid.planes}
+    output.write_block(plan, block, products | planes)
     sums = {name: (float(np.nansum(values)), int(np.isfinite(values).sum())) for name, values in products.items()}
     seconds = time.perf_counter() - started
     return Done(block.year, int(np.prod(shape)), dates.valid_cells, dates.gap_cells, seconds, sums)
@@ -219,16 +220,3 @@ def _latitude(plan: Plan, block: Block) -> Array | None:
             "Give day length (dayl) with the data, or choose a --bbox in the north.",
         )
     return latitude
-
-
-def _write(plan: Plan, block: Block, products: dict[str, Array]) -> None:
-    """Put the block in its place; blocks and chunks coincide, so no two tasks touch one chunk."""
-    import zarr
-
-    group = f"{str(plan.output).rstrip('/')}/{block.year}"
-    for name, values in products.items():
-        lead = (slice(None),) * (values.ndim - len(block.cells))
-        zarr.open_array(f"{group}/{name}", mode="r+")[(*lead, *block.cells)] = values
-    for name in plan.grid.planes:
-        values = read_coordinate(plan.grid, name, block.cells, plan.coarsen)
-        zarr.open_array(f"{group}/{name}", mode="r+")[block.cells] = values

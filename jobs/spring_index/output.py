@@ -15,12 +15,13 @@ import numpy as np
 from jobs import storage
 from jobs.errors import OutputError
 from jobs.spring_index import model
-from jobs.spring_index.blocks import Plan
 from jobs.spring_index.source import Array, Coord, Grid
 
 if TYPE_CHECKING:
     import dask.array as da
     import xarray as xr
+
+    from jobs.spring_index.blocks import Block, Plan
 
 MARKER = "zarr.json"
 """A Zarr v3 group is there once this file is: it is written last, and is the year's commit."""
@@ -108,6 +109,16 @@ def start_year(plan: Plan, year: int, chunks: tuple[int, ...], attrs: Mapping[st
     for name, content in files.items():
         storage.write_bytes(f"{target}/{name}", content)
     return marker
+
+
+def write_block(plan: Plan, block: Block, arrays: Mapping[str, Array]) -> None:
+    """Put the arrays of a block in their place; blocks and chunks coincide, so no two tasks touch one chunk."""
+    import zarr
+
+    group = f"{plan.output.rstrip('/')}/{block.year}"
+    for name, values in arrays.items():
+        lead = (slice(None),) * (values.ndim - len(block.cells))
+        zarr.open_array(f"{group}/{name}", mode="r+")[(*lead, *block.cells)] = values
 
 
 def finish_year(output: str, year: int, marker: bytes, facts: Mapping[str, Any]) -> None:
