@@ -20,12 +20,12 @@ def with_access(options: Mapping[str, Any]) -> dict[str, Any]:
     from fsspec.config import conf
 
     said = options.keys() | conf.get("s3", {}).keys()
-    told = bool(said & {"anon", "key", "profile", "session"}) or _has_keys()
+    told = bool(said & {"anon", "key", "profile", "session"}) or has_keys()
     return dict(options) if told else {**options, "anon": True}
 
 
 @functools.cache
-def _has_keys() -> bool:
+def has_keys() -> bool:
     """Whether the environment, ~/.aws or the machine's role has keys for S3."""
     import botocore.session  # type: ignore[import-untyped, unused-ignore]
     from botocore.exceptions import BotoCoreError  # type: ignore[import-untyped, unused-ignore]

@@ -11,7 +11,7 @@ from functools import cache, lru_cache
 from pathlib import Path
 from typing import IO, Any
 
-from jobs import s3
+from jobs import doors, s3
 from jobs.errors import InputError, OutputError
 
 Options = Mapping[str, Mapping[str, Any]]
@@ -21,6 +21,7 @@ NO_LOCKS = (errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK)
 """What a file system says that has no locks: Lustre, unless it is mounted with them."""
 OBJECT_STORES = ("s3", "s3a", "gs", "gcs", "abfs", "az")
 READ_ONLY = ("http", "https")
+FSSPEC = "Is the protocol's fsspec package installed?"
 OTHER = "Choose another --target or --output."
 ZARR_MARKS = ("zarr.json", ".zgroup", ".zmetadata")
 
@@ -35,14 +36,20 @@ def filesystem(url: str, options: Options | None = None) -> tuple[Any, str]:
     """
     import fsspec
 
-    protocol = str(url).partition("://")[0] if "://" in str(url) else "file"
+    protocol = doors.protocol_of(str(url))
     known = dict((options or {}).get("s3" if protocol == "s3a" else protocol, {}))
-    if protocol in ("s3", "s3a"):
+    if protocol in doors.S3:
         known = s3.with_access(known)
+    elif protocol in doors.WEB:
+        known = {**doors.web_options(), **known}
     try:
-        fs, path = fsspec.core.url_to_fs(str(url), **known)
+        if protocol == "dcache":
+            import dcachefs  # type: ignore[import-untyped, unused-ignore]  # noqa: F401 - fsspec learns of it so
+        fs, path = doors.webdav(str(url), known) if protocol in doors.WEBDAV else fsspec.core.url_to_fs(str(url), **known)
     except (ImportError, ValueError) as error:
-        raise InputError(f"{url} cannot be opened: {error}", "Is the protocol's fsspec package installed?") from error
+        package = doors.PACKAGES.get(protocol)
+        hint = f"pip install 'springline[stac]' brings {package}." if package else FSSPEC
+        raise InputError(f"{url} cannot be opened: {error}", hint) from error
     return fs, path.rstrip("/") or path
 
 

@@ -190,11 +190,11 @@ def test_without_keys_s3_is_anonymous_at_once(monkeypatch: pytest.MonkeyPatch, t
         monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
         monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
         assert not _fresh("s3://bucket/key").anon
-    keys._has_keys.cache_clear()
+    keys.has_keys.cache_clear()
 
 
 def _fresh(url: str, options: Options | None = None) -> Any:  # noqa: ANN401 - s3fs is untyped
-    keys._has_keys.cache_clear()
+    keys.has_keys.cache_clear()
     return remote.file_system(url, options)[0]
 
 
