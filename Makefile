@@ -1,4 +1,4 @@
-# make demo · test · lint · bench · reliability · cluster. Everything installs itself on first use.
+# make demo · test · lint · bench · validation · reliability · cluster. Everything installs itself on first use.
 SHELL := /bin/bash
 # The environment must be readable by the test cluster's users, so root takes the system's Python where it is new enough.
 PYTHON ?= $(shell tests/prepare.sh python)
@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 LONG := tests/slurm/test_reliability_slow.py tests/slurm/test_run_faults.py
 
-.PHONY: demo test test-cluster test-here lint bench reliability cluster clean
+.PHONY: demo test test-cluster test-here lint bench validation reliability cluster clean
 
 $(VENV)/ready: pyproject.toml
 	tests/prepare.sh venv "$(PYTHON)" "$(VENV)"
@@ -45,6 +45,10 @@ lint: $(VENV)/ready
 
 bench: $(VENV)/ready
 	$(BIN)/python -m tests.bench
+
+# How right spring-index is: docs/validation.md and its figures, computed anew; fails where a promise is broken.
+validation: $(VENV)/ready
+	$(BIN)/python -m tests.validation
 
 # The table of faults: injected on the test cluster, written down as seen. A run that misses a row writes nothing.
 reliability: $(VENV)/ready

@@ -1,0 +1,1 @@
+"""The page that shows how right spring-index is: `python -m tests.validation` computes it and draws its figures."""
