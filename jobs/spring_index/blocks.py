@@ -49,6 +49,8 @@ class Block:
     slots: dict[str, Slot]
     cells: tuple[slice, ...]
     """In output cells."""
+    waiting: str = ""
+    """URL of a file that is there as long as the block is wanted."""
 
 
 @dataclass(frozen=True)
