@@ -112,7 +112,8 @@ def job_command(job: Job, name: str = "") -> click.Command:
     params: list[click.Parameter] = [
         click.Option(["--input", "--inputs", "-i"], multiple=True, metavar="PATH|URL", help=job.input_help),
         *(
-            [click.Option(["--output", "-o"], required=job.needs_output, metavar="PATH|URL", help=OUTPUT_HELP)]
+            [click.Option(["--output", "-o", *job.output_aliases], required=job.needs_output, metavar="PATH|URL",
+                          help=OUTPUT_HELP)]
             if job.has_output else []
         ),
         *(_click_option(option) for option in job.options),

@@ -17,6 +17,7 @@ from typing import Any
 from jobs import storage
 from jobs.errors import InputError, UsageError
 from jobs.model import Row
+from jobs.stac.reading import is_catalog
 
 FIELDS = ("dir", "name", "stem", "ext", "output")
 """What a target template may name, besides the columns of a table and the job's options."""
@@ -35,6 +36,8 @@ class Item:
     """What differs from the job's options for this item alone: the columns of a table."""
     done: bool = False
     """Whether its source says so."""
+    problem: str = ""
+    """Why it cannot be done, where its source knows."""
 
     @property
     def key(self) -> str:
@@ -42,19 +45,50 @@ class Item:
         return self.target or self.source
 
 
+@dataclass(frozen=True)
+class Catalogs:
+    """How STAC catalogs among the inputs are read."""
+
+    filters: Mapping[str, Any] = field(default_factory=dict)
+    """The options that filter."""
+    make: Callable[[Iterator[Row]], Iterator[Row]] = lambda rows: rows
+    """Makes items of a catalog's assets."""
+
+    def rows(self, url: str, items: str | None, note: Callable[[str], None]) -> Iterator[Row]:
+        """The items of one of them."""
+        from jobs.stac import select
+
+        return self.make(select.rows(url, select.filters(self.filters, items), note))
+
+
 def rows(
-    inputs: Iterable[str], table: str | None, note: Callable[[str], None], options: storage.Options | None = None
-) -> Iterator[Row]:
-    """All items that paths, globs and one list, table or registry mean, in their order; `note` is told what is odd.
+    inputs: Iterable[str], table: str | None, note: Callable[[str], None], options: storage.Options | None = None,
+    catalogs: Catalogs | None = None,
+) -> Iterator[Row]:  # fmt: skip
+    """All items that paths, globs, catalogs and one list, table or registry mean, in their order.
+
+    Parameters
+    ----------
+    table
+        A list, table or registry; where a catalog is among the inputs, the ids that are wanted of it.
+    note
+        Is told what is odd.
+    catalogs
+        None: no input is taken for a catalog.
 
     Raises
     ------
     InputError
-        If a pattern matches nothing or the table cannot be read.
+        If a pattern matches nothing, or the table or a catalog cannot be read.
     """
+    inputs = list(inputs)
+    found = {text for text in inputs if is_catalog(text)} if catalogs else set()
     for text in inputs:
-        yield from (Row(source) for source in _matches(text, options))
-    if table:
+        if catalogs and text in found:
+            yield from catalogs.rows(text, table, note)
+        else:
+            yield from (Row(source) for source in _matches(text, options))
+    if table and not found:
         is_file = "#" not in table or (storage.is_plain(table) and os.path.lexists(table))
         reader = READERS.get(os.path.splitext(table)[1].lower()) if is_file else partial(_registry, note, options)
         if reader is None:

@@ -37,6 +37,7 @@ def as_job(batch: BatchJob) -> Job:
         has_output=_has_output(batch),
         needs_output=_has_output(batch) and not batch.answer,
         has_input=False,
+        output_aliases=batch.output_aliases,
     )
 
 

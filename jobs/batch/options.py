@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from jobs.errors import UsageError
 from jobs.model import BatchJob, Option
+from jobs.stac import filters
+from jobs.stac.reading import is_catalog
 
 ITEMS = Option(
     "items",
@@ -16,10 +18,15 @@ ITEMS = Option(
     "perhaps target and columns named as the job's options; or of a cloud registry: CATALOG#DATASET/START/STOP.",
     metavar="FILE",
 )
+ITEMS_OR_IDS = replace(
+    ITEMS,
+    help=f"{ITEMS.help} Where --input is a STAC catalog: its items to take, ids or patterns with commas.",
+    metavar="FILE|IDS",
+)
 TARGET = Option(
     "target",
     "Where each result goes: a pattern such as out/{stem}.zarr, with {dir}, {name}, {stem}, {ext} of the source, "
-    "columns of the table and options.",
+    "columns of the table, {item}, {asset}, {collection} of a STAC catalog, and options.",
     metavar="PATTERN",
 )
 ENGINE = (
@@ -68,7 +75,32 @@ def options_of(batch: BatchJob) -> tuple[Option, ...]:
                 f"{batch.function} has a parameter {option.name!r}, which is an option of springline's own.",
                 "Give the parameter another name.",
             )
-    return (*batch.options, *batch.hook_options, *ENGINE, *(() if batch.target or batch.plan else (TARGET,)))
+    target = () if batch.target or batch.plan else (TARGET,)
+    items = ITEMS_OR_IDS if batch.catalogs else ITEMS
+    return (*batch.options, *batch.hook_options, items, *ENGINE[1:], *target, *filters_of(batch))
+
+
+def filters_of(batch: BatchJob) -> tuple[Option, ...]:
+    """The options that filter a catalog, but those whose names the job has itself."""
+    own = {option.name for option in (*batch.options, *batch.hook_options)}
+    return tuple(option for option in filters.OPTIONS if option.name not in own) if batch.catalogs else ()
+
+
+def filtering(options: Mapping[str, Any], batch: BatchJob, inputs: tuple[str, ...]) -> dict[str, Any]:
+    """The filters that were given.
+
+    Raises
+    ------
+    UsageError
+        If there is no catalog that they could filter, or one of them cannot be understood.
+    """
+    given = own(options, filters_of(batch))
+    filters.filters(given, None)
+    if given and not any(map(is_catalog, inputs)):
+        named = " and ".join(f"--{name}" for name in given)
+        what = f"{inputs[0]} is none that can be read" if inputs else "there is none"
+        raise UsageError(f"{named} choose from a STAC catalog; {what}.", "Name its catalog.json with --input.")
+    return given
 
 
 def settings(options: Mapping[str, Any], batch: BatchJob) -> Settings:

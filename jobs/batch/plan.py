@@ -157,6 +157,8 @@ class Planner:
 
     def _checked(self, item: Item) -> Exception | None:
         """What is wrong with an item, as far as a look from outside tells."""
+        if item.problem:
+            return InputError(item.problem)
         if self.check is None:
             return None
         try:

@@ -11,7 +11,7 @@ from typing import Any
 
 from jobs import ledger, storage
 from jobs.batch import functions, options
-from jobs.batch.items import Item, Template, anchored, rows
+from jobs.batch.items import Catalogs, Item, Template, anchored, rows
 from jobs.batch.options import Settings
 from jobs.errors import UsageError
 from jobs.functions import resolve
@@ -31,6 +31,8 @@ class Run:
     run_dir: Path
     root: str = ""
     """The directory that holds all targets, if there is one."""
+    filters: Mapping[str, Any] = field(default_factory=dict)
+    """The options that filter a catalog, as far as they were given."""
     id: str = field(default_factory=lambda: secrets.token_hex(3))
 
     @property
@@ -57,15 +59,20 @@ class Run:
 
     def _asked(self) -> Asked:
         request, hook_options = self.request, options.own(self.request.options, self.batch.hook_options)
+        given = {**self.filters, **self.options, **hook_options}
         return Asked(
-            request.inputs, self.settings.items, self._named, self.root, {**self.options, **hook_options},
-            self.run_dir, request.overwrite, request.progress.note, lambda: ledger.read(self.ledger),
+            request.inputs, self.settings.items, self._named, self.root, given, self.run_dir,
+            request.overwrite, request.progress.note, lambda: ledger.read(self.ledger),
         )  # fmt: skip
 
     def _named(self, options: storage.Options | None = None) -> Iterator[Row]:
         if not self.request.inputs and not self.settings.items:
             raise UsageError("There is nothing to work on.", "Name inputs, or give a list or table with --items.")
-        return rows(self.request.inputs, self.settings.items, self.request.progress.note, options)
+        catalogs = None
+        if self.batch.catalogs:
+            make = {"make": resolve(self.batch.assets)} if self.batch.assets else {}
+            catalogs = Catalogs(self.filters, **make)
+        return rows(self.request.inputs, self.settings.items, self.request.progress.note, options, catalogs)
 
     def rows(self) -> Iterable[Row]:
         """All items as their sources name them."""
@@ -76,8 +83,13 @@ class Run:
         if not self.batch.select:
             return found
         select = resolve(self.batch.select)
-        by_source = {row.source: row for row in found}
-        return [by_source[source] for source in select(list(by_source), self.options)]
+        by_source, broken = dict[str, Row](), list[Row]()
+        for row in found:
+            if row.problem:
+                broken.append(row)
+            else:
+                by_source[row.source] = row
+        return [*(by_source[source] for source in select(list(by_source), self.options)), *broken]
 
     def to_item(self, row: Row) -> Item:
         """An item with its target and its own options."""
@@ -89,6 +101,8 @@ class Run:
                     own[name] = functions.convert(row.columns[name], option)
                 except (TypeError, ValueError) as error:
                     raise UsageError(f"The item {row.source}: column {name}: {error}.") from error
+        if row.problem:
+            return Item(row.source, row.target, own, problem=row.problem)
         return Item(row.source, anchored(row.target) if row.target else self.target(row), own, row.done)
 
 
@@ -101,7 +115,8 @@ def prepare(batch: BatchJob, request: Request) -> Run:
     target, root = _target(batch, chosen, request.output, own)
     name = batch.name if batch.target else f"{batch.name}-{batch.function.rpartition(':')[2]}"
     run_dir = Path(anchored(chosen.run_dir)) if chosen.run_dir else _run_dir(root, name)
-    return Run(batch, request, chosen, own, target, run_dir, root)
+    filters = options.filtering(request.options, batch, request.inputs)
+    return Run(batch, request, chosen, own, target, run_dir, root, filters)
 
 
 def _target(batch: BatchJob, chosen: Settings, output: str, own: Mapping[str, Any]) -> tuple[Callable[[Row], str], str]:

@@ -60,7 +60,7 @@ def is_catalog(text: str) -> bool:
     if storage.is_plain(text):
         path = os.path.expanduser(text)  # noqa: PTH111 - a plain path is looked at as cheaply as can be
         if not path.lower().endswith(".json"):
-            return any(Path(path, name).is_file() for name in NAMES[:1])
+            return os.path.isfile(os.path.join(path, NAMES[0]))  # noqa: PTH113, PTH118
         return _says_stac(path)
     name = text.partition("?")[0].rstrip("/").rpartition("/")[2]
     if name.lower().endswith(".json"):

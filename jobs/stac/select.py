@@ -99,6 +99,7 @@ def _wanted(url: str, filters: Filters, note: Note, met: _Met) -> Iterator[Node]
         if node.problem:
             if _may_matter(node, filters):
                 met.broken += 1
+                met.wanted[node.id] = True  # one message is enough
                 yield node
             else:
                 note(node.problem)

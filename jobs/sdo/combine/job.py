@@ -41,6 +41,7 @@ JOB = BatchJob(
     begin="jobs.sdo.combine.hooks:begin",
     finish="jobs.sdo.combine.hooks:finish",
     one_object=True,
+    catalogs=False,
     examples=(
         "--input sdoml/SDOMLnpz/inventory.pkl --output sdoml.zarr",
         "--input s3://bucket/SDOMLnpz/ --output s3://mine/sdoml.zarr --start 2012-01-01 --stop 2013-01-01",

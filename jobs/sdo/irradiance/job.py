@@ -49,6 +49,7 @@ JOB = BatchJob(
     finish="jobs.sdo.irradiance.hooks:finish",
     prefetch="jobs.sdo.irradiance.measurement:prefetch",
     returns_row=True,
+    catalogs=False,
     wall_limit=600.0,
     examples=(
         "--catalog s3://gov-nasa-hdrl-data1/ --list",
