@@ -8,24 +8,24 @@ import mmap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from jobs import storage
 from jobs.errors import InputError
+from jobs.spring_index import ranges
+from jobs.spring_index.chunks import Batch, Column, Index, chunk_index
 from jobs.spring_index.pixels import read_pixel
 from jobs.spring_index.source import CSV, ZARR, Slot
 
 if TYPE_CHECKING:
+    import h5py
     import xarray as xr
-    from fsspec import AbstractFileSystem
 
 Array = npt.NDArray[Any]
 HDF5_MAGIC = b"\x89HDF"
-BLOCK_BYTES = 4 * 2**20
-"""Bytes per request to remote storage."""
 
 
 @contextmanager
@@ -40,19 +40,18 @@ def open_dataset(url: str, kind: str) -> Iterator[xr.Dataset]:
     import xarray as xr
 
     name = storage.basename(url)
-    try:
-        raw = _zarr(url) if kind == ZARR else _netcdf(url)
-        dataset = xr.decode_cf(raw, decode_times=False, decode_coords=False)
-    except InputError:
-        raise
-    except Exception as error:  # the libraries below raise anything on a damaged file
-        raise InputError(
-            f"{name} cannot be read: {_first_line(error)}", "Is it complete? Download or copy it again."
-        ) from error
-    try:
+    with contextlib.ExitStack() as stack:
+        try:
+            raw = _zarr(url) if kind == ZARR else _netcdf(url, stack)
+            stack.callback(raw.close)
+            dataset = xr.decode_cf(raw, decode_times=False, decode_coords=False)
+        except InputError:
+            raise
+        except Exception as error:  # the libraries below raise anything on a damaged file
+            raise InputError(
+                f"{name} cannot be read: {_first_line(error)}", "Is it complete? Download or copy it again."
+            ) from error
         yield dataset
-    finally:
-        raw.close()
 
 
 @contextmanager
@@ -61,21 +60,43 @@ def open_slot(slot: Slot) -> Iterator[Reader]:
     if slot.kind == CSV:
         yield PointReader(slot)
         return
-    fs, path = storage.filesystem(slot.urls[0])
-    if slot.kind == ZARR or _magic(fs, path) != HDF5_MAGIC:
-        with open_dataset(slot.urls[0], slot.kind) as dataset:
+    with contextlib.ExitStack() as stack:
+        if slot.kind == ZARR:
+            dataset = stack.enter_context(open_dataset(slot.urls[0], slot.kind))
             yield Reader(slot, dataset[slot.variable].variable)
-        return
+            return
+        try:
+            reader = _reader(slot, stack)
+        except (OSError, KeyError, ValueError) as error:
+            raise OSError(f"{storage.basename(slot.urls[0])} cannot be read: {_first_line(error)}") from error
+        yield reader
+
+
+def _reader(slot: Slot, stack: contextlib.ExitStack) -> Reader:
+    """The reader of a NetCDF file, whichever kind; what it opens is closed with the stack."""
+    source = stack.enter_context(ranges.opened(slot.urls[0]))
+    if source.begin() != HDF5_MAGIC:
+        return Reader(slot, stack.enter_context(open_dataset(slot.urls[0], slot.kind))[slot.variable].variable)
+    index = _index(slot.urls[0], slot.variable, source.stamp)
+    if index is not None:
+        return ChunkReader(slot, source, index)
+    # Many blocks open the same files: this takes a tenth of the time of opening them as a dataset.
+    return Hdf5Reader(slot, stack.enter_context(_hdf5(source))[slot.variable])
+
+
+@functools.lru_cache(maxsize=256)
+def _index(url: str, variable: str, stamp: tuple[str, ...]) -> Index | None:
+    """Where the chunks of a variable lie: read once by a process, and again once the file is another."""
+    with ranges.opened(url) as source, _hdf5(source) as handle:
+        index = chunk_index(handle[variable])
+    return index if source.stamp == stamp else None
+
+
+def _hdf5(source: ranges.Source) -> h5py.File:
+    """An open HDF5 file."""
     import h5py
 
-    # Many blocks open the same files: this takes a tenth of the time of opening them as a dataset.
-    with contextlib.ExitStack() as stack:
-        try:
-            target = path if storage.is_local(slot.urls[0]) else stack.enter_context(_remote(fs, path))
-            array = stack.enter_context(h5py.File(target, "r"))[slot.variable]
-        except (OSError, KeyError) as error:
-            raise OSError(f"{storage.basename(slot.urls[0])} cannot be read: {_first_line(error)}") from error
-        yield Hdf5Reader(slot, array)
+    return h5py.File(source.file(), "r")
 
 
 class Reader:
@@ -84,10 +105,21 @@ class Reader:
     def __init__(self, slot: Slot, array: Any) -> None:  # noqa: ANN401 - whatever can be sliced
         self.slot, self.array = slot, array
 
-    def days(self, days: slice, cells: tuple[slice, ...]) -> Array:
-        """Days of a rectangle, counted from 1 January and from the grid's first cell: (day, *cells)."""
+    def fetch(self, days: slice, cells: tuple[slice, ...]) -> Any:  # noqa: ANN401 - what `values` takes
+        """Days of a rectangle, counted from 1 January and from the grid's first cell, as `values` wants them.
+
+        May run in another thread than `values`, one batch ahead of it.
+        """
         first = self.slot.first
         return self._checked((slice(first + days.start, first + days.stop), *self._shift(cells)))
+
+    def values(self, fetched: Any) -> Array:  # noqa: ANN401 - what `fetch` gave
+        """What was fetched, as numbers: (day, *cells)."""
+        return np.asarray(fetched)
+
+    def days(self, days: slice, cells: tuple[slice, ...]) -> Array:
+        """Fetch and values in one."""
+        return self.values(self.fetch(days, cells))
 
     def plane(self, cells: tuple[slice, ...]) -> Array:
         """A rectangle of a variable that has no time."""
@@ -98,13 +130,19 @@ class Reader:
         return tuple(slice(o + c.start, o + c.stop) for o, c in zip(offset, cells, strict=True))
 
     def _checked(self, key: tuple[slice, ...]) -> Array:
-        try:
+        with self._named():
             values = self._get(key)
+        real = values.dtype if values.dtype in (np.float32, np.float64) else np.dtype(np.float64)
+        return values.astype(real.newbyteorder("="), copy=False)
+
+    @contextmanager
+    def _named(self) -> Iterator[None]:
+        """Say of an error which file and variable it is about."""
+        try:
+            yield
         except (OSError, RuntimeError, ValueError) as error:
             name = storage.basename(self.slot.urls[0])
             raise OSError(f"{name}: {self.slot.variable} cannot be read: {_first_line(error)}") from error
-        real = values.dtype if values.dtype in (np.float32, np.float64) else np.dtype(np.float64)
-        return values.astype(real.newbyteorder("="), copy=False)
 
     def _get(self, key: tuple[slice, ...]) -> Array:
         return np.asarray(self.array[key].values)
@@ -125,13 +163,35 @@ class Hdf5Reader(Reader):
         return np.asarray(decoded)
 
 
+class ChunkReader(Reader):
+    """A variable of an HDF5 file, read by its chunks: their bytes are fetched, then decoded without HDF5's lock."""
+
+    def __init__(self, slot: Slot, source: ranges.Source, index: Index) -> None:
+        super().__init__(slot, None)
+        self.source, self.index = source, index
+        self.columns: dict[str, Column] = {}
+
+    def fetch(self, days: slice, cells: tuple[slice, ...]) -> tuple[Column, Batch]:
+        """The bytes of some days, with whoever knows how to decode them."""
+        place = self._shift(cells)
+        column = self.columns.setdefault(str(place), Column(self.source, self.index, place))
+        with self._named():
+            return column, column.fetch(slice(self.slot.first + days.start, self.slot.first + days.stop))
+
+    def values(self, fetched: tuple[Column, Batch]) -> Array:
+        """The values of bytes that were fetched."""
+        column, batch = fetched
+        with self._named():
+            return column.decode(batch)
+
+
 class PointReader(Reader):
     """A variable of many point files."""
 
     def __init__(self, slot: Slot) -> None:
         super().__init__(slot, None)
 
-    def days(self, days: slice, cells: tuple[slice, ...]) -> Array:
+    def fetch(self, days: slice, cells: tuple[slice, ...]) -> Array:
         """Days of some points, counted from 1 January: (day, point)."""
         slot = self.slot
         return np.stack([read_pixel(u).year(slot.first, slot.variable, days) for u in slot.urls[cells[0]]], axis=1)
@@ -155,41 +215,33 @@ def _zarr(url: str) -> xr.Dataset:
     return raw
 
 
-def _netcdf(url: str) -> xr.Dataset:
+def _netcdf(url: str, stack: contextlib.ExitStack) -> xr.Dataset:
     """The file undecoded, by what its first bytes say it is."""
     import xarray as xr
 
     from jobs.spring_index import netcdf3
 
-    fs, path = storage.filesystem(url)
-    if not fs.exists(path):
-        raise InputError(f"{url} does not exist.")
-    magic = _magic(fs, path)
+    try:
+        source = stack.enter_context(ranges.opened(url))
+    except FileNotFoundError:
+        raise InputError(f"{url} does not exist.") from None
+    magic = source.begin()
     if magic[:3] == netcdf3.MAGIC:
-        return netcdf3.open_classic(_map(path) if storage.is_local(url) else fs.cat_file(path))
+        return netcdf3.open_classic(_map(url, source.stamp))
     if magic != HDF5_MAGIC:
         raise InputError(
             f"{storage.basename(url)} is not a NetCDF file: it begins with {magic!r}.",
             "A download that failed often leaves a web page or an empty file behind.",
         )
-    target = path if storage.is_local(url) else _remote(fs, path)
-    return xr.open_dataset(target, engine="h5netcdf", decode_cf=False, cache=False)
-
-
-def _magic(fs: AbstractFileSystem, path: str) -> bytes:
-    """The first four bytes of a file."""
-    with fs.open(path, "rb") as stream:
-        return bytes(stream.read(4))
-
-
-def _remote(fs: AbstractFileSystem, path: str) -> IO[bytes]:
-    """A file of a remote store, read in large pieces."""
-    return cast(IO[bytes], fs.open(path, "rb", block_size=BLOCK_BYTES))
+    return xr.open_dataset(source.file(), engine="h5netcdf", decode_cf=False, cache=False)
 
 
 @functools.lru_cache(maxsize=16)
-def _map(path: str) -> mmap.mmap:
-    with Path(path).open("rb") as stream:
+def _map(url: str, stamp: tuple[str, ...]) -> mmap.mmap:
+    """A file in memory as it is read: a remote one is copied first."""
+    with contextlib.ExitStack() as stack:
+        local = storage.is_local(url)
+        stream = stack.enter_context(Path(storage.filesystem(url)[1]).open("rb")) if local else ranges.whole(url, stamp)
         return mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
 
 

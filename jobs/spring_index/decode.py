@@ -1,0 +1,55 @@
+"""Compiled: the bytes of a shuffled chunk put together again, straight into their place, fill values as NaN.
+
+A shuffled chunk holds the first byte of all values, then the second of all, and so on.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from jobs.compiled import compiled
+
+Array = npt.NDArray[Any]
+Box = tuple[int, int, int]
+
+
+@compiled
+def join4(raw: Array, chunk: Box, begin: Box, out: Array, to: Box, size: Box) -> None:
+    """Put the box `begin` + `size` of a chunk of 4-byte values to `to` in `out`, (day, y, x) of uint32."""
+    n = chunk[0] * chunk[1] * chunk[2]
+    a, b, c, d = raw[:n], raw[n : 2 * n], raw[2 * n : 3 * n], raw[3 * n :]
+    for t in range(size[0]):
+        for y in range(size[1]):
+            at = ((begin[0] + t) * chunk[1] + begin[1] + y) * chunk[2] + begin[2]
+            row = out[to[0] + t, to[1] + y]
+            for x in range(size[2]):
+                i = at + x
+                low, high = np.uint32(a[i]) | np.uint32(b[i]) << 8, np.uint32(c[i]) | np.uint32(d[i]) << 8
+                row[to[2] + x] = low | high << 16
+
+
+@compiled
+def join8(raw: Array, chunk: Box, begin: Box, out: Array, to: Box, size: Box) -> None:
+    """The same for 8-byte values, `out` of uint64."""
+    n = chunk[0] * chunk[1] * chunk[2]
+    for t in range(size[0]):
+        for y in range(size[1]):
+            at = ((begin[0] + t) * chunk[1] + begin[1] + y) * chunk[2] + begin[2]
+            row = out[to[0] + t, to[1] + y]
+            for x in range(size[2]):
+                value = np.uint64(0)
+                for k in range(8):
+                    value |= np.uint64(raw[k * n + at + x]) << np.uint64(8 * k)
+                row[to[2] + x] = value
+
+
+@compiled
+def mask(values: Array, fills: Array) -> None:
+    """Make fill values NaN; `fills` are float64 as attributes are compared by numpy."""
+    for fill in fills:
+        for i in range(values.size):
+            if np.float64(values[i]) == fill:
+                values[i] = np.nan
