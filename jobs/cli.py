@@ -15,12 +15,12 @@ from typing import Any, NoReturn
 
 import click
 
-from jobs import registry
-from jobs.errors import ItemsFailedError, JobError, UsageError
-from jobs.model import Job, Option, Progress, Report, Request
-from jobs.progress import Bar, Lines, Quiet, Snapshot, Together
+from jobs import registry, running
+from jobs.errors import JobError, UsageError
+from jobs.model import Job, Progress, Report
+from jobs.progress import Snapshot, Together
+from jobs.running import PROGRAM
 
-PROGRAM = os.environ.get("SPRINGLINE_PROG", "python -m jobs")
 FOLLOW = "SPRINGLINE_FOLLOW"
 """Names a directory for a copy of progress.json, where a launcher far away looks for it."""
 MAP_EXAMPLES = f"""\b
@@ -116,7 +116,7 @@ def job_command(job: Job, name: str = "") -> click.Command:
                           help=OUTPUT_HELP)]
             if job.has_output else []
         ),
-        *(_click_option(option) for option in job.options),
+        *(running.click_option(option) for option in job.options),
         click.Option(["--overwrite"], is_flag=True, help="Replace an existing output."),
         click.Option(["--dask"], metavar="local|slurm|ADDRESS", help=DASK_HELP),
         click.Option(["--workers"], metavar="N|MIN:MAX", help="Dask workers to start; on SLURM as many jobs."),
@@ -130,21 +130,6 @@ def job_command(job: Job, name: str = "") -> click.Command:
     return click.Command(name, params=params, callback=partial(run_job, job), help=job.summary, epilog=epilog)
 
 
-def _click_option(option: Option) -> click.Option:
-    settings: dict[str, Any] = {"help": option.help}
-    flag = f"--{option.name.strip('-')}"
-    if option.type is bool:
-        settings |= {"is_flag": True, "default": bool(option.default)}
-        if option.default:
-            flag += f"/--no-{option.name.strip('-')}"
-    else:
-        kind = click.Choice(option.choices) if option.choices else option.type
-        settings |= {"type": kind, "default": option.default, "metavar": option.metavar or None}
-        settings |= {"multiple": option.multiple, "required": option.required}
-    # The name comes first: click would write it in small letters.
-    return click.Option([option.name.replace("-", "_"), flag, *option.aliases], **settings)
-
-
 def run_job(job: Job, more: tuple[str, ...], **values: Any) -> None:  # noqa: ANN401 - click passes what the options hold
     """Run a job and report on stdout."""
     guard(lambda: _run_job(job, more, values))
@@ -154,15 +139,11 @@ def _run_job(job: Job, more: tuple[str, ...], values: Mapping[str, Any]) -> None
     from jobs.clusters import Workers, connect
 
     options = {name: value for name, value in values.items() if name not in COMMON}
-    quiet, as_json = values["quiet"], values["json"]
-    inputs, output = (*values["input"], *more), str(values.get("output") or "").rstrip("/")
-    if job.has_input and not inputs:
-        raise UsageError("Missing option --input.", f"{PROGRAM} run {job.name} --help shows the options.")
-    request = Request(
-        inputs, output, options, _progress(job.name, output, quiet),
-        partial(connect, values["dask"], Workers.parse(values["workers"]), values["wait"]), values["overwrite"],
-    )  # fmt: skip
-    _finish(job.run(request), as_json)
+    inputs, output = (*values["input"], *more), str(values.get("output") or "")
+    means = partial(connect, values["dask"], Workers.parse(values["workers"]), values["wait"])
+    progress = _progress(job.name, output, values["quiet"])
+    request = running.request(job, inputs, output, options, progress, means, values["overwrite"])
+    _finish(job.run(request), values["json"])
 
 
 def _finish(report: Report, as_json: bool) -> None:
@@ -171,17 +152,12 @@ def _finish(report: Report, as_json: bool) -> None:
         told = {"schema_version": 1, "values": report.values, "lines": report.lines}
         Path(follow, "report.json").write_text(json.dumps(told, ensure_ascii=False), encoding="utf-8")
     click.echo(json.dumps(report.values, ensure_ascii=False) if as_json else "\n".join(report.lines))
-    hint = "Repair the input and run the same command again."
-    if report.unfinished:
-        count = "1 item is" if report.unfinished == 1 else f"{report.unfinished:,} items are"
-        raise ItemsFailedError(f"{count} not done.", hint)
-    if report.failed:
-        named = "; ".join(f"{item}: {why}" for item, why in report.failed.items())
-        raise ItemsFailedError(f"{len(report.failed)} failed: {named}", hint)
+    if error := running.failure(report):
+        raise error
 
 
 def _progress(job: str, output: str, quiet: bool) -> Progress:
-    shown = Quiet() if quiet else Bar(sys.stderr) if sys.stderr.isatty() else Lines(sys.stderr)
+    shown = running.progress(quiet)
     follow = os.environ.get(FOLLOW)
     if not follow:
         return shown

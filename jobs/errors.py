@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 
 class JobError(Exception):
     """A known failure: what happened, what to do about it, and the exit code it ends in."""
@@ -42,9 +45,13 @@ class NotFoundError(JobError):
 
 
 class ItemsFailedError(JobError):
-    """Some items failed; the others are done."""
+    """Some items failed; the others are done, and `values` reports them."""
 
     exit_code = 1
+
+    def __init__(self, message: str, hint: str = "", values: Mapping[str, Any] | None = None) -> None:
+        super().__init__(message, hint)
+        self.values = dict(values or {})
 
 
 class InterruptedRunError(JobError):

@@ -30,7 +30,8 @@ LAUNCHER_LAYERS = (
     ("model", "errors", "units", "kinds"),
 )
 JOBS_LAYERS = (
-    ("__main__", "cli"),
+    ("__main__", "cli", "notebook"),
+    ("running",),
     ("registry", "batch", "clusters", "progress"),
     ("spring_index", "l1b", "sdo", "stac"),
     ("storage",),
