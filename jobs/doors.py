@@ -74,7 +74,7 @@ def web_options() -> dict[str, Any]:
     return {"client_kwargs": {"trust_env": True, **conf.get("http", {}).get("client_kwargs", {})}}
 
 
-def webdav(url: str, options: Mapping[str, Any]) -> tuple[Any, str]:
+def webdav(url: str, **options: Any) -> tuple[Any, str]:  # noqa: ANN401 - as fsspec takes them
     """The file system of a WebDAV server, and the path on it, for webdav://host/path.
 
     Its login is fsspec's option `auth`, for the host of `base_url` if that is set too, or from ~/.netrc.
@@ -133,7 +133,9 @@ def _of_s3(error: BaseException) -> tuple[str, str] | None:
         if code in S3_CODES:
             return S3_CODES[code]
         return (S3_DENIED if _signed() else S3_ANONYMOUS) if status(error) in DENIED else None
-    return S3_KINDS.get(type(error).__name__) if type(error).__module__.startswith(("botocore", "aiobotocore")) else None
+    return (
+        S3_KINDS.get(type(error).__name__) if type(error).__module__.startswith(("botocore", "aiobotocore")) else None
+    )
 
 
 def _signed() -> bool:

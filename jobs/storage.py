@@ -45,7 +45,8 @@ def filesystem(url: str, options: Options | None = None) -> tuple[Any, str]:
     try:
         if protocol == "dcache":
             import dcachefs  # type: ignore[import-untyped, unused-ignore]  # noqa: F401 - fsspec learns of it so
-        fs, path = doors.webdav(str(url), known) if protocol in doors.WEBDAV else fsspec.core.url_to_fs(str(url), **known)
+        to_fs = doors.webdav if protocol in doors.WEBDAV else fsspec.core.url_to_fs
+        fs, path = to_fs(str(url), **known)
     except (ImportError, ValueError) as error:
         package = doors.PACKAGES.get(protocol)
         hint = f"pip install 'springline[stac]' brings {package}." if package else FSSPEC

@@ -35,6 +35,7 @@ JOBS_LAYERS = (
     ("registry", "batch", "clusters", "progress"),
     ("spring_index", "l1b", "sdo", "stac"),
     ("storage",),
+    ("doors",),
     ("s3", "ledger", "functions", "compiled", "pictures"),
     ("model", "errors"),
 )
