@@ -123,7 +123,7 @@ class Column:
     def _chunks(self, days: slice) -> Iterator[Box]:
         """Numbers of the chunks that hold some days of the rectangle."""
         spans = zip((days, *self.cells), self.index.chunk, strict=True)
-        yield from product(*(range(s.start // c, -(-s.stop // c)) for s, c in spans))  # type: ignore[misc]
+        yield from product(*(range(s.start // c, -(-s.stop // c)) for s, c in spans))
 
     def _raw(self, chunk: Box, stored: memoryview) -> Array:
         """The bytes of a chunk as they were before they were deflated."""

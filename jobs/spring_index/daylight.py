@@ -1,0 +1,83 @@
+"""Where a block's day lengths come from: a formula where it is the data's own, else the days of the file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from jobs.errors import InputError
+from jobs.spring_index import daylength, light
+from jobs.spring_index.light import Light
+from jobs.spring_index.values import read_coordinate
+
+if TYPE_CHECKING:
+    from jobs.spring_index.blocks import Block, Days, Plan
+
+Array = npt.NDArray[Any]
+SAMPLE = (170, 0, 79, 265)
+"""Days, counted from 0, on which the file's day lengths are compared with a formula; the first tells the groups."""
+CLOSE = 0.02
+"""Most by which a day length that the formula made may differ from the file [s]: float32 has steps of 0.008 s."""
+
+
+@dataclass(frozen=True)
+class DayLength:
+    """How a block knows its day lengths."""
+
+    source: str
+    """`file`, or the formula of `daylength` that was used."""
+    groups: Light | None = None
+    latitude: Array | None = None
+    """Of cells that share no day lengths and have none in the file."""
+
+    @property
+    def is_read(self) -> bool:
+        """Whether the file's day lengths are needed day by day."""
+        return self.source == daylength.FILE
+
+    def days(self, days: slice, plan: Plan) -> Array | None:
+        """Day lengths of a batch, (day, cell), in the unit of the input's own; None where the groups know them."""
+        if self.latitude is None:
+            return None
+        formula, factor = daylength.FORMULAS[self.source], 3600.0 if plan.units.dayl_seconds else 1.0
+        hours = np.stack([formula(self.latitude, day + 1) for day in range(days.start, days.stop)])
+        return np.ascontiguousarray((hours * factor).reshape(len(hours), -1).astype(plan.dtype))
+
+
+def day_length(plan: Plan, block: Block, days: Days) -> DayLength:
+    """Find out what the day lengths of a block are; reads a few days of them."""
+    if plan.dayl_source != daylength.FILE:
+        return _computed(plan, block)
+    if plan.grid.is_points:
+        return DayLength(daylength.FILE)
+    last = block.slots["dayl"].days
+    sample = {day: days.get("dayl", slice(day, day + 1))[0] for day in SAMPLE if day < last}
+    if not sample:
+        return DayLength(daylength.FILE)
+    seconds, first = plan.units.dayl_seconds, next(iter(sample))
+    found = light.by_daymet_day(sample[first], first + 1, plan.dtype, seconds) if plan.coarsen == 1 else None
+    if found and all(_fits(found, values, day + 1, seconds) for day, values in sample.items()):
+        return DayLength(daylength.DAYMET, found)
+    return DayLength(daylength.FILE, light.by_value(sample[first]))
+
+
+def _fits(found: Light, dayl: Array, day: int, seconds: bool) -> bool:
+    """Whether a formula gives the day lengths of a day, all cells of which it says NaN included."""
+    errors = found.errors(dayl, day, seconds)
+    missing = np.isnan(dayl) & np.isnan(found.day(day))
+    return bool(((errors <= CLOSE) | missing).all())
+
+
+def _computed(plan: Plan, block: Block) -> DayLength:
+    """Day lengths from the latitude of the block's cells."""
+    latitude = read_coordinate(plan.grid, plan.grid.latitude, block.cells, plan.coarsen)
+    if plan.dayl_source == daylength.TOOLBOX and np.nanmin(latitude) < 0:
+        raise InputError(
+            "The input reaches south of the equator, where the toolbox's day length does not hold.",
+            "Give day length (dayl) with the data, or choose a --bbox in the north.",
+        )
+    found = light.by_latitude(latitude, plan.dayl_source, plan.dtype, plan.units.dayl_seconds)
+    return DayLength(plan.dayl_source, found, None if found else latitude)
