@@ -6,8 +6,14 @@ a coast, a mountain range, a gradient from south to north, passing weather, and 
 
 from __future__ import annotations
 
+import contextlib
+import os
+import zlib
+from collections import deque
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,14 +21,17 @@ import click
 import numpy as np
 import numpy.typing as npt
 
-from jobs.spring_index.daylength import daymet
+from jobs.spring_index.daylength import daymet_of_step, daymet_step
 
 if TYPE_CHECKING:
     import h5netcdf
+    import h5py
 
 Array = npt.NDArray[Any]
 DAYS = 365
 FILL = np.float32(-9999.0)
+CHUNK = 1000
+"""Cells along each side of Daymet's native chunks."""
 CENTRE = (1_450_000.0, -350_000.0)
 """Middle of the sample on Daymet's map [m]: the east of North America, mountains and sea."""
 PROJECTION = {
@@ -92,35 +101,72 @@ def days(place: Land, year: int) -> Iterator[tuple[Array, Array, Array]]:
     weather = np.zeros(len(place.waves))
     mean = 13.5 - 0.85 * (place.lat - 38.0) - 6.0 * place.height + warm
     amplitude = 11.5 + 0.35 * (place.lat - 38.0)
+    steps, step = np.unique(daymet_step(place.lat.astype(np.float32)), return_inverse=True)
+    sea = np.isnan(place.height)
     for day in range(1, DAYS + 1):
         season = np.cos(2 * np.pi * (day - 20 - late) / DAYS)
         weather = 0.72 * weather + rng.normal(0, 1.9, len(weather))
         passing = np.tensordot(weather, place.waves, 1) * (0.8 + 0.35 * season) + shift * season
         middle = mean - amplitude * season + passing + rng.normal(0, 0.15, mean.shape)
         half = 5.6 - 0.9 * season + 0.35 * place.waves[0] + abs(rng.normal(0, 0.8))
-        light = np.where(np.isnan(place.height), np.nan, daymet(place.lat.astype(np.float32), day) * 3600.0)
+        light = (daymet_of_step(steps, day) * 3600.0).astype(np.float32)[step].reshape(sea.shape)
+        light[sea] = np.nan
         low, high = (middle - half).round(2), (middle + half).round(2)
-        yield low.astype(np.float32), high.astype(np.float32), light.astype(np.float32)
+        yield low.astype(np.float32), high.astype(np.float32), light
 
 
-def write_sample(directory: Path, years: list[int], size: int, step: float = 8000.0) -> list[Path]:
-    """Write the files of some years; returns their paths."""
+def write_sample(directory: Path, years: list[int], size: int, step: float = 8000.0, chunk: int = CHUNK) -> list[Path]:
+    """Write the files of some years, `chunk` cells along the sides of a native chunk; returns their paths."""
+    import h5py
+
     directory.mkdir(parents=True, exist_ok=True)
     place = land(size, step)
     paths: list[Path] = []
     for year in years:
-        files = {v: directory / f"daymet_v4_daily_na_{v}_{year}.nc" for v in ("tmin", "tmax", "dayl")}
-        open_files = {v: _layout(path, v, year, place) for v, path in files.items()}
-        for index, fields in enumerate(days(place, year)):
-            for variable, field in zip(("tmin", "tmax", "dayl"), fields, strict=True):
-                open_files[variable].variables[variable][index] = np.where(np.isnan(field), FILL, field)
-        for handle in open_files.values():
-            handle.close()
+        files = {v: directory / f"daymet_v4_daily_na_{v}_{year}.nc" for v in NAMES}
+        for variable, path in files.items():
+            _layout(path, variable, year, place, min(chunk, size)).close()
+        with contextlib.ExitStack() as stack:
+            arrays = [stack.enter_context(h5py.File(path, "r+"))[variable] for variable, path in files.items()]
+            _write_days(arrays, days(place, year))
         paths += files.values()
     return paths
 
 
-def _layout(path: Path, variable: str, year: int, place: Land) -> h5netcdf.File:
+def _write_days(arrays: list[h5py.Dataset], fields: Iterator[tuple[Array, ...]]) -> None:
+    """Write each day's field of each variable: chunks are compressed in threads, HDF5 only puts them down."""
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        waiting: deque[tuple[h5py.Dataset, tuple[int, int, int], Future[bytes]]] = deque()
+
+        def put() -> None:
+            array, corner, compressed = waiting.popleft()
+            array.id.write_direct_chunk(corner, compressed.result())
+
+        for index, day in enumerate(fields):
+            for array, field in zip(arrays, day, strict=True):
+                _, rows, columns = array.chunks
+                for y, x in product(range(0, len(field), rows), range(0, len(field), columns)):
+                    part = field[y : y + rows, x : x + columns]
+                    waiting.append((array, (index, y, x), pool.submit(_compressed, part, (rows, columns))))
+            while len(waiting) > 4 * len(arrays) or (waiting and waiting[0][2].done()):
+                put()
+        while waiting:
+            put()
+
+
+def _compressed(field: Array, shape: tuple[int, int]) -> bytes:
+    """A chunk as HDF5's filters shuffle and deflate make it."""
+    full = np.full(shape, FILL)
+    full[: len(field), : field.shape[1]] = np.where(np.isnan(field), FILL, field)
+    shuffled = np.ascontiguousarray(full.view(np.uint8).reshape(-1, full.itemsize).T)
+    try:
+        import deflate
+    except ImportError:
+        return zlib.compress(shuffled, 4)
+    return bytes(deflate.zlib_compress(shuffled.tobytes(), 4))
+
+
+def _layout(path: Path, variable: str, year: int, place: Land, chunk: int) -> h5netcdf.File:
     """An open file with everything but the days."""
     import h5netcdf
 
@@ -143,7 +189,7 @@ def _layout(path: Path, variable: str, year: int, place: Land) -> h5netcdf.File:
     _put(handle, "yearday", ("time",), np.arange(1, DAYS + 1, dtype=np.int16), {"long_name": "day of year"})
     _put(handle, "lambert_conformal_conic", (), np.int16(0), PROJECTION)
     data = handle.create_variable(
-        variable, ("time", "y", "x"), np.float32, fillvalue=FILL, chunks=(1, size, size),
+        variable, ("time", "y", "x"), np.float32, fillvalue=FILL, chunks=(1, chunk, chunk),
         compression="gzip", compression_opts=4, shuffle=True,
     )  # fmt: skip
     attrs = {"long_name": long_name, "units": units, "cell_methods": methods, "coordinates": "lat lon"}
@@ -165,11 +211,12 @@ def _put(handle: h5netcdf.File, name: str, dims: tuple[str, ...], values: npt.Ar
 @click.option("--years", default="2000:2001", show_default=True, help="2000, 2000:2001 or 2000,2003.")
 @click.option("--size", default=150, show_default=True, help="Cells along each side.")
 @click.option("--step", default=0.0, help="Cell size in km; default: 1200 km in all.")
-def main(directory: Path, years: str, size: int, step: float) -> None:
+@click.option("--chunk", default=CHUNK, show_default=True, help="Cells along each side of a native chunk.")
+def main(directory: Path, years: str, size: int, step: float, chunk: int) -> None:
     """Write a SYNTHETIC sample in the layout of Daymet v4 into DIRECTORY."""
     from jobs.spring_index.options import years_of
 
-    written = write_sample(directory, sorted(years_of(years) or []), size, step * 1000.0 or 1_200_000.0 / size)
+    written = write_sample(directory, sorted(years_of(years) or []), size, step * 1000.0 or 1_200_000.0 / size, chunk)
     click.echo(f"{len(written)} synthetic files in {directory} ({sum(p.stat().st_size for p in written):,} bytes)")
 
 
