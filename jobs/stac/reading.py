@@ -45,6 +45,7 @@ class Node:
     problem: str = ""
     is_leaf: bool = False
     """Whether it is, or should be, an item."""
+    is_root: bool = False
 
 
 @dataclass
@@ -181,7 +182,7 @@ def walk(url: str, note: Note) -> Iterator[Node]:
     if isinstance(root, pystac.Item):
         yield Node(href, root.id, collection=root.collection_id or "", item=root, is_leaf=True)
     elif isinstance(root, pystac.Catalog):
-        yield from _below(_Walk(note), Node(href, root.id, (), _collection(root), catalog=root), (href,))
+        yield from _below(_Walk(note), Node(href, root.id, (), _collection(root), catalog=root, is_root=True), (href,))
 
 
 def _collection(catalog: pystac.Catalog) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from jobs.errors import InputError
@@ -16,10 +17,12 @@ from jobs.stac.reading import Node, Note, is_catalog, walk
 if TYPE_CHECKING:
     import pystac
 
-__all__ = ["Chosen", "Filters", "chosen", "filters", "is_catalog", "items", "rows"]
+__all__ = ["Chosen", "Filters", "chosen", "filters", "is_catalog", "items", "nodes", "rows"]
 
 REMEMBERED = 10_000
 """Ids and keys that are kept for a suggestion."""
+LOOKED_AT = 250
+"""Items of an API that are looked at for one."""
 SHOWN = 8
 """Names in a message."""
 
@@ -72,14 +75,32 @@ def chosen(url: str, filters: Filters, note: Note) -> Iterator[Chosen]:
     """
     met = _Met()
     for node in _wanted(url, filters, note, met):
+        if node.catalog is None:
+            yield from _assets(node, filters, met)
+    if not met.given and not met.broken:
+        raise _nothing(url, filters, met)
+    for node in _unknown(url, filters, met):
         yield from _assets(node, filters, met)
+
+
+def nodes(url: str, filters: Filters, note: Note) -> Iterator[Node]:
+    """Each wanted item, with the catalogs on the way, and what is broken or unknown instead of one.
+
+    Raises
+    ------
+    InputError
+        If the catalog cannot be read at all, or nothing in it is what the filters want.
+    """
+    met = _Met()
+    yield from _wanted(url, filters, note, met)
+    if filters and not met.passed and not met.broken:
+        raise _nothing(url, filters, met)
     yield from _unknown(url, filters, met)
 
 
 def items(url: str, filters: Filters, note: Note) -> Iterator[Node]:
-    """Each wanted item, and each broken link that might have led to one."""
-    met = _Met()
-    yield from _wanted(url, filters, note, met)
+    """Each wanted item, and what is broken or unknown instead of one; as `nodes` does."""
+    return (node for node in nodes(url, filters, note) if node.catalog is None)
 
 
 def rows(url: str, filters: Filters, note: Note) -> Iterator[Row]:
@@ -95,8 +116,8 @@ def _wanted(url: str, filters: Filters, note: Note, met: _Met) -> Iterator[Node]
     for node in nodes:
         if node.catalog is not None:
             met.collections.setdefault(node.collection)
-            continue
-        if node.problem:
+            yield node
+        elif node.problem:
             if _may_matter(node, filters):
                 met.broken += 1
                 met.wanted[node.id] = True  # one message is enough
@@ -178,14 +199,11 @@ def _chosen(node: Node, item: pystac.Item, key: str, asset: pystac.Asset) -> Cho
     )  # fmt: skip
 
 
-def _unknown(url: str, filters: Filters, met: _Met) -> Iterator[Chosen]:
-    """What was asked for by name and is not there; an error if that is all."""
-    if not met.given and not met.broken:
-        raise _nothing(url, filters, met)
+def _unknown(url: str, filters: Filters, met: _Met) -> Iterator[Node]:
+    """What was asked for by name and is not there."""
     for name in filters.items:
         if not is_pattern(name) and not met.wanted.get(name):
-            problem = _missing(url, name, met)
-            yield Chosen(name, "", f"{url}#{name}", problem=problem)
+            yield Node(f"{url}#{name}", name, problem=_missing(url, name, met), is_leaf=True)
 
 
 def _missing(url: str, name: str, met: _Met) -> str:
@@ -196,6 +214,8 @@ def _missing(url: str, name: str, met: _Met) -> str:
 
 def _nothing(url: str, filters: Filters, met: _Met) -> InputError:
     """Why there is nothing to do, with what there is."""
+    if api.is_api(url):
+        _look_around(url, met)
     for name in filters.items:
         if not is_pattern(name) and name not in met.wanted and met.items:
             return InputError(_missing(url, name, met), f"There are: {_some(met.items)}.")
@@ -210,6 +230,16 @@ def _nothing(url: str, filters: Filters, met: _Met) -> InputError:
     there += [f"collections {_some(collections)}"] if collections else []
     return InputError(f"Nothing in {url} is {filters.said() or 'an asset'}.",
                       f"There are: {'; '.join(there)}." if there else "Is it the right catalog?")  # fmt: skip
+
+
+def _look_around(url: str, met: _Met) -> None:
+    """Learn what an API has, of which a search that found nothing tells nothing."""
+    for found in islice(api.collections(url), REMEMBERED):
+        met.collections.setdefault(found.id)
+    for node in islice(api.search(url, Filters(), lambda text: None), LOOKED_AT):
+        if node.item is not None:
+            met.items.setdefault(node.id, False)
+            met.assets.update(dict.fromkeys(node.item.assets))
 
 
 def _some(names: Mapping[str, object] | list[str]) -> str:

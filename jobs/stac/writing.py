@@ -1,0 +1,163 @@
+"""A new catalog appears whole or not at all, and replaces nothing but one of springline's own."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import shutil
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jobs import storage
+from jobs.errors import OutputError
+
+if TYPE_CHECKING:
+    import pystac
+
+MADE_BY = "springline:version"
+"""The field of a root catalog that says that springline wrote it."""
+ROOT = "catalog.json"
+AT_ONCE = 16
+OTHER = "Choose another --output."
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a catalog goes."""
+
+    output: str
+    """Absolute path or URL of its directory."""
+    links: str
+    published: str
+    """Where it says it stands: the same, or where it will be put."""
+
+
+def place(output: str, links: str, published: str | None) -> Place:
+    """Where a catalog goes and says it stands."""
+    output = output.removeprefix("file://")
+    where = str(Path(output).expanduser().absolute()) if storage.is_plain(output) else output.rstrip("/")
+    return Place(where, links, (published or where).rstrip("/"))
+
+
+def refuse(where: Place, overwrite: bool) -> None:
+    """Refuse an output that is there, unless it is to be replaced and is nothing but a catalog of springline's.
+
+    Raises
+    ------
+    OutputError
+        Naming what is there.
+    """
+    files = _files(where.output)
+    storage.refuse_unwritable(where.output.rpartition("/")[0] or "/")
+    if not files:
+        return
+    root = storage.read_json(f"{where.output}/{ROOT}") if ROOT in files else None
+    if root is None or MADE_BY not in root:
+        raise OutputError(f"{where.output} is there and is no catalog of springline's.", OTHER)
+    if not overwrite:
+        raise OutputError(f"{where.output} holds a catalog.", "Choose another --output, or --overwrite.")
+    others = sorted(name for name in files if not name.endswith(".json"))
+    if others:
+        raise OutputError(f"{where.output} holds more than a catalog, such as {others[0]}: it is not replaced.", OTHER)
+
+
+def _files(output: str) -> set[str]:
+    """Names below a directory, relative to it; all of them, for they may be removed."""
+    if storage.is_plain(output):
+        if os.path.lexists(output) and not Path(output).is_dir():
+            raise OutputError(f"{output} is no directory.", OTHER)
+        return {
+            Path(folder, name).relative_to(output).as_posix() for folder, _, names in os.walk(output) for name in names
+        }
+    fs, path = storage.filesystem(output)
+    fs.invalidate_cache()
+    try:
+        return {str(name).removeprefix(path).lstrip("/") for name in fs.find(path)}
+    except FileNotFoundError:
+        return set()
+    except Exception as error:  # the clients' errors have no class in common
+        raise OutputError(f"{output} cannot be listed: {error}", "Check the URL, the network and the keys.") from error
+
+
+def write(catalog: pystac.Catalog, where: Place) -> None:
+    """Write all files of a new catalog; on an object store its root comes last."""
+    from importlib.metadata import version
+
+    catalog.extra_fields[MADE_BY] = version("springline")
+    texts = _texts(catalog, where)
+    if storage.is_plain(where.output):
+        _write_local(texts, Path(where.output))
+    else:
+        _write_remote(texts, where.output)
+
+
+def _texts(catalog: pystac.Catalog, where: Place) -> Mapping[str, str]:
+    """The text of each file by its name below the output."""
+    import pystac
+
+    class Collected(pystac.stac_io.DefaultStacIO):
+        def write_text_to_href(self, href: str, txt: str) -> None:
+            texts[href.removeprefix("/catalog/")] = txt
+
+    texts: dict[str, str] = {}
+    kinds = {
+        "self-contained": pystac.CatalogType.SELF_CONTAINED,
+        "relative-published": pystac.CatalogType.RELATIVE_PUBLISHED,
+        "absolute-published": pystac.CatalogType.ABSOLUTE_PUBLISHED,
+    }
+    catalog.normalize_hrefs(where.published)
+    if kinds[where.links] != pystac.CatalogType.ABSOLUTE_PUBLISHED and storage.is_plain(where.published):
+        for item in catalog.get_items(recursive=True):
+            for asset in item.assets.values():
+                if storage.is_plain(asset.href):
+                    asset.href = os.path.relpath(asset.href, Path(item.get_self_href() or "").parent)
+    catalog.save(catalog_type=kinds[where.links], dest_href="/catalog", stac_io=Collected())
+    return texts
+
+
+def _write_local(texts: Mapping[str, str], output: Path) -> None:
+    scratch = output.with_name(f".part-{secrets.token_hex(4)}-{output.name}")
+    old = scratch.with_name(f"{scratch.name}.old")
+    try:
+        for name, text in texts.items():
+            path = scratch / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+        if output.exists():
+            output.rename(old)
+        scratch.rename(output)
+    except OSError as error:
+        raise OutputError(f"{output} cannot be written: {error}", OTHER) from error
+    finally:
+        if old.exists() and not output.exists():
+            old.rename(output)
+        for path in (scratch, old):
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _write_remote(texts: Mapping[str, str], output: str) -> None:
+    """Write all but the root at once, then the root; what an older catalog had besides goes last."""
+    before = _files(output)
+    if ROOT in before:
+        storage.remove(f"{output}/{ROOT}")
+    names = [name for name in texts if name != ROOT]
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        for _ in pool.map(lambda name: _put(f"{output}/{name}", texts[name]), names):
+            pass
+    _put(f"{output}/{ROOT}", texts[ROOT])
+    for name in before - texts.keys():
+        with contextlib.suppress(OutputError):
+            storage.remove(f"{output}/{name}")
+
+
+def _put(url: str, text: str) -> Any:  # noqa: ANN401 - nothing
+    try:
+        storage.write_bytes(url, text.encode())
+    except OutputError:
+        raise
+    except Exception as error:  # the clients' errors have no class in common
+        raise OutputError(f"{url} cannot be written: {error}", "Check the URL, the network and the keys.") from error
