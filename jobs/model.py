@@ -132,6 +132,8 @@ class Finished:
     lines: tuple[str, ...] = ()
     failed: int = 0
     """How many things are not as they should be although their items are done."""
+    record: Mapping[str, Any] = field(default_factory=dict)
+    """What only run.json says besides."""
 
 
 @dataclass(frozen=True)

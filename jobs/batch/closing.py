@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -32,8 +31,8 @@ def write_pages(name: str, run_dir: Path) -> Path:
     return report
 
 
-def close(name: str, run_dir: Path, request: Request, tally: Tally, why: str) -> Report:
-    """Write the pages and run.json; returns what is said. A disk that is full loses only those."""
+def close(name: str, run_dir: Path, request: Request, tally: Tally, why: str, finished: Finished) -> Report:
+    """Write the pages and run.json; returns what is said, also by the job. A disk that is full loses only those."""
     values: dict[str, Any] = {
         "schema_version": 1, "job": name, "output": request.output or None, "why": why, **tally.values(),
         "not_run": tally.left, "run_dir": str(run_dir), "report": None, "failed_list": None,
@@ -42,20 +41,12 @@ def close(name: str, run_dir: Path, request: Request, tally: Tally, why: str) ->
     try:
         report = write_pages(name, run_dir)
         values |= {"report": str(report), "failed_list": str(run_dir / "failed.csv") if tally.failed else None}
-        storage.write_json(str(run_dir / "run.json"), values | _asked(request))
+        story = values | dict(finished.values) | _asked(request) | dict(finished.record)
+        storage.write_json(str(run_dir / "run.json"), story)
     except JobError as error:
         troubles.append(error.message)
-    return Report(values, (*_lines(name, tally, values, why), *troubles), unfinished=tally.failed + tally.left)
-
-
-def with_finished(report: Report, finished: Finished) -> Report:
-    """A report with what the job itself says of its output."""
-    return replace(
-        report,
-        values={**report.values, **finished.values},
-        lines=(*report.lines, *finished.lines),
-        unfinished=report.unfinished + finished.failed,
-    )
+    lines = (*_lines(name, tally, values, why), *troubles, *finished.lines)
+    return Report(values | dict(finished.values), lines, unfinished=tally.failed + tally.left + finished.failed)
 
 
 def _asked(request: Request) -> dict[str, Any]:

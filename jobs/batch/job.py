@@ -9,7 +9,7 @@ from pathlib import Path
 
 from jobs import ledger, storage
 from jobs.batch import options, plan, targets
-from jobs.batch.closing import close, with_finished
+from jobs.batch.closing import close
 from jobs.batch.items import normal, parent
 from jobs.batch.run import Run, prepare
 from jobs.batch.story import end_record, printable, start_record
@@ -18,7 +18,7 @@ from jobs.batch.verdict import Rules
 from jobs.batch.work import Setup
 from jobs.errors import InterruptedRunError, UsageError
 from jobs.functions import resolve
-from jobs.model import BatchJob, Job, Progress, Report, Request, Row
+from jobs.model import BatchJob, Finished, Job, Progress, Report, Request, Row
 from jobs.progress import Snapshot, Together
 
 SHOWN = 20
@@ -87,9 +87,8 @@ def _plan(one: Run, planned: plan.Plan) -> None:
 
 def _dry_run(one: Run, planned: plan.Plan) -> Report:
     """Say what would be done; the checks were made, and what they found was told."""
-    first = [
-        printable(f"  {item.source} → {item.target}") for item, _ in zip(planned.items(), range(SHOWN), strict=False)
-    ]
+    items = (item for item, _ in zip(planned.items(), range(SHOWN), strict=False))
+    first = [printable(f"  {item.source}" + (f" → {item.target}" if item.target else "")) for item in items]
     more = planned.todo - len(first)
     lines = [
         f"{one.batch.name}: {planned.total:,} items: {planned.todo:,} to do, {planned.skipped:,} done before, "
@@ -110,11 +109,11 @@ def _run(one: Run, planned: plan.Plan) -> Report:
     one.hook(one.batch.begin)
     tally = Tally(planned.total - planned.left_out, planned.skipped, refused=planned.refused)
     progress = Together(request.progress, Snapshot(one.run_dir, one.batch.name, request.output, one.run_dir))
-    why, finished = "interrupted", None
+    why, finished = "interrupted", Finished()
     try:
         why = _work(one, planned, tally, book, progress)
         book.flush()
-        finished = one.hook(one.batch.finish)
+        finished = one.hook(one.batch.finish) or finished
     except KeyboardInterrupt:
         why = "interrupted"
     finally:
@@ -122,11 +121,11 @@ def _run(one: Run, planned: plan.Plan) -> Report:
         progress.close()
         book.add(end_record(one.id, time.time(), why, tally))
         book.close()
-    report = close(one.batch.name, one.run_dir, request, tally, why)
+    report = close(one.batch.name, one.run_dir, request, tally, why, finished)
     if why == "interrupted":
         left = f"{tally.left:,} of {tally.total:,} items left"
         raise InterruptedRunError(f"Stopped with {left}.", "The same command goes on where this one stopped.")
-    return with_finished(report, finished) if finished else report
+    return report
 
 
 def _work(one: Run, planned: plan.Plan, tally: Tally, book: ledger.Ledger, progress: Progress) -> str:

@@ -1,8 +1,9 @@
-"""What is known of a run: its years, where the result comes from, the report and the record beside it."""
+"""What is said of a run: where its result comes from, what must not change, and the report."""
 
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Any
@@ -10,98 +11,121 @@ from typing import Any
 import numpy as np
 
 from jobs import storage
-from jobs.model import Report, Request
 from jobs.spring_index import output
-from jobs.spring_index.blocks import Done, Plan
+from jobs.spring_index.blocks import Plan
 from jobs.spring_index.model import TRIGGER
 from jobs.spring_index.options import Settings
-from jobs.spring_index.source import Collection
-
-SCHEMA_VERSION = 1
-COUNTS = ("cells", "valid_cells", "gap_cells")
-"""Attributes in which a finished year says how many cells it has, how many with data and how many with gaps."""
+from jobs.spring_index.source import Slot
+from jobs.spring_index.work import Region, Year
 
 
 @dataclass
-class Year:
-    """What is known of a year while the run goes on."""
+class Told:
+    """What a year came to."""
 
-    year: int
-    state: str = "waiting"
-    """waiting, skipped, done or failed"""
-    blocks: int = 0
-    marker: bytes = b""
-    cells: int = 0
-    valid: int = 0
-    gaps: int = 0
+    label: str
+    state: str
+    """done, skipped: done by a run before, failed, or waiting: for blocks that were not asked for."""
+    counts: dict[str, int]
+    blocks: int
+    """How many it has."""
+    noted: int = 0
+    """How many of them are done."""
     seconds: float = 0.0
     error: str = ""
     sums: dict[str, tuple[float, int]] = field(default_factory=dict)
 
-    def add(self, done: Done) -> None:
-        """Count a finished block."""
-        self.blocks -= 1
-        self.cells, self.valid, self.gaps = self.cells + done.cells, self.valid + done.valid, self.gaps + done.gaps
-        self.seconds += done.seconds
-        for name, (total, count) in done.sums.items():
-            before = self.sums.get(name, (0.0, 0))
-            self.sums[name] = (before[0] + total, before[1] + count)
-
-    def facts(self) -> dict[str, Any]:
+    def values(self) -> dict[str, Any]:
         """What the year says of itself in JSON."""
         means = {name: round(total / count, 2) for name, (total, count) in self.sums.items() if count}
-        facts = {"state": self.state, "cells": self.cells, "valid_cells": self.valid, "gap_cells": self.gaps}
-        facts |= {"seconds": round(self.seconds, 3), "mean": means}
+        facts = {"state": self.state, **self.counts, "seconds": round(self.seconds, 3), "mean": means}
         return facts | ({"error": self.error} if self.error else {})
 
-
-@dataclass(frozen=True)
-class Run:
-    """A run, planned."""
-
-    request: Request
-    settings: Settings
-    collection: Collection
-    plan: Plan
-    chunks: tuple[int, ...]
-    years: dict[int, Year]
+    def line(self) -> str:
+        """The same in words: mean dates, gaps."""
+        if self.state in ("failed", "waiting"):
+            why = f": {self.error}" if self.error else ""
+            return f"  {self.label} {self.state}: {self.noted:,} of {self.blocks:,} blocks are done{why}"
+        shown = {name: value for name, value in self.values()["mean"].items() if "index" in name or name == "damage"}
+        means = ", ".join(f"{name} {value:.1f}" for name, value in shown.items())
+        gaps = f", {self.counts['gap_cells']:,} cells with gaps" if self.counts["gap_cells"] else ""
+        return f"  {self.label}: {means or 'no indices'}{gaps}"
 
 
-def identity(planned: Run) -> dict[str, Any]:
+def skipped(label: str, attrs: Mapping[str, Any], blocks: int) -> Told:
+    """A year that was complete before."""
+    return Told(label, "skipped", {key: int(attrs.get(f"springline_{key}", 0)) for key in output.COUNTS}, blocks)
+
+
+def told(label: str, facts: Iterable[Mapping[str, Any]], blocks: int, error: str) -> Told:
+    """A year, from the facts of its blocks that are done."""
+    year = Told(label, "failed" if error else "waiting", dict.fromkeys(output.COUNTS, 0), blocks, error=error)
+    for one in facts:
+        year.noted += 1
+        year.seconds += one["seconds"]
+        for key in output.COUNTS:
+            year.counts[key] += one[key]
+        for name, (total, count) in one["sums"].items():
+            before = year.sums.get(name, (0.0, 0))
+            year.sums[name] = (before[0] + total, before[1] + count)
+    if year.noted == blocks:
+        year.state, year.error = "done", ""
+    return year
+
+
+def identity(plan: Plan, chosen: Settings) -> dict[str, Any]:
     """What must be the same for two runs to share a store."""
-    grid, chosen = planned.collection.grid, planned.settings
     return {
-        "variant": chosen.variant.name, "window": (chosen.window.first, chosen.window.last),
-        "plants": chosen.plants, "coarsen": chosen.coarsen, "shape": grid.shape,
-        "coords": {n: np.asarray(c.values).tolist() for n, c in grid.coords.items() if len(c.dims) == 1},
-        "dayl": planned.collection.dayl_source, "bbox": chosen.bbox,
+        **_options(chosen), "shape": plan.grid.shape,
+        "coords": {n: np.asarray(c.values).tolist() for n, c in plan.grid.coords.items() if len(c.dims) == 1},
+        "dayl": plan.dayl_source,
     }  # fmt: skip
 
 
-def input_names(planned: Run, year: int) -> list[str]:
+def _options(chosen: Settings) -> dict[str, Any]:
+    return {
+        "variant": chosen.variant.name, "window": (chosen.window.first, chosen.window.last),
+        "plants": chosen.plants, "coarsen": chosen.coarsen, "bbox": chosen.bbox,
+    }  # fmt: skip
+
+
+def signature(region: Region, chosen: Settings) -> str:
+    """Of a group that holds years."""
+    return output.signature(identity(region.plan, chosen))
+
+
+def root_signature(chosen: Settings) -> str:
+    """Of a store that holds regions: further ones may be added."""
+    return output.signature(_options(chosen) | {"regions": True})
+
+
+def input_names(year: Year) -> list[str]:
     """Names of a year's files, without where they lie."""
-    slots = planned.collection.years[year].values()
-    return sorted({storage.basename(url) for slot in slots for url in slot.urls})
+    return sorted({storage.basename(url) for slot in year.slots.values() for url in slot.urls})
 
 
-def inputs_signature(planned: Run, year: int) -> str:
-    """Names and sizes of a year's files."""
-    sizes = {}
-    for url in sorted({url for slot in planned.collection.years[year].values() for url in slot.urls}):
+def inputs_signature(slots: Mapping[str, Slot], known: Mapping[str, int]) -> str:
+    """Names and sizes of a year's files, of some of which the size is known."""
+    sizes: dict[str, object] = {}
+    for url in sorted({url for slot in slots.values() for url in slot.urls}):
+        if url in known:
+            sizes[storage.basename(url)] = known[url]
+            continue
         fs, path = storage.filesystem(url)
         with contextlib.suppress(OSError):
             sizes[storage.basename(url)] = str(fs.modified(f"{path}/zarr.json")) if fs.isdir(path) else fs.size(path)
     return output.signature(sizes)
 
 
-def provenance(planned: Run) -> dict[str, Any]:
+def provenance(chosen: Settings, region: Region | None = None) -> dict[str, Any]:
     """Where the result comes from; no local paths."""
-    variant, chosen, collection = planned.settings.variant, planned.settings, planned.collection
+    variant = chosen.variant
     rule = ">" if variant.strict_trigger else "≥"
-    return {
+    source = (region.source if region else "") or "daily temperatures"
+    attrs = {
         "Conventions": "CF-1.10",
         "title": "Extended spring indices (SI-x): first leaf and first bloom",
-        "source": f"springline {version('springline')} spring-index from {collection.source or 'daily temperatures'}",
+        "source": f"springline {version('springline')} spring-index from {source}",
         "references": "doi:10.1002/joc.3625, doi:10.1016/j.cageo.2015.06.015, doi:10.1088/1748-9326/10/10/104008",
         "springline_version": version("springline"),
         "springline_job": "spring-index",
@@ -109,48 +133,19 @@ def provenance(planned: Run) -> dict[str, Any]:
         "springline_trigger": f"weighted sum {rule} {TRIGGER}",
         "springline_search": f"day {chosen.window.first} to {chosen.window.last}",
         "springline_coarsen": chosen.coarsen,
-        "springline_day_length": collection.dayl_source,
+    }
+    return attrs | ({"springline_day_length": region.plan.dayl_source} if region else {})
+
+
+def year_attrs(chosen: Settings, region: Region, year: Year) -> dict[str, Any]:
+    """What a year says of itself besides what is found in it."""
+    return provenance(chosen, region) | {
+        "springline_inputs": ", ".join(input_names(year)),
+        "springline_inputs_signature": year.inputs,
+        "springline_window": f"day {year.window.first} to {year.window.last}",
     }
 
 
-def report(planned: Run, seconds: float, plot: str | None) -> Report:
-    """The outcome for people and programs."""
-    years = list(planned.years.values())
-    cells = sum(y.cells for y in years if y.state == "done")
-    values = {
-        "schema_version": SCHEMA_VERSION,
-        "job": "spring-index",
-        "output": planned.request.output,
-        "variant": planned.settings.variant.name,
-        "years": {str(y.year): y.facts() for y in years},
-        "cells": cells,
-        "seconds": round(seconds, 3),
-        "cells_per_second": round(cells / seconds) if seconds else 0,
-        "plot": plot,
-    }
-    count = {state: sum(y.state == state for y in years) for state in ("done", "skipped", "failed")}
-    parts = [f"{n} {state}" for state, n in count.items() if n]
-    lines = [f"{planned.request.output}: {len(years)} years ({', '.join(parts)}), {cells:,} cells in {seconds:.1f} s"]
-    lines += [_year_line(y) for y in years if y.state == "done"]
-    lines += [plot] if plot else []
-    return Report(values, tuple(lines), {str(y.year): y.error for y in years if y.state == "failed"})
-
-
-def _year_line(year: Year) -> str:
-    """One year in words: mean dates, gaps."""
-    means = ", ".join(
-        f"{n} {t / c:.1f}" for n, (t, c) in year.sums.items() if (c and "index" in n) or (n in ("damage",) and c)
-    )
-    gaps = f", {year.gaps:,} cells with gaps" if year.gaps else ""
-    return f"  {year.year}: {means or 'no indices'}{gaps}"
-
-
-def record(planned: Run, report: Report) -> dict[str, Any]:
-    """run.json: what was asked, what was read, what it took."""
-    names = {str(y): input_names(planned, y) for y in planned.years}
-    options = {k: v for k, v in planned.request.options.items() if v is not None}
-    return {**report.values, "options": options, "inputs": names, "versions": _versions()}
-
-
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
+    """What the result may depend on."""
     return {name: version(name) for name in ("springline", "numpy", "numba", "dask", "xarray", "zarr", "h5netcdf")}

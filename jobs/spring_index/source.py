@@ -37,6 +37,8 @@ class Slot:
     """Days the year has from there on."""
     offset: tuple[int, ...] = ()
     """Index of the grid's first cell in the file."""
+    is_seen: bool = True
+    """False: what it holds is known from its name; it has to be looked into before it is read."""
 
 
 @dataclass(frozen=True)

@@ -65,10 +65,10 @@ def spring(tmp_path: Path) -> Callable[..., dict[str, Any]]:
 
     from jobs.model import Request
     from jobs.progress import Quiet
-    from jobs.spring_index.job import JOB
+    from jobs.registry import load
 
     @contextmanager
-    def threads(tasks: int) -> Iterator[object]:
+    def threads(tasks: int, **_: object) -> Iterator[object]:
         from dask.distributed import Client
 
         with Client(processes=False, n_workers=1, threads_per_worker=2, dashboard_address="127.0.0.1:0") as client:
@@ -77,6 +77,6 @@ def spring(tmp_path: Path) -> Callable[..., dict[str, Any]]:
     def call(inputs: object, output: Path, overwrite: bool = False, **options: object) -> dict[str, Any]:
         many = inputs if isinstance(inputs, (list, tuple)) else [inputs]
         request = Request(tuple(map(str, many)), str(output), options, Quiet(), threads, overwrite)
-        return json.loads(json.dumps(dict(JOB.run(request).values)))
+        return json.loads(json.dumps(dict(load("spring-index").run(request).values)))
 
     return call
