@@ -9,15 +9,17 @@ JOB = BatchJob(
     name="l1b",
     summary="Sentinel-1 GRD products to calibrated, denoised sigma0 on a grid of a kilometre.",
     function="jobs.l1b.product:l1b",
-    input_help="SAFE folders: paths or globs; lists go to --items.",
+    input_help="SAFE folders: paths or globs, or a STAC catalog that names some; lists go to --items.",
     options=OPTIONS,
     target="jobs.l1b.product:target",
     check="jobs.l1b.preflight:check",
     select="jobs.l1b.preflight:select",
+    assets="jobs.l1b.assets:products",
     wall_limit=1800.0,
     examples=(
         "'S1*.SAFE' --output l1b/",
         "--input '/data/S1A/2021/12*/*.SAFE' --output l1b/ --format netcdf --newest-ipf",
         "'S1*.SAFE' --output l1b/ --resolution 500 --polarisations VV --land-mask land.shp --plot",
+        "--input catalog.json --items 'S1A*' --bbox 4,51,6,53 --time 2021-12 --output l1b/",
     ),
 )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from jobs import storage
 from jobs.errors import UsageError
 from jobs.model import Job, Option, Report, Request
+from jobs.stac.listing import count, size_of
 
 if TYPE_CHECKING:
     import pystac
@@ -142,10 +143,11 @@ def _report(output: str, catalog: pystac.Catalog, counts: Mapping[str, int], siz
         "schema_version": 1, "job": "stac-build", "output": output, "catalog": f"{output}/catalog.json",
         "id": catalog.id, **counts, "bytes": known if sizes else None, "missing": missing,
     }  # fmt: skip
+    below = f" in {count(counts['catalogs'], 'collection')}" if counts["catalogs"] else ""
+    sized = f"{count(len(sizes) - len(missing), 'asset')} of {len(sizes):,} there, {size_of(known)}"
     lines = [
-        f"stac-build: {catalog.id}: {counts['items']:,} items with {counts['assets']:,} assets "
-        f"in {counts['catalogs']:,} collections or catalogs",
-        *([f"  {len(sizes) - len(missing):,} assets hold {known / 1e9:,.3f} GB"] if sizes else []),
+        f"stac-build: {catalog.id}: {count(counts['items'], 'item')} with {count(counts['assets'], 'asset')}{below}",
+        *([f"sizes  {sized}"] if sizes else []),
         f"output {output}/catalog.json",
     ]
     failed = dict(list(missing.items())[:SHOWN])

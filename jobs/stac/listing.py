@@ -120,7 +120,7 @@ def _item(listed: _Listed, node: Node, item: pystac.Item, wanted: filters.Filter
     listed.lines.append("  ".join(filter(None, [f"{indent}{item.id}", when, _box(item.bbox)])))
     for one in assets:
         listed.lines.append(
-            f"{indent}  {one['key']:<12} {_size(one['size']):>9}  {one['type'] or '-':<24} {_short(one['href'])}"
+            f"{indent}  {one['key']:<12} {size_of(one['size']):>9}  {one['type'] or '-':<24} {_short(one['href'])}"
         )
 
 
@@ -135,7 +135,13 @@ def _box(bbox: Any) -> str:  # noqa: ANN401 - a list of numbers, or none
     return ",".join(f"{edge:.2f}" for edge in bbox) if bbox else ""
 
 
-def _size(size: object) -> str:
+def count(number: int, what: str) -> str:
+    """A number of things in words."""
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
+def size_of(size: object) -> str:
+    """Bytes in the unit in which they are easily read; - if they are not known."""
     if not isinstance(size, int):
         return "-"
     number, unit = float(size), 0
@@ -159,11 +165,11 @@ def _report(url: str, kind: str, listed: _Listed) -> Report:
         "problems": listed.problems,
     }  # fmt: skip
     for at, catalog in zip(listed.at, listed.catalogs, strict=True):
-        listed.lines[at] += f"  {catalog['items']:,} items" if catalog["items"] else ""
+        listed.lines[at] += f"  {count(catalog['items'], 'item')}" if catalog["items"] else ""
     lines = [*listed.lines, *([f"  … and {more:,} items more"] if more else [])]
-    size = f", {_size(known)} as far as the catalog says" if known else ""
+    size = f", {size_of(known)} as far as the catalog says" if known else ""
     at_least = "the first " if listed.is_cut else ""
-    lines.append(f"{at_least}{listed.counted:,} items; {len(assets):,} assets listed{size}")
+    lines.append(f"{at_least}{count(listed.counted, 'item')}; {count(len(assets), 'asset')} listed{size}")
     return Report(values, tuple(lines), dict(_failed(listed.problems)))
 
 
