@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from jobs.spring_index.blocks import Block, Days, Plan
 
 Array = npt.NDArray[Any]
-SAMPLE = (170, 0, 79, 265)
-"""Days, counted from 0, on which the file's day lengths are compared with a formula; the first tells the groups."""
+SAMPLE = (170, 100, 0, 265)
+"""Days, counted from 0, on which the file's day lengths are compared with a formula. The first tells the groups; the
+second where the sun does not set on the first."""
 CLOSE = 0.02
 """Most by which a day length that the formula made may differ from the file [s]: float32 has steps of 0.008 s."""
 
@@ -57,11 +58,12 @@ def day_length(plan: Plan, block: Block, days: Days) -> DayLength:
     sample = {day: days.get("dayl", slice(day, day + 1))[0] for day in SAMPLE if day < last}
     if not sample:
         return DayLength(daylength.FILE)
-    seconds, first = plan.units.dayl_seconds, next(iter(sample))
-    found = light.by_daymet_day(sample[first], first + 1, plan.dtype, seconds) if plan.coarsen == 1 else None
-    if found and all(_fits(found, values, day + 1, seconds) for day, values in sample.items()):
-        return DayLength(daylength.DAYMET, found)
-    return DayLength(daylength.FILE, light.by_value(sample[first]))
+    seconds = plan.units.dayl_seconds
+    for day, values in sample.items() if plan.coarsen == 1 else ():
+        found = light.by_daymet_day(values, day + 1, plan.dtype, seconds)
+        if found and all(_fits(found, other, known + 1, seconds) for known, other in sample.items()):
+            return DayLength(daylength.DAYMET, found)
+    return DayLength(daylength.FILE, light.by_value(sample.get(SAMPLE[1], sample[min(sample)])))
 
 
 def _fits(found: Light, dayl: Array, day: int, seconds: bool) -> bool:

@@ -132,8 +132,8 @@ class Reader:
     def _checked(self, key: tuple[slice, ...]) -> Array:
         with self._named():
             values = self._get(key)
-        real = values.dtype if values.dtype in (np.float32, np.float64) else np.dtype(np.float64)
-        return values.astype(real.newbyteorder("="), copy=False)
+        native = values.dtype.newbyteorder("=")
+        return values.astype(native if native in (np.float32, np.float64) else np.float64, copy=False)
 
     @contextmanager
     def _named(self) -> Iterator[None]:

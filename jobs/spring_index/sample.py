@@ -162,7 +162,7 @@ def _compressed(field: Array, shape: tuple[int, int]) -> bytes:
     try:
         import deflate
     except ImportError:
-        return zlib.compress(shuffled, 4)
+        return zlib.compress(shuffled.tobytes(), 4)
     return bytes(deflate.zlib_compress(shuffled.tobytes(), 4))
 
 
