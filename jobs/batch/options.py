@@ -10,7 +10,7 @@ from typing import Any
 from jobs.errors import UsageError
 from jobs.model import BatchJob, Option
 from jobs.stac import filters
-from jobs.stac.reading import is_catalog
+from jobs.stac.reading import is_catalog, why_none
 
 ITEMS = Option(
     "items",
@@ -98,7 +98,7 @@ def filtering(options: Mapping[str, Any], batch: BatchJob, inputs: tuple[str, ..
     filters.filters(given, None)
     if given and not any(map(is_catalog, inputs)):
         named = " and ".join(f"--{name}" for name in given)
-        what = f"{inputs[0]} is none that can be read" if inputs else "there is none"
+        what = f"{inputs[0]} is none: {why_none(inputs[0]).rstrip('.')}" if inputs else "there is none"
         raise UsageError(f"{named} choose from a STAC catalog; {what}.", "Name its catalog.json with --input.")
     return given
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from jobs.errors import InputError
 from jobs.stac.filters import Filters, is_pattern, named
-from jobs.stac.reading import Node, Note, read_json, walk
+from jobs.stac.reading import Node, Note, read_json, told, walk
 
 if TYPE_CHECKING:
     import pystac_client
@@ -77,9 +77,10 @@ def collections(url: str) -> Iterator[Any]:
 def wrong(url: str, error: Exception) -> InputError:
     """What an API said instead of an answer."""
     status = getattr(error, "status_code", None)
-    words = " ".join(str(error).split())[:200] or type(error).__name__
-    said = f"{status}: {words}" if status else words
-    return InputError(f"{url} answers the search with {said}", ADVICE.get(status or 0, "Try again later."))
+    if status:
+        words = " ".join(str(error).split())[:200]
+        return InputError(f"{url} answers with status {status}: {words}", ADVICE.get(status, "Try again later."))
+    return InputError(*told(f"{url} cannot be searched", error, url))
 
 
 def _client(url: str) -> pystac_client.Client:

@@ -12,6 +12,7 @@ from jobs import storage
 from jobs.errors import UsageError
 from jobs.model import Job, Option, Report, Request
 from jobs.stac.listing import count, size_of
+from jobs.stac.reading import told
 
 if TYPE_CHECKING:
     import pystac
@@ -126,7 +127,7 @@ def _size(href: str) -> int | str:
     except FileNotFoundError:
         return "not there"
     except Exception as error:  # noqa: BLE001 - the clients' errors have no class in common; it is named
-        return f"{type(error).__name__}: {error}"
+        return told("it cannot be asked", error, href)[0]
 
 
 def _du(folder: str) -> int:

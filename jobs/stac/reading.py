@@ -12,7 +12,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jobs import storage
+from jobs import doors, storage
 from jobs.errors import InputError
 
 if TYPE_CHECKING:
@@ -127,8 +127,27 @@ def _read_text(href: str) -> str:
     except InputError:
         raise
     except Exception as error:  # the clients' errors have no class in common
-        words = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-        raise InputError(f"{href} cannot be read: {words}", "Check the URL, the network and the keys.") from error
+        raise InputError(*told(f"{href} cannot be read", error, href)) from error
+
+
+def told(what: str, error: Exception, url: str) -> tuple[str, str]:
+    """What went wrong at a place, and what to do about it."""
+    known = doors.trouble(error, url)
+    if known:
+        return f"{what}: {known[0]}", known[1]
+    words = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    return f"{what}: {words}", "Check the URL and the network, or try again later."
+
+
+def why_none(text: str) -> str:
+    """Why an input is no catalog, as far as a small look at it tells."""
+    if storage.is_plain(text) and not text.lower().endswith(".json"):
+        return "it is no JSON file, and no directory with a catalog.json"
+    try:
+        read_json(root_href(text))
+    except InputError as error:
+        return error.message
+    return "it names no stac_version"
 
 
 def read(href: str) -> pystac.STACObject:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from jobs import storage
 from jobs.errors import OutputError
+from jobs.stac.reading import told
 
 if TYPE_CHECKING:
     import pystac
@@ -80,7 +81,7 @@ def _files(output: str) -> set[str]:
     except FileNotFoundError:
         return set()
     except Exception as error:  # the clients' errors have no class in common
-        raise OutputError(f"{output} cannot be listed: {error}", "Check the URL, the network and the keys.") from error
+        raise OutputError(*told(f"{output} cannot be listed", error, output)) from error
 
 
 def write(catalog: pystac.Catalog, where: Place) -> None:
@@ -160,4 +161,4 @@ def _put(url: str, text: str) -> Any:  # noqa: ANN401 - nothing
     except OutputError:
         raise
     except Exception as error:  # the clients' errors have no class in common
-        raise OutputError(f"{url} cannot be written: {error}", "Check the URL, the network and the keys.") from error
+        raise OutputError(*told(f"{url} cannot be written", error, url)) from error
