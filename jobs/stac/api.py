@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -86,7 +87,9 @@ def wrong(url: str, error: Exception) -> InputError:
 def _client(url: str) -> pystac_client.Client:
     import pystac_client
     from pystac_client.stac_api_io import StacApiIO
+    from pystac_client.warnings import PystacClientWarning
 
+    warnings.filterwarnings("ignore", category=PystacClientWarning)  # what lacks is told in our own words
     try:
         return pystac_client.Client.open(url, stac_io=StacApiIO(max_retries=RETRIES, timeout=SECONDS))
     except Exception as error:  # as above

@@ -1,0 +1,212 @@
+"""Choosing from a catalog: the same from a directory, over HTTP and from an API; what is broken costs only itself."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jobs.errors import InputError, UsageError
+from jobs.stac import api as apis
+from jobs.stac import select
+from tests.jobs.stac.conftest import Said
+from tests.jobs.stac.servers import Web, serve_web
+
+Choose = Callable[..., list[select.Chosen]]
+
+
+@pytest.fixture(params=["directory", "http", "api"])
+def url(request: pytest.FixtureRequest) -> str:
+    """One catalog, three ways."""
+    if request.param == "directory":
+        return str(request.getfixturevalue("daymet"))
+    if request.param == "http":
+        return f"{request.getfixturevalue('web').url}/catalog/catalog.json"
+    return str(request.getfixturevalue("api"))
+
+
+def choose(url: str, notes: list[str] | None = None, items: str | None = None, **options: str) -> list[select.Chosen]:
+    """What is chosen with these options of the command line."""
+    return list(select.chosen(url, select.filters(options, items), [].append if notes is None else notes.append))
+
+
+def pairs(found: list[select.Chosen]) -> set[str]:
+    """ITEM/ASSET of what is chosen."""
+    assert not any(one.problem for one in found)
+    return {f"{one.item}/{one.asset}" for one in found}
+
+
+def test_filters_choose_the_same_everywhere(url: str) -> None:
+    """Ids, patterns, assets, box, time and collections, alone and together."""
+    assert select.is_catalog(url)
+    everything = choose(url)
+    assert len(everything) == len(pairs(everything)) == 18
+    assert pairs(choose(url, items="hi-1980", assets="tmin,tmax")) == {"hi-1980/tmin", "hi-1980/tmax"}
+    assert pairs(choose(url, items="*-1981,pr-1980", assets="d*")) == {"hi-1981/dayl", "pr-1981/dayl", "pr-1980/dayl"}
+    assert pairs(choose(url, time="1982/..", assets="tmin")) == {"hi-1982/tmin", "pr-1982/tmin"}
+    assert pairs(choose(url, time="1980-12-30T12:00:00Z", assets="tmin")) == {"hi-1980/tmin", "pr-1980/tmin"}
+    assert pairs(choose(url, bbox="-158,21,-157,22", assets="tmin", time="1981")) == {"hi-1981/tmin"}
+    assert pairs(choose(url, collections="p*", items="*-1980", assets="tmin")) == {"pr-1980/tmin"}
+    assert pairs(choose(url, collections="pr", time="1980/1981", assets="tmax")) == {"pr-1980/tmax", "pr-1981/tmax"}
+
+
+def test_what_is_said_of_an_asset(url: str) -> None:
+    """Its place, its item's catalogs and collection, when it begins, what it is."""
+    (one,) = choose(url, items="hi-1980", assets="tmin")
+    assert one.href == "https://data.invalid/daymet/daymet_v4_daily_hi_tmin_1980.nc"
+    assert (one.parents, one.collection, one.datetime) == (("hi",), "hi", "1980-01-01T12:00:00Z")
+    assert (one.media_type, one.size, one.properties["region"]) == ("application/x-netcdf", None, "hi")
+
+
+def test_what_is_not_there_is_told_with_what_there_is(url: str) -> None:
+    """An unknown id beside a known one fails alone; where nothing is left it is an error of the command."""
+    known, unknown = choose(url, items="hi-1980,hi-198", assets="tmin")
+    assert known.item == "hi-1980" and "'hi-198' in" in unknown.problem and "Did you mean 'hi-198" in unknown.problem
+    for options, message, hint in [
+        ({"items": "hi_1980"}, "hi_1980", "hi-1980"),
+        ({"time": "1990"}, "--time 1990", "collections hi, pr"),
+        ({"bbox": "0,0,1,1"}, "--bbox 0,0,1,1", "hi-1980"),
+        ({"collections": "na"}, "--collections na", "collections hi, pr"),
+        ({"assets": "tmim*"}, "has an asset tmim*", "tmin, tmax, dayl"),
+    ]:
+        with pytest.raises(InputError) as error:
+            choose(url, **options)
+        assert message in error.value.message and hint in error.value.hint, error.value.message + error.value.hint
+
+
+def test_an_asset_that_an_item_lacks_is_that_items_problem(daymet: Path, tmp_path: Path) -> None:
+    """The other items are chosen."""
+    copy = shutil.copytree(daymet, tmp_path / "copy")
+    edit(copy / "hi/hi-1981/hi-1981.json", lambda item: item["assets"].pop("tmin"))
+    found = choose(str(copy), assets="tmin", collections="hi")
+    problems = [one.problem for one in found if one.problem]
+    assert [one.item for one in found] == ["hi-1980", "hi-1981", "hi-1982"]
+    assert problems == ["the item hi-1981 has no asset 'tmin'; it has tmax, dayl."]
+
+
+def test_pages_of_an_api_are_all_read(api: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Items come page by page."""
+    monkeypatch.setattr(apis, "PAGE", 2)
+    assert len(choose(api, assets="tmin")) == 6
+
+
+def test_what_is_broken_costs_only_itself(daymet: Path, tmp_path: Path) -> None:
+    """Broken links, loops, cut-off files, an item without a datetime and one twice: named, the others are chosen."""
+    copy = shutil.copytree(daymet, tmp_path / "copy")
+    hi = copy / "hi/collection.json"
+    (copy / "hi/hi-1980/hi-1980.json").unlink()
+    cut = copy / "hi/hi-1981/hi-1981.json"
+    cut.write_text(cut.read_text()[:300])
+    edit(copy / "hi/hi-1982/hi-1982.json", lambda item: item["properties"].pop("start_datetime"))
+    shutil.copytree(copy / "pr/pr-1980", copy / "pr/again")
+    link(copy / "pr/collection.json", "item", "./again/pr-1980.json")
+    link(copy / "catalog.json", "child", "./gone/catalog.json")
+    link(hi, "child", "../catalog.json")
+    link(hi, "child", "./collection.json")
+    notes: list[str] = []
+    found = choose(str(copy), notes, assets="tmin")
+    assert pairs([one for one in found if not one.problem]) == {"pr-1980/tmin", "pr-1981/tmin", "pr-1982/tmin"}
+    problems = {one.item: one.problem for one in found if one.problem}
+    assert set(problems) == {"hi-1980", "hi-1981", "hi-1982", "pr-1980", "catalog"}
+    assert "hi-1980.json is not there" in problems["hi-1980"] and "broken link in" in problems["hi-1980"]
+    assert "no JSON, or cut off (line" in problems["hi-1981"]
+    assert "The item hi-1982" in problems["hi-1982"] and "has no datetime" in problems["hi-1982"]
+    assert "a second item is called pr-1980 in pr" in problems["pr-1980"]
+    assert "gone/catalog.json is not there" in problems["catalog"]
+    assert sum("a loop, not followed" in note for note in notes) == 2
+    notes.clear()
+    some = choose(str(copy), notes, items="pr-198[12]", assets="tmin")
+    assert [one.item for one in some] == ["pr-1981", "pr-1982", "catalog"]  # the lost catalog may have held one
+    assert sum("broken link" in note for note in notes) == 3
+
+
+def test_links_of_the_file_system_in_a_loop_end(daymet: Path, tmp_path: Path) -> None:
+    """A catalog that finds itself below itself under ever new names is left at some depth."""
+    copy = shutil.copytree(daymet, tmp_path / "copy")
+    (copy / "me").symlink_to(copy)
+    link(copy / "catalog.json", "child", "./me/catalog.json")
+    problems = [one.problem for one in choose(str(copy), items="hi-1980", assets="tmin") if one.problem]
+    assert any("links in a loop" in problem for problem in problems)
+
+
+def test_a_copy_of_a_published_catalog_means_its_own_files(daymet: Path, tmp_path: Path) -> None:
+    """Links are relative to where a file was read, wherever the catalog says it stands."""
+    copy = shutil.copytree(daymet, tmp_path / "copy")
+    for path in copy.rglob("*.json"):
+        link(path, "self", f"https://published.invalid/{path.relative_to(copy)}")
+    edit(copy / "hi/hi-1980/hi-1980.json", lambda item: item["assets"]["tmin"].update(href="./tmin.nc"))
+    (one,) = choose(str(copy), items="hi-1980", assets="tmin")
+    assert one.href == str(copy / "hi/hi-1980/tmin.nc")
+
+
+@pytest.mark.parametrize(
+    ("answer", "message", "advice"),
+    [("401", "login", "netrc"), ("500", "500", "later"), ("<html>", "a web page, not with JSON", "address of the API")],
+)
+def test_an_api_that_does_not_answer(
+    answer: str, message: str, advice: str, tmp_path: Path, command: Callable[..., Said]
+) -> None:
+    """What it says instead, and what to do."""
+    (tmp_path / "v1").write_text("<html>Welcome</html>")
+    with serve_web(tmp_path) as server:
+        server.faults["/v1"] = [answer] * 9 if answer.isdigit() else []
+        said = command("stac-list", f"{server.url}/v1")
+    assert said.code == 2 and message in said.errors and advice in said.errors, said.errors
+
+
+def test_an_api_whose_search_fails(tmp_path: Path) -> None:
+    """The root answers, the search does not."""
+    with serve_web(tmp_path) as server:
+        conforms = "https://api.stacspec.org/v1.0.0/item-search"
+        links = [{"rel": "search", "href": f"{server.url}/search", "type": "application/geo+json"}]
+        root = {"type": "Catalog", "id": "x", "description": "x", "stac_version": "1.0.0", "links": links}
+        (tmp_path / "v1").write_text(json.dumps({**root, "conformsTo": [conforms]}))
+        with pytest.raises(InputError, match="answers with status 501"):  # it knows no POST
+            choose(f"{server.url}/v1")
+
+
+def test_what_is_a_catalog(daymet: Path, web: Web, tmp_path: Path) -> None:
+    """Files and servers that say STAC; a user's own JSON files, stores and other URLs are none."""
+    (tmp_path / "own.json").write_text('{"type": "FeatureCollection", "features": []}')
+    (tmp_path / "X.SAFE").mkdir()
+    assert select.is_catalog(str(daymet)) and select.is_catalog(str(daymet / "hi/collection.json"))
+    assert select.is_catalog(str(daymet / "hi/hi-1980/hi-1980.json"))
+    others = ["own.json", "X.SAFE", "none.json", "none"]
+    assert not any(select.is_catalog(str(tmp_path / name)) for name in others)
+    seen = len(web.seen)
+    assert not select.is_catalog(f"{web.url}/x/tmin.nc") and len(web.seen) == seen  # a name is enough
+    assert not select.is_catalog(f"{web.url}/x/none")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"bbox": "-158,22,-157,21"}, "upside down"),
+        ({"bbox": "170,-10,-170,10"}, "upside down"),
+        ({"bbox": "0,0,1"}, "not four numbers"),
+        ({"bbox": "0,0,1,91"}, "not on Earth"),
+        ({"time": "1982/1980"}, "ends before it begins"),
+        ({"time": "spring"}, "not understood"),
+        ({"time": "1980-13"}, "not understood"),
+    ],
+)
+def test_filters_that_cannot_be(options: dict[str, Any], message: str) -> None:
+    """Refused before anything is read."""
+    with pytest.raises(UsageError, match=message):
+        select.filters(options, None)
+
+
+def edit(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    """Change a JSON file."""
+    found = json.loads(path.read_text())
+    change(found)
+    path.write_text(json.dumps(found))
+
+
+def link(path: Path, rel: str, href: str) -> None:
+    """Add a link."""
+    edit(path, lambda found: found["links"].append({"rel": rel, "href": href}))
