@@ -160,7 +160,7 @@ def units_of(parts: Iterable[Part]) -> Units:
                 )
     if len(celsius) > 1 or len(seconds) > 1:
         raise InputError("The files are in different units.", "Convert them to degrees Celsius and seconds first.")
-    return Units(celsius.pop(), seconds.pop() if seconds else True)
+    return Units(celsius.pop() if celsius else True, seconds.pop() if seconds else True)
 
 
 def _choose(unit: str, yes: set[str], no: set[str], what: str, known: str) -> bool:
