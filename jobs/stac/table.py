@@ -9,7 +9,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from jobs import storage
@@ -117,7 +117,7 @@ def _item(table: Table, number: int, line: Line) -> pystac.Item:
 
 def _time(table: Table, number: int, text: str | None) -> datetime | None:
     try:
-        return aware(datetime.fromisoformat(text)) if text else None
+        return aware(datetime.fromisoformat(text)).astimezone(UTC) if text else None
     except ValueError:
         raise table.wrong(number, f"{text} is no date or time") from None
 
