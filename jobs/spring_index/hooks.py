@@ -126,7 +126,7 @@ def _plot(run: Run, years: list[Told]) -> list[str]:
         ready = [year for year in region.years if states[region.label(year)] in ("done", "skipped")]
         if ready:
             drawn.append(storage.beside(run.output, f".{region.name}.png" if region.name else ".png"))
-            storage.write_bytes(drawn[-1], plot_store(region.plan.output, ready))
+            storage.write_bytes(drawn[-1], plot_store(run.output, ready, region.name))
     return drawn
 
 

@@ -37,14 +37,14 @@ class Picture:
     bloom: Array
 
 
-def plot_store(store: str, years: list[int]) -> bytes:
-    """A PNG of the years of a result store."""
+def plot_store(store: str, years: list[int], region: str = "") -> bytes:
+    """A PNG of the years of a result store, or of one of its regions."""
     import matplotlib as mpl
 
     mpl.use("Agg")
     import matplotlib.pyplot as plt
 
-    datasets = [_open(store, year) for year in years]
+    datasets = [_open(store, f"{region}/{year}".lstrip("/")) for year in years]
     with mpl.rc_context(STYLE | SPACING):
         draw = _chart if "point" in datasets[0].dims else _maps
         figure = draw(datasets, years)
@@ -53,10 +53,10 @@ def plot_store(store: str, years: list[int]) -> bytes:
     return picture
 
 
-def _open(store: str, year: int) -> xr.Dataset:
+def _open(store: str, group: str) -> xr.Dataset:
     import xarray as xr
 
-    dataset = xr.open_zarr(store, group=str(year), chunks=None)
+    dataset = xr.open_zarr(store, group=group, chunks=None)
     step = {d: max(1, dataset.sizes[d] // PIXELS) for d in ("y", "x") if d in dataset.dims}
     thin: xr.Dataset = dataset.isel({d: slice(None, None, n) for d, n in step.items()})
     return thin

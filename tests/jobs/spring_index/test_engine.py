@@ -1,0 +1,278 @@
+"""Runs as items of the batch engine: resumed block by block, regions, object stores, catalogs, one bad block."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+import xarray as xr
+
+from jobs.errors import OutputError
+from tests.jobs.conftest import ROOT, Runner
+from tests.jobs.s3server import S3
+
+Spring = Callable[..., dict[str, Any]]
+BLOCKS = 16
+"""Of a year of the sample, with --chunks 10."""
+
+
+def files(store: Path) -> dict[str, bytes]:
+    """All that a store holds."""
+    return {str(path.relative_to(store)): path.read_bytes() for path in store.rglob("*") if path.is_file()}
+
+
+def records(store: Path) -> list[dict[str, Any]]:
+    """The ledger beside a store."""
+    return [json.loads(line) for line in Path(f"{store}.run", "ledger.jsonl").read_text().splitlines()]
+
+
+def tried(store: Path) -> list[str]:
+    """The items that the last run beside a store has tried, in words."""
+    lines = records(store)
+    start = max(at for at, line in enumerate(lines) if line.get("event") == "start")
+    return sorted(line["item"] for line in lines[start:] if "item" in line)
+
+
+def names(*years: int) -> list[str]:
+    """All blocks of some years, as items are called."""
+    return sorted(f"{year} block {i},{j}" for year in years for i in range(4) for j in range(4))
+
+
+def notes(store: Path) -> dict[str, int]:
+    """The notes of blocks that are done, and when they were written."""
+    return {str(path): path.stat().st_mtime_ns for path in store.rglob(".done/*/*.json") if path.name != "zarr.json"}
+
+
+def other_region(sample: Path, folder: Path, name: str = "hi") -> None:
+    """The sample's first year as another region: fewer columns."""
+    for variable in ("tmin", "tmax", "dayl"):
+        with xr.open_dataset(sample / f"daymet_v4_daily_na_{variable}_2000.nc", engine="h5netcdf") as dataset:
+            part = dataset.drop_vars("time_bnds").isel(x=slice(0, 30))
+            part["time"].attrs.pop("bounds", None)
+            part.to_netcdf(folder / f"daymet_v4_daily_{name}_{variable}_2000.nc", engine="h5netcdf")
+
+
+def damage(path: Path, variable: str) -> bytes:
+    """Spoil one chunk of a file that has many; returns what stood there."""
+    with h5py.File(path) as handle:
+        found = handle[variable].id.get_chunk_info_by_coord((60, 20, 20))
+    content = path.read_bytes()
+    with path.open("r+b") as stream:
+        stream.seek(found.byte_offset)
+        stream.write(os.urandom(found.size))
+    return content
+
+
+@pytest.fixture(scope="session")
+def chunked(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two synthetic years of 40 × 40 cells in native chunks of 10 × 10."""
+    from jobs.spring_index.sample import write_sample
+
+    folder = tmp_path_factory.mktemp("chunked")
+    write_sample(folder, [2000, 2001], 40, 30_000.0, chunk=10)
+    return folder
+
+
+def test_a_killed_run_goes_on_block_by_block(spring: Spring, sample: Path, tmp_path: Path) -> None:
+    """Killed with all its processes, no block that was noted is computed again, and the store is as if never killed."""
+    store = tmp_path / "out.zarr"
+    options = ["-i", str(sample), "-o", str(store), "--chunks", "10", "--workers", "1"]
+    command = [sys.executable, "-m", "jobs", "run", "spring-index", *options]
+    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL, start_new_session=True) as process:
+        deadline = time.monotonic() + 60
+        while len(notes(store)) < 5 and time.monotonic() < deadline and process.poll() is None:
+            time.sleep(0.002)
+        os.killpg(process.pid, signal.SIGKILL)  # the item processes end with it
+    time.sleep(0.5)
+    before = notes(store)
+    assert 5 <= len(before) < BLOCKS and not (store / "2000/zarr.json").exists()
+    report = spring(sample, store, chunks="10")
+    assert report["skipped"] == len(before) and report["done"] == 2 * BLOCKS - len(before)
+    done = {f"2000 block {Path(path).stem.replace('.', ',')}" for path in before}
+    assert tried(store) == sorted(set(names(2000, 2001)) - done)
+    assert {y: v["state"] for y, v in report["years"].items()} == {"2000": "done", "2001": "done"}
+    assert report["years"]["2000"]["cells"] == 1600
+    spring(sample, tmp_path / "clean.zarr", chunks="10")
+    assert files(store) == files(tmp_path / "clean.zarr")
+
+
+def test_a_run_that_replaces_a_store_goes_on_too(spring: Spring, sample: Path, tmp_path: Path) -> None:
+    """What --overwrite has begun is continued without it; nothing of the old store is left."""
+    store = tmp_path / "out.zarr"
+    spring(sample, store, variant="npn")
+    spring(sample, store, overwrite=True, chunks="10", limit=7)
+    assert len(notes(store)) == 7 and not list(store.glob("*/zarr.json"))
+    report = spring(sample, store, chunks="10")
+    assert report["skipped"] == 7 and report["done"] == 2 * BLOCKS - 7
+    spring(sample, tmp_path / "clean.zarr", chunks="10")
+    assert files(store) == files(tmp_path / "clean.zarr")
+
+
+@pytest.mark.parametrize("change", ["input", "chunks"])
+def test_a_note_of_something_else_is_not_believed(spring: Spring, sample: Path, tmp_path: Path, change: str) -> None:
+    """Notes of blocks made of other files, or of other blocks, are as good as none: the year begins anew."""
+    folder, store = tmp_path / "in", tmp_path / "out.zarr"
+    shutil.copytree(sample, folder)
+    assert spring(folder, store, years="2000", chunks="10", limit=3)["years"]["2000"]["state"] == "waiting"
+    left = notes(store)
+    chunks = "20" if change == "chunks" else "10"
+    if change == "input":
+        with (folder / "daymet_v4_daily_na_tmin_2000.nc").open("ab") as stream:
+            stream.write(b"\0")
+    report = spring(folder, store, years="2000", chunks=chunks)
+    assert len(left) == 3 and report["skipped"] == 0 and report["years"]["2000"]["state"] == "done"
+    # A worker that outlived its run writes its note late: it must not count for the next run either.
+    (store / "2000/zarr.json").unlink()
+    for path in left:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        Path(path).write_text("{}")
+    assert spring(sample, store, years="2000", chunks="10")["skipped"] == 0
+
+
+def test_years_and_regions_are_added(spring: Spring, sample: Path, tmp_path: Path) -> None:
+    """Regions lie side by side, each on its own grid; years and regions come later, what is there stays."""
+    folder, store = tmp_path / "in", tmp_path / "out.zarr"
+    folder.mkdir()
+    for path in sample.glob("*_2000.nc"):
+        shutil.copy(path, folder)
+    other_region(sample, folder)
+    report = spring(folder, store, plot=True)
+    assert {y: v["state"] for y, v in report["years"].items()} == {"hi/2000": "done", "na/2000": "done"}
+    assert [Path(url).name for url in report["plot"]] == ["out.zarr.hi.png", "out.zarr.na.png"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        na, hi = (xr.open_zarr(store, group=f"{name}/2000").load() for name in ("na", "hi"))
+    assert na.sizes["x"] == 40 and hi.sizes["x"] == 30
+    np.testing.assert_array_equal(na["leaf_index"].values[:, :30], hi["leaf_index"].values)
+    other_region(sample, tmp_path, "pr")
+    states = spring([sample, *tmp_path.glob("*_pr_*.nc")], store)["years"]
+    assert {y: v["state"] for y, v in states.items()} == {"na/2000": "skipped", "na/2001": "done", "pr/2000": "done"}
+    assert spring(sample, store, years="2001")["years"]["na/2001"]["state"] == "skipped"
+    with pytest.raises(OutputError, match="other options"):
+        spring(sample, store, variant="npn")
+
+
+def test_a_region_outside_the_box_is_left_out(run: Runner, sample: Path, tmp_path: Path) -> None:
+    """--bbox holds for each region; one that is not in it is named and left out."""
+    other_region(sample, tmp_path)
+    for path in tmp_path.glob("*_hi_*.nc"):
+        with h5py.File(path, "r+") as handle:
+            handle["y"][:] -= 4e6
+    box = "--bbox=-88,36,-82,40"
+    files = sorted([*sample.glob("*_2000.nc"), *tmp_path.glob("*_hi_*.nc")])
+    done = run("run", "spring-index", *files, "-o", tmp_path / "out.zarr", box, "--json")
+    assert done.returncode == 0 and "hi is left out" in done.stderr, done.stderr
+    assert list(json.loads(done.stdout)["years"]) == ["2000"]
+
+
+def test_one_bad_block(run: Runner, chunked: Path, tmp_path: Path) -> None:
+    """A damaged chunk fails its block and keeps its year away; once it is repaired only that block is computed."""
+    folder, store = tmp_path / "in", tmp_path / "out.zarr"
+    shutil.copytree(chunked, folder)
+    bad = folder / "daymet_v4_daily_na_tmax_2001.nc"
+    good = damage(bad, "tmax")
+    call = ("run", "spring-index", "-i", folder, "-o", store, "--chunks", 10)
+    done = run(*call)
+    assert done.returncode == 1 and "Traceback" not in done.stderr and "1 item is not done" in done.stderr
+    assert re.search(rf"2001 failed: 15 of 16 blocks are done: .*{bad.name}", done.stdout), done.stdout
+    assert (store / "2000/zarr.json").exists() and not (store / "2001/zarr.json").exists()
+    listed = (Path(f"{store}.run") / "failed.csv").read_text().splitlines()
+    assert len(listed) == 2 and listed[1].startswith('"2001 block 2,2"')
+    assert "2001 block 2,2" in (Path(f"{store}.run") / "report.html").read_text()
+    bad.write_bytes(good)
+    again = run(*call, "--only-failed", "--json")
+    report = json.loads(again.stdout)
+    assert again.returncode == 0 and report["done"] == 1 and tried(store) == ["2001 block 2,2"]
+    assert report["years"]["2001"]["cells"] == 1600 and (store / "2001/zarr.json").exists()
+
+
+def test_an_object_store(run: Runner, sample: Path, tmp_path: Path, s3: S3, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From S3 to S3: notes are objects, a year is there once all of it is, and a file that its name belies fails it."""
+    for name, value in s3.env.items():
+        monkeypatch.setenv(name, value)
+    s3.put("springs")
+    for path in sample.glob("*.nc"):
+        content = path.read_bytes()
+        if path.name == "daymet_v4_daily_na_tmax_2001.nc":
+            with h5py.File(shutil.copy(path, tmp_path), "r+") as handle:
+                handle["x"][:] += 500.0
+            content = (tmp_path / path.name).read_bytes()
+        s3.put(f"springs/in/{path.name}", content)
+    call = ("run", "spring-index", "-i", "s3://springs/in", "-o", "s3://springs/out.zarr", "--chunks", "20", "--json")
+    monkeypatch.chdir(tmp_path)
+
+    def keys() -> set[str]:
+        found = s3.client.list_objects_v2(Bucket="springs", Prefix="out.zarr/")["Contents"]
+        return {one["Key"].removeprefix("out.zarr/") for one in found}
+
+    first = run(*call, "--limit", 3, "--run-dir", tmp_path / "run")
+    assert first.returncode == 0, first.stderr
+    there = keys()
+    assert sum(bool(re.fullmatch(r"2000/\.done/\w+/\d\.\d\.json", key)) for key in there) == 3
+    assert "2000/zarr.json" not in there
+    second = run(*call, "--run-dir", tmp_path / "run")
+    report = json.loads(second.stdout)
+    assert second.returncode == 1 and report["skipped"] == 3 and report["failed"] == 4
+    assert {y: v["state"] for y, v in report["years"].items()} == {"2000": "done", "2001": "failed"}
+    assert "tmax_2001.nc lies on another grid" in report["years"]["2001"]["error"]
+    there = keys()
+    assert not [key for key in there if key.startswith(("2000/.done", ".plan"))] and "2001/zarr.json" not in there
+    here = tmp_path / "here.zarr"
+    assert run("run", "spring-index", "-i", sample, "-o", here, "--chunks", 20, "--years", 2000).returncode == 0
+    local = {name for name in files(here) if name.startswith("2000")}
+    assert local == {key for key in there if key.startswith("2000")}
+    for name in local:
+        assert s3.client.get_object(Bucket="springs", Key=f"out.zarr/{name}")["Body"].read() == files(here)[name], name
+
+
+def test_a_catalog(run: Runner, sample: Path, tmp_path: Path) -> None:
+    """A catalog's items tell region and year whatever its files are called; a broken link costs only its own item."""
+    import pystac
+
+    catalog = pystac.Catalog("daymet", "A made-up one.")
+    box = [-90.0, 30.0, -80.0, 40.0]
+    start = xr.date_range("2000-01-01", periods=1)[0].to_pydatetime()
+    for region in ("na", "hi"):
+        other_region(sample, tmp_path) if region == "hi" else None
+        for year in (2000, 2001) if region == "na" else (2000,):
+            item = pystac.Item(f"{region}-{year}", None, box, start.replace(year=year), {})
+            for variable in ("tmin", "tmax", "dayl", "prcp"):
+                there = (sample if region == "na" else tmp_path) / f"daymet_v4_daily_{region}_{variable}_{year}.nc"
+                plain = tmp_path / f"{variable}-{region}-{year}.nc"
+                if there.exists():
+                    shutil.copy(there, plain)
+                item.add_asset(variable, pystac.Asset(str(plain)))
+            catalog.add_item(item)
+    catalog.normalize_and_save(str(tmp_path / "catalog"), pystac.CatalogType.SELF_CONTAINED)
+    url = tmp_path / "catalog/catalog.json"
+    done = run("run", "spring-index", "-i", url, "--items", "na-*", "-o", tmp_path / "na.zarr", "--json")
+    assert done.returncode == 0, done.stderr
+    assert {y: v["state"] for y, v in json.loads(done.stdout)["years"].items()} == {"2000": "done", "2001": "done"}
+    (tmp_path / "catalog/na-2001/na-2001.json").unlink()
+    broken = run("run", "spring-index", "-i", url, "-o", tmp_path / "all.zarr", "--json")
+    assert broken.returncode == 1 and "Traceback" not in broken.stderr and "na-2001" in broken.stderr
+    report = json.loads(broken.stdout)
+    assert {y: v["state"] for y, v in report["years"].items()} == {"hi/2000": "done", "na/2000": "done"}
+    assert report["failed"] == 1
+    of_2000 = run("run", "spring-index", "-i", url, "-o", tmp_path / "all.zarr", "--years", 2000, "--json")
+    assert of_2000.returncode == 0 and "na-2001" in of_2000.stderr, of_2000.stderr
+
+
+def test_stores_of_earlier_versions_are_known(spring: Spring, sample: Path, tmp_path: Path) -> None:
+    """The signature by which a store knows its options and grid is what it was when regions were not yet thought of."""
+    spring(sample, tmp_path / "out.zarr", years="2000")
+    root = json.loads((tmp_path / "out.zarr/zarr.json").read_text())
+    assert root["attributes"]["springline_signature"] == "694973ec81ec5419"
