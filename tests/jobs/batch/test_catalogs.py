@@ -1,0 +1,79 @@
+"""STAC catalogs as the input of batch jobs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from jobs.model import BatchJob, Request, Row
+from jobs.registry import load
+from tests.jobs.batch.conftest import Map
+
+
+@pytest.fixture
+def catalog(mapped: Map) -> Path:
+    """Two items with two assets each, in a catalog beside them; the file of another is cut off."""
+    table = ["id,datetime,asset:a,asset:b,collection"]
+    for item in ("one", "two", "three"):
+        table.append(f"{item},2001-05-01,in/{item}.a.txt,in/{item}.b.txt,texts")
+        for asset in "ab":
+            mapped.source(f"{item}.{asset}.txt", f"{item} {asset}\n")
+    (mapped.folder / "table.csv").write_text("\n".join(table))
+    done = mapped.run("run", "stac-build", mapped.folder / "table.csv", "--output", mapped.folder / "catalog")
+    assert done.returncode == 0, done.stderr
+    (mapped.folder / "catalog/texts/three/three.json").write_text('{"type": "Feature", "stac_version')
+    return mapped.folder / "catalog"
+
+
+def test_assets_are_items(mapped: Map, catalog: Path) -> None:
+    """Each goes where the template says; what is broken in the catalog fails as an item of its own, with a report."""
+    arguments = [f"{Path(__file__).with_name('functions.py')}:copy", "--input", catalog]
+    target = ["--target", f"{mapped.output}/{{collection}}/{{item}}.{{asset}}.out", "--json"]
+    done = mapped.run("run", "map", *arguments, *target)
+    values = json.loads(done.stdout)
+    assert (done.returncode, values["total"], values["done"], values["failed"]) == (1, 5, 4, 1)
+    written = {path.name: path.read_text() for path in (mapped.output / "texts").iterdir()}
+    assert written == {f"{item}.{asset}.out": f"{item} {asset}\n" for item in ("one", "two") for asset in "ab"}
+    assert "three.json is no JSON, or cut off" in (mapped.output.with_suffix(".run") / "failed.csv").read_text()
+    again = mapped.run("run", "map", *arguments, *target, "--items", "o*", "--assets", "b", "--time", "2001")
+    values = json.loads(again.stdout)
+    assert (again.returncode, values["total"], values["skipped"]) == (0, 1, 1)
+
+
+def test_filters_need_a_catalog(mapped: Map) -> None:
+    """And a catalog what the filters name."""
+    mapped.source("a.txt")
+    said = mapped.refused(*mapped.arguments("copy", "--assets", "tmin")[1:])
+    assert "--assets choose from a STAC catalog" in said
+    assert "upside down" in mapped.refused(*mapped.arguments("copy", "--bbox", "0,2,1,1")[1:])
+
+
+def test_options_of_a_job_win_over_filters() -> None:
+    """A job that has an option of that name keeps it; jobs that read other catalogs have no filters."""
+    names = [option.name for option in load("spring-index").options]
+    assert names.count("bbox") == 1 and {"assets", "time", "collections"} <= set(names)
+    assert not {"assets", "time", "collections"} & {option.name for option in load("sdo-combine").options}
+
+
+def rows_with_a_problem(asked: object) -> Iterator[Row]:
+    """A plan of two rows, one of which cannot be done."""
+    yield Row("good", "/dev/shm/never", done=True)
+    yield Row("bad", problem="there is no such thing")
+
+
+def test_a_plan_may_say_what_cannot_be_done(tmp_path: Path) -> None:
+    """The row fails with its own words; the others count."""
+    from jobs.batch import job
+    from jobs.progress import Quiet
+
+    here = "tests.jobs.batch.test_catalogs"
+    batch = BatchJob("x", "", f"{here}:rows_with_a_problem", "", plan=f"{here}:rows_with_a_problem",
+                     output_aliases=("--to",))  # fmt: skip
+    assert job.as_job(batch).output_aliases == ("--to",)
+    request = Request((), str(tmp_path / "out"), {}, Quiet(), lambda *_: pytest.fail("nothing is to do"))  # type: ignore[arg-type, return-value]
+    report = job.run(batch, request)
+    assert (report.values["skipped"], report.values["failed"]) == (1, 1)
+    assert "there is no such thing" in (tmp_path / "out.run/failed.csv").read_text()
