@@ -30,7 +30,7 @@ class Ahead:
         self.asked[variable, days.start] = future
 
     def take(self, variable: str, days: slice, following: slice | None = None) -> Array:
-        """Days of a variable, (day, *cells); meanwhile those that follow begin to be fetched, where they are told."""
+        """Days of a variable, (day, *cells), good until the next are taken; those that follow begin to be fetched."""
         if (variable, days.start) not in self.asked:
             self.ask(variable, days)
         fetched = self.asked.pop((variable, days.start)).result()

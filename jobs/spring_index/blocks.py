@@ -80,7 +80,7 @@ class Days:
         self.checked: set[str] = set()
 
     def get(self, variable: str, days: slice, following: slice | None = None) -> Array:
-        """Some days, counted from 0; those that follow begin to be fetched."""
+        """Some days, counted from 0, good until the next are got; those that follow begin to be fetched."""
         values = coarsened(self.ahead.take(variable, days, following), self.plan.coarsen, self.plan.variant.single)
         if variable not in self.checked:
             where = storage.basename(self.block.slots[variable].urls[0])
@@ -93,19 +93,29 @@ def compute_block(plan: Plan, block: Block) -> Done:
     """Read, compute and write one block; runs in a worker."""
     started = time.perf_counter()
     shape = tuple(c.stop - c.start for c in block.cells)
-    with reading(block.slots, fine_cells(block.cells, plan.coarsen)) as ahead:
-        days = Days(plan, block, ahead)
-        light = day_length(plan, block, days)
-        stream = Stream(plan.variant, block.window, int(np.prod(shape)), plan.units, plan.dtype, light.groups)
-        _advance(plan, block, days, stream, light)
-    dates = stream.result()
-    del stream
+    dates, source = _dates(plan, block, int(np.prod(shape)))
     products = block_products(dates, plan.variant, plan.plants, shape)
     planes = {name: read_coordinate(plan.grid, name, block.cells, plan.coarsen) for name in plan.grid.planes}
     output.write_block(plan, block, products | planes)
     sums = {name: (float(np.nansum(values)), int(np.isfinite(values).sum())) for name, values in products.items()}
     seconds = time.perf_counter() - started
-    return Done(block.year, int(np.prod(shape)), dates.valid_cells, dates.gap_cells, seconds, sums, light.source)
+    return Done(block.year, int(np.prod(shape)), dates.valid_cells, dates.gap_cells, seconds, sums, source)
+
+
+def _dates(plan: Plan, block: Block, cells: int) -> tuple[Dates, str]:
+    """Read and compute a block; also says where its day lengths came from."""
+    stream, source = _carried(plan, block, cells)
+    return stream.result(), source  # what was read is gone: less memory
+
+
+def _carried(plan: Plan, block: Block, cells: int) -> tuple[Stream, str]:
+    """The state of a block after all its days, and where their lengths came from."""
+    with reading(block.slots, fine_cells(block.cells, plan.coarsen)) as ahead:
+        days = Days(plan, block, ahead)
+        light = day_length(plan, block, days)
+        stream = Stream(plan.variant, block.window, cells, plan.units, plan.dtype, light.groups)
+        _advance(plan, block, days, stream, light)
+    return stream, light.source
 
 
 def block_products(dates: Dates, variant: Variant, plants: tuple[str, ...], shape: tuple[int, ...]) -> dict[str, Array]:

@@ -55,7 +55,7 @@ def day_length(plan: Plan, block: Block, days: Days) -> DayLength:
     if plan.grid.is_points:
         return DayLength(daylength.FILE)
     last = block.slots["dayl"].days
-    sample = {day: days.get("dayl", slice(day, day + 1))[0] for day in SAMPLE if day < last}
+    sample = {day: days.get("dayl", slice(day, day + 1))[0].copy() for day in SAMPLE if day < last}
     if not sample:
         return DayLength(daylength.FILE)
     seconds = plan.units.dayl_seconds

@@ -20,15 +20,14 @@ Box = tuple[int, int, int]
 def join4(raw: Array, chunk: Box, begin: Box, out: Array, to: Box, size: Box) -> None:
     """Put the box `begin` + `size` of a chunk of 4-byte values to `to` in `out`, (day, y, x) of uint32."""
     n = chunk[0] * chunk[1] * chunk[2]
-    a, b, c, d = raw[:n], raw[n : 2 * n], raw[2 * n : 3 * n], raw[3 * n :]
     for t in range(size[0]):
         for y in range(size[1]):
             at = ((begin[0] + t) * chunk[1] + begin[1] + y) * chunk[2] + begin[2]
-            row = out[to[0] + t, to[1] + y]
-            for x in range(size[2]):
-                i = at + x
-                low, high = np.uint32(a[i]) | np.uint32(b[i]) << 8, np.uint32(c[i]) | np.uint32(d[i]) << 8
-                row[to[2] + x] = low | high << 16
+            row = out[to[0] + t, to[1] + y, to[2] : to[2] + size[2]]
+            a, b = raw[at : at + size[2]], raw[at + n : at + n + size[2]]
+            c, d = raw[at + 2 * n : at + 2 * n + size[2]], raw[at + 3 * n : at + 3 * n + size[2]]
+            for x in range(len(row)):
+                row[x] = np.uint32(a[x]) | np.uint32(b[x]) << 8 | np.uint32(c[x]) << 16 | np.uint32(d[x]) << 24
 
 
 @compiled
@@ -38,12 +37,12 @@ def join8(raw: Array, chunk: Box, begin: Box, out: Array, to: Box, size: Box) ->
     for t in range(size[0]):
         for y in range(size[1]):
             at = ((begin[0] + t) * chunk[1] + begin[1] + y) * chunk[2] + begin[2]
-            row = out[to[0] + t, to[1] + y]
-            for x in range(size[2]):
-                value = np.uint64(0)
-                for k in range(8):
-                    value |= np.uint64(raw[k * n + at + x]) << np.uint64(8 * k)
-                row[to[2] + x] = value
+            row = out[to[0] + t, to[1] + y, to[2] : to[2] + size[2]]
+            row[:] = 0
+            for k in range(8):
+                part = raw[at + k * n : at + k * n + size[2]]
+                for x in range(len(row)):
+                    row[x] |= np.uint64(part[x]) << np.uint64(8 * k)
 
 
 @compiled

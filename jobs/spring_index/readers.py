@@ -114,7 +114,7 @@ class Reader:
         return self._checked((slice(first + days.start, first + days.stop), *self._shift(cells)))
 
     def values(self, fetched: Any) -> Array:  # noqa: ANN401 - what `fetch` gave
-        """What was fetched, as numbers: (day, *cells)."""
+        """What was fetched, as numbers: (day, *cells); good until the next call."""
         return np.asarray(fetched)
 
     def days(self, days: slice, cells: tuple[slice, ...]) -> Array:
@@ -179,7 +179,7 @@ class ChunkReader(Reader):
             return column, column.fetch(slice(self.slot.first + days.start, self.slot.first + days.stop))
 
     def values(self, fetched: tuple[Column, Batch]) -> Array:
-        """The values of bytes that were fetched."""
+        """The values of bytes that were fetched; good until the next call."""
         column, batch = fetched
         with self._named():
             return column.decode(batch)

@@ -74,7 +74,7 @@ def batches(path: Path | str, cells: tuple[slice, slice], first: int = 0, size: 
     with reading({"tmin": Slot((str(path),), NETCDF, "tmin", first, DAYS - first)}, cells) as ahead:
         cuts = [slice(a, min(a + size, DAYS - first)) for a in range(0, DAYS - first, size)]
         pairs = zip(cuts, [*cuts[1:], None], strict=True)
-        return np.concatenate([ahead.take("tmin", days, following) for days, following in pairs])
+        return np.concatenate([ahead.take("tmin", days, following).copy() for days, following in pairs])
 
 
 @pytest.mark.parametrize("name", CHUNKED | OTHERS)
