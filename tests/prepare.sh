@@ -29,7 +29,7 @@ venv)
     "$2" -c 'import ensurepip' 2>/dev/null || { root_on_debian && apt_install python3-venv; }
     [ -x "$3/bin/python" ] || "$2" -m venv "$3"
     pip=("$3/bin/python" -m pip install --quiet --disable-pip-version-check)
-    "${pip[@]}" -e '.[jobs,l1b,l1b-xsar,sdo,test]' || { echo "prepare: pip could not install '.[jobs,l1b,l1b-xsar,sdo,test]'" >&2; exit 1; }
+    "${pip[@]}" -e '.[jobs,l1b,l1b-xsar,sdo,stac,test]' || { echo "prepare: pip could not install '.[jobs,l1b,l1b-xsar,sdo,stac,test]'" >&2; exit 1; }
     # xsar asks for GDAL's source package, which it never imports, and mapraster for an older xarray than the newest.
     "${pip[@]}" --no-deps "${XSAR[@]}" || { echo "prepare: pip could not install ${XSAR[*]}, which the tests of l1b's engine xsar need" >&2; exit 1; } ;;
 slurm)
