@@ -64,7 +64,7 @@ def stage(
             resumed = _to_file(expected, Path(target), Path(target).with_name(HALF + (name or Path(target).name)))
         else:
             with origins.opened(source) as origin:
-                places.put(target, _checked(origin, expected), origin.facts.size)
+                places.put(target, _held_back(_checked(origin, expected)), origin.facts.size)
     except Exception as error:
         raise _told(expected.failure or error, expected, target) from error
     return {
@@ -94,6 +94,19 @@ def _checked(origin: Origin, expected: Expected, before: Iterable[bytes] = ()) -
     except Exception as error:
         expected.failure = error
         raise
+
+
+def _held_back(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """The same chunks, the last of them only when all was compared: no server ever gets the whole of a wrong file."""
+    first = next(chunks, None)
+
+    def rest(held: bytes) -> Iterator[bytes]:
+        for chunk in chunks:
+            yield held
+            held = chunk
+        yield held
+
+    return iter(()) if first is None else rest(first)
 
 
 def _compared(origin: Origin, expected: Expected, before: Iterable[bytes]) -> Iterator[bytes]:
