@@ -54,8 +54,7 @@ def day_length(plan: Plan, block: Block, days: Days) -> DayLength:
         return _computed(plan, block)
     if plan.grid.is_points:
         return DayLength(daylength.FILE)
-    last = block.slots["dayl"].days
-    sample = {day: days.get("dayl", slice(day, day + 1))[0].copy() for day in SAMPLE if day < last}
+    sample = _sample(plan, block.slots["dayl"].days, days)
     if not sample:
         return DayLength(daylength.FILE)
     seconds = plan.units.dayl_seconds
@@ -64,6 +63,14 @@ def day_length(plan: Plan, block: Block, days: Days) -> DayLength:
         if found and all(_fits(found, other, known + 1, seconds) for known, other in sample.items()):
             return DayLength(daylength.DAYMET, found)
     return DayLength(daylength.FILE, light.by_value(sample.get(SAMPLE[1], sample[min(sample)])))
+
+
+def _sample(plan: Plan, last: int, days: Days) -> dict[int, Array]:
+    """The file's day lengths on the days of the sample it has; days that lie together on disk are read once."""
+    if plan.batch > max(SAMPLE[:2]):
+        together = days.get("dayl", slice(0, min(plan.batch, last)))
+        return {day: together[day].copy() for day in SAMPLE if day < len(together)}
+    return {day: days.get("dayl", slice(day, day + 1))[0].copy() for day in SAMPLE if day < last}
 
 
 def _fits(found: Light, dayl: Array, day: int, seconds: bool) -> bool:
