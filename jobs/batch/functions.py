@@ -27,7 +27,7 @@ def as_job(name: str, text: str) -> BatchJob:
         name=name,
         summary=words.partition("\n\n")[0].replace("\n", " "),
         function=text,
-        input_help="What to work on: paths, globs or URLs.",
+        input_help="What to work on: paths, globs, URLs or a STAC catalog.",
         options=tuple(option for p in further(text, function) if (option := _option(text, p)) is not None),
         script=read_script(text),
     )

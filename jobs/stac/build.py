@@ -122,7 +122,8 @@ def _size(href: str) -> int | str:
             path = Path(href)
             return path.stat().st_size if path.is_file() else _du(href)
         fs, path_in = storage.filesystem(href)
-        size = fs.info(path_in).get("size")
+        about = fs.info(path_in)
+        size = fs.du(path_in) if about.get("type") == "directory" else about.get("size")
         return int(size) if size is not None else "the server does not say its size"
     except FileNotFoundError:
         return "not there"

@@ -53,8 +53,14 @@ class Filters:
         if self.bbox:
             parts.append(f"--bbox {','.join(f'{edge:g}' for edge in self.bbox)}")
         if self.time:
-            parts.append(f"--time {'/'.join(end.isoformat() if end else '..' for end in self.time)}")
+            parts.append(f"--time {'/'.join(_said(end) if end else '..' for end in self.time)}")
         return " ".join(parts)
+
+
+def _said(moment: datetime) -> str:
+    """A day's first or last moment as the day, others as they are."""
+    text = moment.isoformat().replace("+00:00", "Z")
+    return text.removesuffix("T00:00:00Z").removesuffix("T23:59:59.999999Z")
 
 
 def filters(options: Mapping[str, Any], items: str | None) -> Filters:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 MADE_BY = "springline:version"
 """The field of a root catalog that says that springline wrote it."""
 ROOT = "catalog.json"
+SCRATCH = ".part-"
 AT_ONCE = 16
 OTHER = "Choose another --output."
 
@@ -121,9 +122,10 @@ def _texts(catalog: pystac.Catalog, where: Place) -> Mapping[str, str]:
 
 
 def _write_local(texts: Mapping[str, str], output: Path) -> None:
-    scratch = output.with_name(f".part-{secrets.token_hex(4)}-{output.name}")
-    old = scratch.with_name(f"{scratch.name}.old")
+    scratch = output.with_name(f"{SCRATCH}{secrets.token_hex(4)}-{output.name}")
+    old = output.with_name(f"{SCRATCH}{secrets.token_hex(4)}-{output.name}")
     try:
+        _sweep(output)
         for name, text in texts.items():
             path = scratch / name
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -138,6 +140,14 @@ def _write_local(texts: Mapping[str, str], output: Path) -> None:
             old.rename(output)
         for path in (scratch, old):
             shutil.rmtree(path, ignore_errors=True)
+
+
+def _sweep(output: Path) -> None:
+    """Remove what a killed run left; the lock is held, so nobody is at it."""
+    if output.parent.is_dir():
+        for path in output.parent.iterdir():
+            if path.name.startswith(SCRATCH) and path.name[len(SCRATCH) + 8 :] == f"-{output.name}":
+                shutil.rmtree(path)
 
 
 def _write_remote(texts: Mapping[str, str], output: str) -> None:

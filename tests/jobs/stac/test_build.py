@@ -113,6 +113,9 @@ def test_only_a_catalog_of_ours_is_replaced(command: Command, tmp_path: Path, mo
     assert command(*build, "1980").code == 0
     assert "holds a catalog" in command(*build, "1981").errors
     assert command(*build, "1981", "--overwrite").code == 0
+    (tmp_path / ".part-0badcafe-catalog").mkdir()  # of a run that was killed
+    assert command(*build, "1981", "--overwrite").code == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["catalog"]
     before = files(tmp_path)
     assert before == [f"catalog/{name}" for name in ("catalog.json", "hi/collection.json", "hi/hi-1981/hi-1981.json")]
 
