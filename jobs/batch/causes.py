@@ -21,7 +21,7 @@ NETWORK_ERRORS = {
     "ReadTimeout", "ReadTimeoutError", "ConnectTimeoutError", "EndpointConnectionError", "ConnectionClosedError",
     "IncompleteReadError", "ProtocolError", "ChunkedEncodingError", "RemoteDisconnected", "IncompleteRead",
     "FSTimeoutError",
-    "HttpError", "SSLError", "ResponseStreamingError",
+    "HttpError", "SSLError", "ResponseStreamingError", "NetworkError", "TimeoutException",
 }  # fmt: skip
 """Names of what HTTP and S3 clients raise for a line that broke; they are not imported for it."""
 BUSY_STATUS = {408, 425, 429, 500, 502, 503, 504}

@@ -20,6 +20,7 @@ from mmap import mmap
 from multiprocessing.connection import Connection
 from typing import Any
 
+from jobs import doors
 from jobs.batch import causes, targets
 from jobs.batch.meter import Meter
 from jobs.batch.work import DONE, FOUND, FULL, PERMANENT, Outcome, Setup, Task
@@ -98,7 +99,8 @@ class Items:
         targets.prepare(target, scratch, self._setup.one_object)
         result = _plain(self._function(source, scratch, **options))
         self._end_if_forked()
-        return result, _written(scratch)
+        told = result.get("bytes_out") if result and self._setup.one_object else None
+        return result, told if isinstance(told, int) else _written(scratch)
 
     def _end_if_forked(self) -> None:
         """End a copy of this process that the function made and let return."""
@@ -153,12 +155,18 @@ def _with_error(outcome: Outcome, error: BaseException) -> Outcome:
     """An outcome with all that can be said of an error, whatever the error does when it is asked."""
     name, how = type(error).__name__, PERMANENT
     try:
-        words = f"{str(error).strip() or name} {getattr(error, 'hint', '')}".rstrip()
+        words = f"{str(error).strip() or name} {getattr(error, 'hint', '') or _hint(error)}".rstrip()
         how = causes.cause(error)
         story = _story(error)
     except Exception as another:  # noqa: BLE001 - it cannot even be printed
         words = story = f"{name}, which cannot be shown: {type(another).__name__}"
     return outcome._replace(how=how, error=name, message=words[:MESSAGE], traceback=story)
+
+
+def _hint(error: BaseException) -> str:
+    """What to do about an error of access, wherever it was met."""
+    known = doors.trouble(error)
+    return f"— {known[0]}. {known[1]}" if known else ""
 
 
 def _written(scratch: str) -> int:
