@@ -1,7 +1,13 @@
 """The model's arithmetic: a tile of cells through a batch of days, compiled, without a 24-hour axis.
 
-Everything is IEEE arithmetic without fast-math flags: a NaN stays a NaN, and a cell's dates depend on
-nothing but its own days, whatever tile, block or batch it travels in.
+GDH is the sum over the hours of max(0, D·S + u), D the day's range, u its minimum above base, S the hour's weight.
+The sum of positive parts is the largest sum of any subset, and with D ≥ 0 that is a subset of the hours with the
+largest S: GDH = max over k of D·C(k) + k·u, C(k) the sum of the k largest weights. Cells that share a day length share
+C, and the extremes of a tile tell which few k can be meant. So do the extremes of GDH tell when no leaf, and no
+bloom, can be due anywhere in the tile: most days need no test.
+
+Nothing here assumes that there is no NaN; only products of the degree hours are fused with their sums. A cell's dates
+depend on nothing but its own days, whatever tile, block or batch it travels in, down to the rounding of its GDH.
 
 One long file on purpose: numba's cache looks at the date of the file of the function that is called, and would
 miss a change in another one.
@@ -15,7 +21,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from jobs.compiled import compiled
+from jobs.compiled import compiled, fused, larger
 
 Array = npt.NDArray[Any]
 Scales = tuple[float, float, float]
@@ -26,11 +32,19 @@ LONGEST_DAY = 24.001
 LOG_HOURS = np.log(np.maximum(np.arange(HOURS + 1.0), 1.0))
 
 # Rows of the state of a cell: `heat` is float64, `dates` int16 (0 = not yet).
-GDH, PREV_MIN, PREV_MAX, AGDH, SYNOP, HEAT_ROWS = 0, 8, 9, 10, 13, 14
+DDE2, GDH, PREV_MIN, PREV_MAX, SYNOP, AGDH, HEAT_ROWS = 0, 6, 9, 10, 11, 12, 15
 LEAF, BLOOM, FREEZE, SEEN, DATE_ROWS = 0, 3, 6, 7, 8
 SEEN_VALUE, SEEN_GAP = 1, 2
 # Rows of the scratch of a tile.
-RANGE, ABOVE, TODAY, SCRATCH_ROWS = 0, 1, 2, 3
+RANGE, ABOVE, TOP, TODAY, SCRATCH_ROWS = 0, 1, 2, 3, 4
+# What is known of a tile: `peaks`, no more than which are its DDE2 of six days, GDH of three, SYNOP and AGDH; `counts`
+# of dates found, the day from which all leaves that are out count for the bloom, whether every cell has had a value.
+PEAK_GDH, PEAK_SYNOP, PEAK_AGDH, PEAKS = 6, 9, 10, 13
+SETTLED, VALUED, COUNTS = 6, 9, 10
+# Of a day length: the hourly weights in falling order, then the sums of the k largest, k = 0 … 24.
+SUMS, TABLE = HOURS, 2 * HOURS + 1
+NEAR = 1e-6
+"""What rounding may do to a bound [°F]."""
 
 
 class Rule(NamedTuple):
@@ -43,6 +57,56 @@ class Rule(NamedTuple):
     gap_counts_zero: bool
     bloom_start: int
     bloom_day_zero: int
+
+
+class State(NamedTuple):
+    """What is kept of a block between its days, tile by tile: rows × cells of the first, of the second, …"""
+
+    cells: int
+    size: int
+    """Cells of a tile."""
+    heat: Array
+    dates: Array
+    peaks: Array
+    """(tile, PEAKS)"""
+    counts: Array
+    """(tile, COUNTS)"""
+    needs: Array
+    """`tile_state` of the tiles."""
+
+
+def new_state(cells: int, size: int) -> State:
+    """The state of a block before its first day."""
+    tiles = -(-cells // size)
+    peaks, counts, needs = np.zeros((tiles, PEAKS)), np.zeros((tiles, COUNTS), np.int64), np.full(tiles, 2, np.int8)
+    return State(cells, size, np.zeros(HEAT_ROWS * cells), np.zeros(DATE_ROWS * cells, np.int16), peaks, counts, needs)
+
+
+class Bounds(NamedTuple):
+    """Extremes of a tile on one day, above the base [°F], and how many cells lack it or have it upside down."""
+
+    min_low: float
+    max_low: float
+    min_high: float
+    max_high: float
+    gaps: int
+    inverted: int
+
+
+class Runs(NamedTuple):
+    """Neighbours that share a day length; see `light.runs`."""
+
+    shared: bool
+    """False: there are none, every day is searched for them."""
+    told: bool
+    """Day lengths of all cells are given, and may differ from those of their groups."""
+    starts: Array
+    groups: Array
+    """Group of each run."""
+    tiles: Array
+    """First run of each tile."""
+    cells: Array
+    """A cell of each group."""
 
 
 @compiled
@@ -65,6 +129,50 @@ def hourly_weights(hours: float, weights: Array) -> None:
 
 
 @compiled
+def tabulate(lengths: Array, unit: float, table: Array) -> None:
+    """Weights of each day length in falling order, and the sums of the largest: the rows of `table`."""
+    for g in range(len(lengths)):
+        row = table[g]
+        hourly_weights(np.float64(lengths[g] / unit), row[:HOURS])
+        row[:HOURS] = -np.sort(-row[:HOURS])
+        row[SUMS] = 0.0 * row[0]
+        for k in range(HOURS):
+            row[SUMS + k + 1] = row[SUMS + k] + row[k]
+
+
+@fused
+def most_of_four(row: Array, k: int, first: bool, spread: Array, above: Array, gdh: Array) -> None:
+    """Raise GDH to the heat of the k, k + 1, k + 2 and k + 3 hours with the largest weights."""
+    a, b, c, d = row[SUMS + k], row[SUMS + k + 1], row[SUMS + k + 2], row[SUMS + k + 3]
+    ka = np.float64(k)
+    kb, kc, kd = ka + 1.0, ka + 2.0, ka + 3.0
+    for i in range(len(gdh)):
+        s, u = spread[i], above[i]
+        va, vb, vc, vd = s * a + ka * u, s * b + kb * u, s * c + kc * u, s * d + kd * u
+        va, vc = (vb if vb > va else va), (vd if vd > vc else vc)
+        va = vc if vc > va else va
+        gdh[i] = va if first or va > gdh[i] else gdh[i]
+
+
+@fused
+def shared_hours(row: Array, bounds: Bounds, spread: Array, above: Array, gdh: Array) -> None:
+    """GDH of cells that share a day length, whose extremes lie within `bounds`."""
+    least, most = 0, 0
+    for h in range(HOURS):
+        coldest = bounds.min_low + row[h] * (bounds.min_high - bounds.min_low)
+        warmest = bounds.max_low + row[h] * (bounds.max_high - bounds.max_low)
+        least += 1 if coldest > NEAR else 0
+        most += 1 if warmest > -NEAR else 0
+    if least == most:
+        weight, hours = row[SUMS + least], np.float64(least)
+        for i in range(len(gdh)):
+            gdh[i] = spread[i] * weight + hours * above[i]
+    else:
+        for k in range(least, most + 1, 4):
+            most_of_four(row, min(k, HOURS - 3), k == least, spread, above, gdh)
+
+
+@fused
 def eight_hours(w: Array, first: int, spread: Array, above: Array, gdh: Array) -> None:
     """Add the heat of eight hours to the degree hours of cells that share a day length."""
     a, b, c, d = w[first], w[first + 1], w[first + 2], w[first + 3]
@@ -81,8 +189,16 @@ def eight_hours(w: Array, first: int, spread: Array, above: Array, gdh: Array) -
 
 
 @compiled
+def all_hours(weights: Array, spread: Array, above: Array, gdh: Array) -> None:
+    """GDH of cells that share a day length, hour by hour."""
+    gdh[:] = 0.0
+    for first in range(0, HOURS, 8):
+        eight_hours(weights, first, spread, above, gdh)
+
+
+@compiled
 def degree_hours(dayl: Array, dayl_unit: float, spread: Array, above: Array, gdh: Array) -> None:
-    """GDH of a day [°F h]; neighbours with the same day length share one set of hourly weights."""
+    """GDH of a day [°F h]; neighbours that happen to have the same day length share one set of hourly weights."""
     weights = np.empty(HOURS)
     start, n = 0, len(gdh)
     while start < n:
@@ -91,36 +207,40 @@ def degree_hours(dayl: Array, dayl_unit: float, spread: Array, above: Array, gdh
         while end < n and dayl[end] == length:
             end += 1
         hourly_weights(np.float64(length / dayl_unit), weights)
-        gdh[start:end] = 0.0
-        for first in range(0, HOURS, 8):
-            eight_hours(weights, first, spread[start:end], above[start:end], gdh[start:end])
+        all_hours(weights, spread[start:end], above[start:end], gdh[start:end])
         start = end
 
 
 @compiled
-def note_freeze(tmin: Array, scale: float, offset: float, day: int, freeze: Array, seen: Array) -> None:
-    """Remember the day where its minimum is a hard freeze; -1 after a missing day, which may have been one."""
-    for i in range(len(tmin)):
-        if np.float64(tmin[i] * scale + offset) <= 28.0:
-            freeze[i] = day
-        elif tmin[i] != tmin[i]:
-            freeze[i] = -1
-            seen[i] |= np.int16(2 if seen[i] & 1 else 0)
+def as_shared(dayl: Array, light: Runs, tile: int) -> bool:
+    """Whether the cells of a tile have the day lengths of their groups."""
+    strangers = 0
+    for r in range(light.tiles[tile], light.tiles[tile + 1]):
+        length, own = dayl[light.cells[light.groups[r]]], dayl[light.starts[r] : light.starts[r + 1]]
+        for i in range(len(own)):
+            strangers += 0 if own[i] == length or (own[i] != own[i] and length != length) else 1
+    return strangers == 0
 
 
 @compiled
-def load_day(
-    tmin: Array, tmax: Array, dayl: Array, units: Scales, lag: bool, guards: bool,
-    prev: Array, spread: Array, above: Array,
-) -> int:  # fmt: skip
-    """Daily range and minimum above base [°F] of one day; returns how many cells have any heat or a gap.
+def note_light(dayl: Array, longest: float, spread: Array) -> int:
+    """Days without a length that can be have neither range nor heat; how many cells lack the day."""
+    gaps = 0
+    for i in range(len(spread)):
+        width = spread[i] if 0.0 <= dayl[i] <= longest else np.float64(np.nan)
+        spread[i] = width
+        gaps += 1 if width != width else 0
+    return gaps
 
-    `prev` holds the corrected minimum and maximum of the day before. A day that lacks one extreme lacks both;
-    one without a day length that can be has neither range nor heat.
+
+@compiled
+def load_day(tmin: Array, tmax: Array, units: Scales, lag: bool, guards: bool, prev: Array, day: Array) -> Bounds:
+    """Daily range, and minimum and maximum above base [°F] of one day, into rows of `day`; returns what bounds them.
+
+    `prev` holds the corrected minimum and maximum of the day before. A day that lacks one extreme lacks both.
     """
-    prev_min, prev_max = prev[0], prev[1]
-    scale, offset, longest = units[0], units[1], LONGEST_DAY * units[2]
-    busy = 0
+    prev_min, prev_max, spread, above, top = prev[0], prev[1], day[RANGE], day[ABOVE], day[TOP]
+    scale, offset, gaps, inverted = units[0], units[1], 0, 0
     for i in range(len(tmin)):
         cold, warm = tmin[i] * scale + offset, tmax[i] * scale + offset
         width = np.float64(warm - cold)
@@ -134,71 +254,83 @@ def load_day(
             low = 0.01 if low == 0.0 else low
             high = high + 0.01 if high == low else high
             width = high - low
-        base, width = low - 31.0, width if 0.0 <= dayl[i] <= longest else np.float64(np.nan)
-        spread[i], above[i] = width, base
-        busy += 0 if (width + base <= 0.0 and base <= 0.0) else 1
-    return busy
+        spread[i], above[i], top[i] = width, low - 31.0, (low - 31.0) + width
+        gaps += 1 if width != width else 0
+        inverted += 1 if width < 0.0 else 0
+    return Bounds(lowest(above), highest(above), lowest(top), highest(top), gaps, inverted)
+
+
+@compiled
+def highest(values: Array) -> float:
+    """The largest of a row, missing ones left out."""
+    most = -np.inf
+    for i in range(len(values)):
+        most = larger(most, values[i])
+    return most
+
+
+@compiled
+def lowest(values: Array) -> float:
+    """The smallest of a row, missing ones left out."""
+    most = -np.inf
+    for i in range(len(values)):
+        most = larger(most, -values[i])
+    return -most
+
+
+@compiled
+def three_days(today: Array, before: Array, earlier: Array, dde2: Array) -> None:
+    """DDE2 of today."""
+    for i in range(len(dde2)):
+        dde2[i] = today[i] + before[i] + earlier[i]
+
+
+@compiled
+def count_spells(dde2: Array, synop: Array) -> None:
+    """Count a warm spell where today is one."""
+    for i in range(len(dde2)):
+        synop[i] += 1.0 if dde2[i] >= 637.0 else 0.0
+
+
+@compiled
+def due(w: Array, age: float, spells: float, dde2: float, dd57: float) -> float:
+    """The weighted sum that opens a plant's first leaf; never less where no term is less, rounding included."""
+    return w[0] * age + w[1] * spells + w[2] * dde2 + w[3] * dd57
 
 
 @compiled
 def leaf_day(
-    day: int,
-    g0: Array,
-    g1: Array,
-    g2: Array,
-    g5: Array,
-    g6: Array,
-    g7: Array,
-    w: Array,
-    above: float,
-    synop: Array,
-    leaf: Array,
-) -> None:
-    """Test one day for the first leaf of the three plants."""
-    age = day - 1.0
-    m0, m1, m2 = w[0, 0] * age, w[1, 0] * age, w[2, 0] * age
-    s0, s1, s2, e0, e1, e2 = w[0, 1], w[1, 1], w[2, 1], w[0, 2], w[1, 2], w[2, 2]
-    t0, t1, t2 = w[0, 3], w[1, 3], w[2, 3]
-    leaf0, leaf1, leaf2 = leaf[0], leaf[1], leaf[2]
-    here, after = np.int16(day), np.int16(day + 1)
-    for i in range(len(g0)):
-        dde2 = g0[i] + g1[i] + g2[i]
-        dd57 = g5[i] + g6[i] + g7[i]
-        spells = synop[i] + (1.0 if dde2 >= 637.0 else 0.0)
-        synop[i] = spells
-        if leaf0[i] == 0 and m0 + s0 * spells + e0 * dde2 + t0 * dd57 > above:
-            leaf0[i] = here
-        if leaf1[i] == 0 and m1 + s1 * spells + e1 * dde2 + t1 * dd57 > above:
-            leaf1[i] = after
-        if leaf2[i] == 0 and m2 + s2 * spells + e2 * dde2 + t2 * dd57 > above:
-            leaf2[i] = here
+    date: int, age: float, synop: Array, dde2: Array, dd57: Array, hole: Array, w: Array, above: float, leaf: Array
+) -> int:
+    """Test one day for the first leaf of one plant, none where `hole` is missing; returns how many cells have it."""
+    here, found = np.int16(date), 0
+    for i in range(len(leaf)):
+        total = due(w, age, synop[i], dde2[i], dd57[i] + 0.0 * hole[i])
+        hit = leaf[i] == 0 and total > above
+        leaf[i] = here if hit else leaf[i]
+        found += 1 if hit else 0
+    return found
 
 
 @compiled
-def bloom_day(
-    day: int,
-    start: int,
-    zero: int,
-    gap_zero: bool,
-    g: Array,
-    w: Array,
-    above: float,
-    agdh: Array,
-    leaf: Array,
-    bloom: Array,
-) -> None:
-    """Test one day for the first bloom of one plant, and add the day to its heat since the leaf."""
-    age, heat, here = w[0], w[1], np.int16(day)
+def heat_since_leaf(day: int, start: int, everywhere: bool, gap_zero: bool, g: Array, leaf: Array, agdh: Array) -> None:
+    """Add a day to the heat since the leaf of one plant."""
     for i in range(len(g)):
+        gain = 0.0 if gap_zero and g[i] != g[i] else g[i]
+        agdh[i] += gain if everywhere or (leaf[i] > 0 and day - leaf[i] >= start) else 0.0
+
+
+@compiled
+def bloom_day(day: int, start: int, zero: int, w: Array, above: float, agdh: Array, leaf: Array, bloom: Array) -> int:
+    """Test one day for the first bloom of one plant; returns how many cells have it."""
+    age, heat, here, found = w[0], w[1], np.int16(day), 0
+    for i in range(len(agdh)):
         since = day - leaf[i] - start
-        on = leaf[i] > 0 and since >= 0
-        gain = g[i]
-        if gap_zero:
-            gain = gain if gain == gain else 0.0
-        total = agdh[i] + (gain if on else 0.0)
-        agdh[i] = total
-        if on and bloom[i] == 0 and age * (since + zero) + heat * total > above:
-            bloom[i] = here
+        on = leaf[i] > 0 and since >= 0 and bloom[i] == 0
+        hit = on and age * (since + zero) + heat * agdh[i] > above
+        bloom[i] = here if hit else bloom[i]
+        found += 1 if hit else 0
+    return found
 
 
 @compiled
@@ -211,61 +343,40 @@ def note_gaps(g: Array, bloom: Array, seen: Array) -> None:
 
 
 @compiled
-def fill_lags(day: int, start: int, padded: bool, heat: Array) -> None:
+def fill_lags(day: int, padded: bool, heat: Array) -> None:
     """On the first day, let the days before it look like it: two of them, or all seven when padded."""
-    if day == start:
-        today = heat[GDH + day % 8]
-        for lag in range(1, 8):
-            before = heat[GDH + (day - lag) % 8]
-            if padded or lag <= 2:
-                before[:] = today
-            else:
-                before[:] = 0.0
+    today = heat[GDH + day % 3]
+    heat[GDH + (day - 1) % 3] = today
+    heat[GDH + (day - 2) % 3] = today
+    for lag in range(1, 6):
+        before = heat[DDE2 + (day - lag) % 6]
+        for i in range(len(today)):
+            two = today[i] + (today[i] if padded or lag < 2 else 0.0)
+            before[i] = two + today[i] if padded else (two if lag < 3 else 0.0)
 
 
 @compiled
 def leaf_day_skipping(
-    day: int, start: int, today: Array, spread: Array, base: Array, w: Array, above: float, heat: Array, leaf: Array
+    day: int, start: int, today: Array, scratch: Array, w: Array, above: float, heat: Array, leaf: Array, counts: Array
 ) -> None:
-    """`leaf_day` for a model that leaves cold days out: each cell keeps its own last eight warm days."""
+    """Leaf of a model that leaves cold days out: each cell keeps its own last warm days, the latest first."""
     for i in range(len(today)):
-        if spread[i] + base[i] < 0.0:
+        if scratch[RANGE, i] + scratch[ABOVE, i] < 0.0:
             continue
-        for lag in range(7, 0, -1):
-            heat[GDH + lag, i] = heat[GDH + lag - 1, i]
-        heat[GDH, i] = today[i]
         if day == start:
-            heat[GDH + 1, i] = heat[GDH + 2, i] = today[i]
-        dde2 = heat[GDH, i] + heat[GDH + 1, i] + heat[GDH + 2, i]
-        dd57 = heat[GDH + 5, i] + heat[GDH + 6, i] + heat[GDH + 7, i]
-        heat[SYNOP, i] += 1.0 if dde2 >= 637.0 else 0.0
+            heat[GDH, i] = heat[GDH + 1, i] = today[i]
+            heat[DDE2, i], heat[DDE2 + 1, i] = today[i] + today[i], today[i]
+        for lag in range(5, 0, -1):
+            heat[DDE2 + lag, i] = heat[DDE2 + lag - 1, i]
+        heat[DDE2, i] = today[i] + heat[GDH, i] + heat[GDH + 1, i]
+        heat[GDH + 1, i], heat[GDH, i] = heat[GDH, i], today[i]
+        heat[SYNOP, i] += 1.0 if heat[DDE2, i] >= 637.0 else 0.0
         for p in range(3):
-            total = w[p, 0] * (day - 1.0) + w[p, 1] * heat[SYNOP, i] + w[p, 2] * dde2 + w[p, 3] * dd57
+            total = due(w[p], day - 1.0, heat[SYNOP, i], heat[DDE2, i], heat[DDE2 + 5, i])
             if leaf[p, i] == 0 and total > above:
                 leaf[p, i] = day + (1 if p == 1 else 0)
-
-
-@compiled
-def spread_gaps(a: Array, b: Array, target: Array) -> None:
-    """Make `target` missing where `a` or `b` is: a running sum of eight days has no holes."""
-    for i in range(len(target)):
-        target[i] += 0.0 * (a[i] + b[i])
-
-
-@compiled
-def leaf_lags(
-    day: int, start: int, rule: Rule, w: Array, above: float, heat: Array, leaf: Array, scratch: Array
-) -> None:
-    """First leaf on one day, for a model that counts every day."""
-    fill_lags(day, start, rule.edge_padding, heat)
-    oldest = heat[GDH + (day - 7) % 8]
-    if rule.gap_counts_zero:
-        scratch[:] = oldest
-        spread_gaps(heat[GDH + (day - 3) % 8], heat[GDH + (day - 4) % 8], scratch)
-        oldest = scratch
-    g0, g1, g2 = heat[GDH + day % 8], heat[GDH + (day - 1) % 8], heat[GDH + (day - 2) % 8]
-    g5, g6 = heat[GDH + (day - 5) % 8], heat[GDH + (day - 6) % 8]
-    leaf_day(day, g0, g1, g2, g5, g6, oldest, w, above, heat[SYNOP], leaf)
+                counts[LEAF + p] += 1
+                counts[SETTLED + p] = day + 2
 
 
 @compiled
@@ -276,116 +387,212 @@ def drop_cold(spread: Array, base: Array, gdh: Array) -> None:
 
 
 @compiled
-def count_positive(dates: Array) -> int:
+def count_found(dates: Array) -> int:
     """How many dates have been found."""
     found = 0
-    for row in dates:
-        for i in range(len(row)):
-            found += 1 if row[i] > 0 else 0
+    for i in range(len(dates)):
+        found += 1 if dates[i] > 0 else 0
     return found
 
 
 @compiled
-def blooms_pending(dates: Array, heat: Array, gap_zero: bool) -> int:
-    """How many blooms are still possible in a tile."""
-    blooms = 0
-    for p in range(3):
-        total, bloom = heat[AGDH + p], dates[BLOOM + p]
-        for i in range(len(bloom)):
-            lost = total[i] != total[i] and not gap_zero
-            blooms += 0 if bloom[i] > 0 or lost else 1
-    return blooms
+def run_hours(run: int, lo: int, bounds: Bounds, light: Runs, table: Array, scratch: Array, gdh: Array) -> int:
+    """GDH of one run of a tile that begins with cell `lo`; returns the cells whose day length cannot be."""
+    spread, above, weights = scratch[RANGE], scratch[ABOVE], table[light.groups[run]]
+    a, b = light.starts[run] - lo, light.starts[run + 1] - lo
+    if weights[SUMS] != weights[SUMS]:
+        spread[a:b] = np.nan
+        gdh[a:b] = np.nan
+        return b - a
+    if bounds.inverted > 0:
+        all_hours(weights, spread[a:b], above[a:b], gdh[a:b])
+    else:
+        shared_hours(weights, bounds, spread[a:b], above[a:b], gdh[a:b])
+    return 0
 
 
 @compiled
 def heat_day(
-    tmin: Array, tmax: Array, dayl: Array, units: Scales, rule: Rule, heat: Array, scratch: Array, out: Array
-) -> None:
-    """GDH of one day of a tile into `out`; nothing is computed where no cell gets above the base."""
+    tile: int, lo: int, tmin: Array, tmax: Array, dayl: Array, units: Scales, rule: Rule, light: Runs,
+    table: Array, heat: Array, scratch: Array, gdh: Array,
+) -> int:  # fmt: skip
+    """GDH of one day of a tile into `gdh`; returns how many cells lack the day."""
+    hi = lo + len(gdh)
     prev = heat[PREV_MIN : PREV_MAX + 1]
-    spread, base = scratch[RANGE], scratch[ABOVE]
-    busy = load_day(tmin, tmax, dayl, units, rule.lag_check, rule.guards, prev, spread, base)
-    if busy > 0:
-        degree_hours(dayl, units[2], spread, base, out)
+    bounds = load_day(tmin[lo:hi], tmax[lo:hi], units, rule.lag_check, rule.guards, prev, scratch)
+    gaps = bounds.gaps
+    if light.shared and (not light.told or as_shared(dayl, light, tile)):
+        for run in range(light.tiles[tile], light.tiles[tile + 1]):
+            gaps += run_hours(run, lo, bounds, light, table, scratch, gdh)
+        return gaps
+    gaps = note_light(dayl[lo:hi], LONGEST_DAY * units[2], scratch[RANGE])
+    if gaps == 0 and bounds.max_low <= 0.0 and bounds.max_high <= 0.0:
+        gdh[:] = 0.0
     else:
-        out[:] = 0.0
+        degree_hours(dayl[lo:hi], units[2], scratch[RANGE], scratch[ABOVE], gdh)
+    return gaps
+
+
+@compiled
+def leaf_pass(
+    today: int, start: int, rule: Rule, w: Array, above: float, heat: Array, leaf: Array, peak: float,
+    peaks: Array, counts: Array,
+) -> None:  # fmt: skip
+    """First leaf on one day, for a model that counts every day."""
+    if today == start:
+        fill_lags(today, rule.edge_padding, heat)
+        peaks[:PEAK_GDH] = 3.0 * peak
+        peaks[PEAK_GDH : PEAK_GDH + 3] = peak
+    dde2, dd57 = heat[DDE2 + today % 6], heat[DDE2 + (today - 5) % 6]
+    hole = heat[DDE2 + (today - 3) % 6] if rule.gap_counts_zero else dd57
+    g0, g1, g2 = heat[GDH + today % 3], heat[GDH + (today - 1) % 3], heat[GDH + (today - 2) % 3]
+    three_days(g0, g1, g2, dde2)
+    peaks[PEAK_GDH + today % 3] = peak
+    sums = peak + peaks[PEAK_GDH + (today - 1) % 3] + peaks[PEAK_GDH + (today - 2) % 3]
+    peaks[today % 6] = sums
+    if sums >= 637.0:
+        peaks[PEAK_SYNOP] += 1.0
+        count_spells(dde2, heat[SYNOP])
+    age, spells, late = today - 1.0, peaks[PEAK_SYNOP], peaks[(today - 5) % 6]
+    for p in range(3):
+        if counts[LEAF + p] < len(dde2) and due(w[p], age, spells, sums, late) > above:
+            date = today + (1 if p == 1 else 0)
+            counts[LEAF + p] += leaf_day(date, age, heat[SYNOP], dde2, dd57, hole, w[p], above, leaf[p])
+            counts[SETTLED + p] = today + 2
+
+
+@compiled
+def bloom_pass(
+    today: int, rule: Rule, w: Array, above: float, gdh: Array, heat: Array, dates: Array, peak: float,
+    peaks: Array, counts: Array,
+) -> None:  # fmt: skip
+    """Heat and first bloom of the plants that have leaves."""
+    for p in range(3):
+        leaf, bloom, agdh = dates[LEAF + p], dates[BLOOM + p], heat[AGDH + p]
+        if counts[LEAF + p] > 0 and counts[BLOOM + p] < len(gdh):
+            everywhere = counts[LEAF + p] == len(gdh) and today >= counts[SETTLED + p]
+            heat_since_leaf(today, rule.bloom_start, everywhere, rule.gap_counts_zero, gdh, leaf, agdh)
+            peaks[PEAK_AGDH + p] += peak
+            if w[p, 1] * peaks[PEAK_AGDH + p] > above:
+                start, zero = rule.bloom_start, rule.bloom_day_zero
+                counts[BLOOM + p] += bloom_day(today, start, zero, w[p], above, agdh, leaf, bloom)
 
 
 @compiled
 def tile_days(
-    day: int, start: int, tmin: Array, tmax: Array, dayl: Array, units: Scales,
-    rule: Rule, w_leaf: Array, w_bloom: Array, above: float, heat: Array, dates: Array, scratch: Array,
+    day: int, start: int, tile: int, lo: int, tmin: Array, tmax: Array, dayl: Array, units: Scales, rule: Rule,
+    light: Runs, table: Array, w_leaf: Array, w_bloom: Array, above: float,
+    heat: Array, dates: Array, peaks: Array, counts: Array, scratch: Array,
 ) -> None:  # fmt: skip
-    """Take one tile through a batch of days beginning with `day`: arrays are (day, cell)."""
-    found = count_positive(dates[LEAF : LEAF + 3])
-    leaves, skip = 3 * dates.shape[1] - found, rule.skip_cold
+    """Take one tile, its first cell is `lo`, through a batch of days beginning with `day`."""
+    cells = dates.shape[1]
+    leaf, bloom = dates[LEAF : LEAF + 3], dates[BLOOM : BLOOM + 3]
+    if day == start:
+        heat[PREV_MIN : PREV_MAX + 1] = np.nan
     for k in range(len(tmin)):
         today = day + k
-        gdh = scratch[TODAY] if skip else heat[GDH + today % 8]
-        heat_day(tmin[k], tmax[k], dayl[k], units, rule, heat, scratch, gdh)
-        if leaves > 0:
-            if skip:
-                leaf_day_skipping(
-                    today, start, gdh, scratch[RANGE], scratch[ABOVE], w_leaf, above, heat, dates[LEAF : LEAF + 3]
-                )
+        gdh = scratch[TODAY] if rule.skip_cold else heat[GDH + today % 3]
+        gaps = heat_day(tile, lo, tmin[k], tmax[k], dayl[k], units, rule, light, table[k], heat, scratch, gdh)
+        peak = max(0.0, highest(gdh))
+        if counts[:3].sum() < 3 * cells:
+            if rule.skip_cold:
+                leaf_day_skipping(today, start, gdh, scratch, w_leaf, above, heat, leaf, counts)
             else:
-                leaf_lags(today, start, rule, w_leaf, above, heat, dates[LEAF : LEAF + 3], scratch[TODAY])
-        if skip:
+                leaf_pass(today, start, rule, w_leaf, above, heat, leaf, peak, peaks, counts)
+        if rule.skip_cold:
             drop_cold(scratch[RANGE], scratch[ABOVE], gdh)
-        found = found if found > 0 else count_positive(dates[LEAF : LEAF + 3])
-        for p in range(3 if found > 0 else 0):
-            bloom_day(
-                today, rule.bloom_start, rule.bloom_day_zero, rule.gap_counts_zero, gdh,
-                w_bloom[p], above, heat[AGDH + p], dates[LEAF + p], dates[BLOOM + p],
-            )  # fmt: skip
-        note_gaps(gdh, dates[BLOOM : BLOOM + 3], dates[SEEN])
+        bloom_pass(today, rule, w_bloom, above, gdh, heat, dates, peak, peaks, counts)
+        if gaps > 0 or counts[VALUED] == 0:
+            note_gaps(gdh, bloom, dates[SEEN])
+            counts[VALUED] = 1 if gaps == 0 else counts[VALUED]
+        if counts[3:6].sum() == 3 * cells:
+            return
 
 
 @compiled
-def tile_state(tmin: Array, heat: Array, dates: Array, gap_zero: bool) -> int:
-    """What a tile needs of a batch: 0 nothing more (all in bloom), 1 no value yet (sea), 2 to be computed."""
-    if blooms_pending(dates, heat, gap_zero) == 0:
-        return 0
+def tile_state(tmin: Array, lo: int, heat: Array, dates: Array, gap_zero: bool) -> int:
+    """What a tile needs of a batch: 0 nothing more, 1 nothing but time (sea, else all in bloom), 2 to be computed."""
+    state = 0
     for i in range(dates.shape[1]):
-        if dates[SEEN, i] & SEEN_VALUE:
-            return 2
-    for k in range(len(tmin)):
-        for i in range(dates.shape[1]):
-            if tmin[k, i] == tmin[k, i]:
+        waits = False
+        for p in range(3):
+            lost = heat[AGDH + p, i] != heat[AGDH + p, i] and not gap_zero
+            waits = waits or not (lost or dates[BLOOM + p, i] > 0)
+        if waits:
+            if dates[SEEN, i] & SEEN_VALUE:
                 return 2
-    return 1
+            for k in range(len(tmin)):
+                if tmin[k, lo + i] == tmin[k, lo + i]:
+                    return 2
+            state = 1
+    return state
 
 
 @compiled
-def block_needs(tmin: Array, tile: int, heat: Array, dates: Array, gap_zero: bool, states: Array) -> None:
-    """`tile_state` of every tile of a block."""
-    for t in range(len(states)):
-        cut = slice(t * tile, min((t + 1) * tile, dates.shape[1]))
-        states[t] = tile_state(tmin[:, cut], heat[:, cut], dates[:, cut], gap_zero)
+def tile_of(state: State, tile: int) -> tuple[int, Array, Array]:
+    """First cell, heat and dates of a tile; its rows lie side by side, so that loops over them are vectorised."""
+    lo, hi = tile * state.size, min((tile + 1) * state.size, state.cells)
+    heat = state.heat[lo * HEAT_ROWS : hi * HEAT_ROWS].reshape(HEAT_ROWS, hi - lo)
+    return lo, heat, state.dates[lo * DATE_ROWS : hi * DATE_ROWS].reshape(DATE_ROWS, hi - lo)
 
 
 @compiled
-def block_freezes(day: int, tmin: Array, scale: float, offset: float, freeze: Array, seen: Array) -> None:
+def block_needs(tmin: Array, gap_zero: bool, state: State) -> None:
+    """Fill in `tile_state` of every tile of a block."""
+    for t in range(len(state.needs)):
+        lo, heat, dates = tile_of(state, t)
+        state.needs[t] = tile_state(tmin, lo, heat, dates, gap_zero)
+
+
+@compiled
+def note_freeze(tmin: Array, scale: float, offset: float, day: int, freeze: Array, seen: Array) -> None:
+    """Remember the day where its minimum is a hard freeze; -1 after a missing day, which may have been one."""
+    warm, here, unknown = 0, np.int16(day), np.int16(-1)
+    for i in range(len(tmin)):
+        warm += 1 if np.float64(tmin[i] * scale + offset) > 28.0 else 0
+    if warm == len(tmin):
+        return
+    for i in range(len(tmin)):
+        known = tmin[i] == tmin[i]
+        warm_here = np.float64(tmin[i] * scale + offset) > 28.0
+        freeze[i] = freeze[i] if warm_here else (here if known else unknown)
+        seen[i] |= np.int16(0 if known else SEEN_GAP)
+
+
+@compiled
+def block_freezes(day: int, tmin: Array, scale: float, offset: float, state: State) -> None:
     """Last hard freeze of every cell of a block, up to the end of this batch."""
-    for k in range(len(tmin)):
-        note_freeze(tmin[k], scale, offset, day + k, freeze, seen)
+    for t in range(len(state.needs)):
+        lo, _, dates = tile_of(state, t)
+        for k in range(len(tmin)):
+            note_freeze(tmin[k, lo : lo + dates.shape[1]], scale, offset, day + k, dates[FREEZE], dates[SEEN])
+
+
+@compiled
+def wait_for_data(heat: Array, seen: Array) -> None:
+    """A batch without a value: nothing is known of the days before those to come."""
+    heat[: PREV_MAX + 1] = np.nan
+    for i in range(len(seen)):
+        seen[i] |= np.int16(0 if seen[i] & SEEN_VALUE else SEEN_GAP)
 
 
 @compiled
 def block_days(
-    day: int, start: int, tile: int, states: Array, tmin: Array, tmax: Array, dayl: Array, units: Scales,
-    rule: Rule, w_leaf: Array, w_bloom: Array, above: float, heat: Array, dates: Array,
+    day: int, start: int, tmin: Array, tmax: Array, dayl: Array, units: Scales, rule: Rule,
+    light: Runs, lengths: Array, w_leaf: Array, w_bloom: Array, above: float, state: State,
 ) -> None:  # fmt: skip
     """Take the tiles that need it through a batch of days; a tile's state stays in the cache meanwhile."""
-    cells = dates.shape[1]
-    scratch = np.empty((SCRATCH_ROWS, tile))
-    for t in range(len(states)):
-        lo, hi = t * tile, min((t + 1) * tile, cells)
-        if states[t] == 2:
+    table = np.empty((len(tmin), lengths.shape[1], TABLE))
+    for k in range(len(lengths)):
+        tabulate(lengths[k], units[2], table[k])
+    room = np.empty(SCRATCH_ROWS * state.size)
+    for t in range(len(state.needs)):
+        lo, heat, dates = tile_of(state, t)
+        if state.needs[t] == 2:
+            scratch = room[: SCRATCH_ROWS * dates.shape[1]].reshape(SCRATCH_ROWS, dates.shape[1])
             tile_days(
-                day, start, tmin[:, lo:hi], tmax[:, lo:hi], dayl[:, lo:hi], units, rule,
-                w_leaf, w_bloom, above, heat[:, lo:hi], dates[:, lo:hi], scratch[:, : hi - lo],
+                day, start, t, lo, tmin, tmax, dayl, units, rule, light, table, w_leaf, w_bloom, above,
+                heat, dates, state.peaks[t], state.counts[t], scratch,
             )  # fmt: skip
-        elif states[t] == 1:
-            heat[: PREV_MAX + 1, lo:hi] = np.nan
-            dates[SEEN, lo:hi] = SEEN_GAP
+        elif state.needs[t] == 1:
+            wait_for_data(heat, dates[SEEN])

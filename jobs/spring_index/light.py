@@ -5,7 +5,9 @@ The hours of a day depend on its length alone, so what cells share is computed o
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -28,6 +30,11 @@ class Light:
     lengths: Array | None = None
     """(day of year − 1, group): day lengths in the unit and type of the input's own, NaN = unknown; without it the
     groups are only what the days handed to `Stream.advance` are expected, and checked, to share."""
+
+    @cached_property
+    def cells(self) -> Array:
+        """A cell of each group."""
+        return _first_cells(self.groups)
 
     def day(self, day: int) -> Array:
         """Day length of every cell on a day of year, counted from 1, in the unit and type of the input's own."""
@@ -108,7 +115,7 @@ def runs(groups: Array, tile: int) -> tuple[Array, Array]:
     return starts, np.searchsorted(starts, tiles)
 
 
-def _table(hours: Any, dtype: npt.DTypeLike, seconds: bool) -> Array:
+def _table(hours: Callable[[int], Array], dtype: npt.DTypeLike, seconds: bool) -> Array:
     """Day lengths of a year, (day, group), as the input would have them."""
     factor = 3600.0 if seconds else 1.0
     table: Array = np.stack([hours(day) * factor for day in range(1, DAYS + 1)]).astype(dtype)

@@ -10,12 +10,13 @@ import numpy as np
 import numpy.typing as npt
 
 from jobs.spring_index import model
-from jobs.spring_index.light import Light
+from jobs.spring_index.light import Light, by_value, runs
 from jobs.spring_index.model import Variant, Window
 
 Array = npt.NDArray[Any]
-TILE = 4096
-"""Cells that go through a batch together: their state (0.6 MB) stays in the processor's cache."""
+TILE = 2048
+"""Cells that go through a batch together: their state (0.14 MB) stays in the processor's cache, and the weather of
+neighbours is much alike, which the kernels make use of."""
 
 
 @dataclass(frozen=True)
@@ -84,54 +85,68 @@ class Stream:
     ) -> None:
         from jobs.spring_index import kernel
 
-        self.kernel, self.light = kernel, light
+        self.kernel, self.light, self.given = kernel, light, light is not None
         self.variant, self.window, self.day = variant, window, window.first
-        self.heat = np.zeros((kernel.HEAT_ROWS, cells))
-        self.heat[kernel.PREV_MIN : kernel.PREV_MAX + 1] = np.nan
-        self.dates = np.zeros((kernel.DATE_ROWS, cells), np.int16)
-        self.states = np.full(-(-cells // TILE), 2, np.int8)
+        self.state = kernel.new_state(cells, TILE)
         real = np.float32 if variant.single and np.dtype(dtype) == np.float32 else np.float64
         scale, offset = (1.8, 32.0) if units.celsius else (1.0, 0.0)
         self.units = (real(scale), real(offset), real(3600.0 if units.dayl_seconds else 1.0))
         self.rule = kernel.Rule(*(getattr(variant, name) for name in kernel.Rule._fields))
         # v >= t and v > (the number just below t) are the same test; the kernels know only the second.
         self.above = model.TRIGGER if variant.strict_trigger else math.nextafter(model.TRIGGER, -math.inf)
+        self.shared, self.searched = self._runs(), light is not None
+
+    def _runs(self) -> tuple[Array, ...]:
+        """The runs of cells that share a day length, as `kernel.Runs` has them."""
+        if self.light is None:
+            return (np.zeros(0, np.int64),) * 4
+        starts, tiles = runs(self.light.groups, TILE)
+        return starts, self.light.groups[starts[:-1]], tiles, self.light.cells
 
     def needs_heat(self, tmin: Array) -> bool:
         """Whether the batch that begins with these minima, (day, cell), needs maxima and day lengths too."""
-        self.kernel.block_needs(
-            np.ascontiguousarray(tmin), TILE, self.heat, self.dates, self.variant.gap_counts_zero, self.states
-        )
-        return bool((self.states == 2).any())
+        self.kernel.block_needs(np.ascontiguousarray(tmin), self.variant.gap_counts_zero, self.state)
+        return bool((self.state.needs == 2).any())
 
     def advance(self, tmin: Array, tmax: Array | None, dayl: Array | None) -> None:
         """Take the block through the days of these arrays, (day, cell); `needs_heat` says if one is enough.
 
         Day lengths may be None where the `light` of the stream has its own; those given count, whatever it has.
         """
-        kernel, day = self.kernel, self.day
+        kernel, day, told = self.kernel, self.day, dayl is not None
+        if dayl is not None and not self.searched:
+            self.light, self.searched = by_value(dayl[0]), True
+            self.shared = self._runs()
+        low = np.ascontiguousarray(tmin)
+        high, length = (low if days is None else np.ascontiguousarray(days) for days in (tmax, dayl))
         if not self.variant.zero_based:
-            freeze, seen = self.dates[kernel.FREEZE], self.dates[kernel.SEEN]
-            kernel.block_freezes(day, np.ascontiguousarray(tmin), self.units[0], self.units[1], freeze, seen)
-        if dayl is None and tmax is not None and self.light is not None:
-            dayl = np.stack([self.light.day(day + k) for k in range(len(tmin))])
-        if tmax is None or dayl is None:
-            tmax = dayl = tmin
-        tmin, tmax, dayl = (np.ascontiguousarray(days) for days in (tmin, tmax, dayl))
+            kernel.block_freezes(day, low, self.units[0], self.units[1], self.state)
         kernel.block_days(
-            day, self.window.first, TILE, self.states, tmin, tmax, dayl, self.units, self.rule,
-            LEAF_WEIGHTS, BLOOM_WEIGHTS, self.above, self.heat, self.dates,
+            day, self.window.first, low, high, length, self.units, self.rule,
+            kernel.Runs(self.light is not None, told, *self.shared), self._lengths(length, told),
+            LEAF_WEIGHTS, BLOOM_WEIGHTS, self.above, self.state,
         )  # fmt: skip
-        self.day += len(tmin)
+        self.day += len(low)
+
+    def _lengths(self, dayl: Array, told: bool) -> Array:
+        """Day lengths of the groups on the days of a batch."""
+        if self.light is None or self.light.lengths is None or told:
+            return dayl[:, self.shared[3]]
+        return self.light.lengths[self.day - 1 : self.day - 1 + len(dayl)]
 
     @property
     def finished(self) -> bool:
         """Whether no day to come can change a date, as of the last `needs_heat`."""
-        return self.variant.zero_based and not (self.states != 0).any()
+        return self.variant.zero_based and not (self.state.needs != 0).any()
 
     def result(self) -> Dates:
         """The dates found so far."""
-        k, dates = self.kernel, self.dates
+        k, size = self.kernel, TILE * self.kernel.DATE_ROWS
+        tiles = [
+            tile.reshape(k.DATE_ROWS, -1)
+            for tile in np.split(self.state.dates, range(size, len(self.state.dates), size))
+        ]
+        dates = np.concatenate(tiles, axis=1)
         found = np.where(dates[: k.SEEN] > 0, dates[: k.SEEN], np.nan)
         if self.variant.zero_based:
             found -= 1.0

@@ -113,11 +113,13 @@ def test_reproducible_year() -> None:
 def test_degree_hours(tmin: float, tmax: float, hours: float, guarded: float, bare: float) -> None:
     """GDH of single days, with and without the toolbox's guards, polar day and night included."""
     for guards, expected in ((True, guarded), (False, bare)):
-        spread, above, gdh = (np.zeros(1) for _ in range(3))
+        day, table, gdh = np.zeros((kernel.SCRATCH_ROWS, 1)), np.zeros((1, kernel.TABLE)), np.zeros((2, 1))
         cell = [np.array([float(v)]) for v in (tmin, tmax, hours)]
-        kernel.load_day(*cell, (1.0, 0.0, 1.0), False, guards, np.zeros((2, 1)), spread, above)
-        kernel.degree_hours(cell[2], 1.0, spread, above, gdh)
-        assert gdh[0] == pytest.approx(expected, abs=6e-5)
+        bounds = kernel.load_day(cell[0], cell[1], (1.0, 0.0, 1.0), False, guards, np.zeros((2, 1)), day)
+        kernel.degree_hours(cell[2], 1.0, day[kernel.RANGE], day[kernel.ABOVE], gdh[0])
+        kernel.tabulate(cell[2], 1.0, table)
+        kernel.shared_hours(table[0], bounds, day[kernel.RANGE], day[kernel.ABOVE], gdh[1])
+        assert gdh[:, 0] == pytest.approx([expected, expected], abs=6e-5)
 
 
 def test_day_length_formulas() -> None:
