@@ -72,6 +72,14 @@ class Done:
     """Where the day lengths came from: `file`, or the name of a formula in `daylength`."""
 
 
+def warm_up(plan: Plan) -> None:
+    """Compile the kernels, or load them, before many processes would each do so."""
+    from jobs.spring_index import decode, stream
+
+    stream.warm_up(plan.variant, plan.dtype)
+    decode.warm_up(plan.dtype)
+
+
 class Days:
     """The days of a block as the model takes them: (day, cell), coarsened, in units they can be in."""
 
@@ -129,11 +137,6 @@ def block_products(dates: Dates, variant: Variant, plants: tuple[str, ...], shap
     if len(plants) == len(model.PLANTS):
         products |= {"leaf_index": leaf, "bloom_index": bloom, "damage": leaf - dates.last_freeze}
     return {name: values.astype(np.float32).reshape(*values.shape[:-1], *shape) for name, values in products.items()}
-
-
-def dtype(plan: Plan) -> type[np.floating[Any]]:
-    """Type of the input of a run."""
-    return plan.dtype
 
 
 def _batches(window: Window, size: int) -> Iterator[slice]:

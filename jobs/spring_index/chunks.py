@@ -140,7 +140,7 @@ class Column:
             raise self._damaged(chunk, "cannot be decompressed") from error
         if len(raw) != size:
             raise self._damaged(chunk, f"holds {len(raw):,} bytes instead of {size:,}")
-        return np.frombuffer(raw, np.uint8)
+        return np.frombuffer(memoryview(raw).toreadonly(), np.uint8)
 
     def _damaged(self, chunk: Box, what: str) -> OSError:
         day, start = chunk[0] * self.index.chunk[0] + 1, int(self.index.starts[chunk])

@@ -52,3 +52,11 @@ def mask(values: Array, fills: Array) -> None:
         for i in range(values.size):
             if np.float64(values[i]) == fill:
                 values[i] = np.nan
+
+
+def warm_up(dtype: npt.DTypeLike) -> None:
+    """Compile what values of this type need, or load it, before many processes would each do so."""
+    one = (1, 1, 1)
+    join, out = (join4, np.uint32) if np.dtype(dtype).itemsize == 4 else (join8, np.uint64)
+    join(np.frombuffer(bytes(8), np.uint8), one, (0, 0, 0), np.zeros(one, out), (0, 0, 0), one)
+    mask(np.zeros(1, dtype), np.zeros(1))
