@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import secrets
 import shutil
@@ -23,6 +24,8 @@ MADE_BY = "springline:version"
 """The field of a root catalog that says that springline wrote it."""
 ROOT = "catalog.json"
 SCRATCH = ".part-"
+BUILDING = "building.json"
+"""Stands in a directory of an object store or server until all of a catalog is there."""
 AT_ONCE = 16
 OTHER = "Choose another --output."
 
@@ -57,10 +60,11 @@ def refuse(where: Place, overwrite: bool) -> None:
     storage.refuse_unwritable(where.output.rpartition("/")[0] or "/")
     if not files:
         return
-    root = storage.read_json(f"{where.output}/{ROOT}") if ROOT in files else None
+    unfinished = BUILDING in files and not storage.is_plain(where.output)
+    root = storage.read_json(f"{where.output}/{BUILDING if unfinished else ROOT}")
     if root is None or MADE_BY not in root:
         raise OutputError(f"{where.output} is there and is no catalog of springline's.", OTHER)
-    if not overwrite:
+    if not overwrite and not unfinished:
         raise OutputError(f"{where.output} holds a catalog.", "Choose another --output, or --overwrite.")
     others = sorted(name for name in files if not name.endswith(".json"))
     if others:
@@ -78,7 +82,8 @@ def _files(output: str) -> set[str]:
     fs, path = storage.filesystem(output)
     fs.invalidate_cache()
     try:
-        return {str(name).removeprefix(path).lstrip("/") for name in fs.find(path)}
+        here = path.strip("/")  # clients differ in whether a path begins with a slash
+        return {str(name).lstrip("/").removeprefix(here).lstrip("/") for name in fs.find(path)}
     except FileNotFoundError:
         return set()
     except Exception as error:  # the clients' errors have no class in common
@@ -94,7 +99,7 @@ def write(catalog: pystac.Catalog, where: Place) -> None:
     if storage.is_plain(where.output):
         _write_local(texts, Path(where.output))
     else:
-        _write_remote(texts, where.output)
+        _write_remote({BUILDING: json.dumps(catalog.extra_fields), **texts}, where.output)
 
 
 def _texts(catalog: pystac.Catalog, where: Place) -> Mapping[str, str]:
@@ -152,17 +157,19 @@ def _sweep(output: Path) -> None:
 
 def _write_remote(texts: Mapping[str, str], output: str) -> None:
     """Write all but the root at once, then the root; what an older catalog had besides goes last."""
+    _put(f"{output}/{BUILDING}", texts[BUILDING])
     before = _files(output)
     if ROOT in before:
         storage.remove(f"{output}/{ROOT}")
-    names = [name for name in texts if name != ROOT]
+    names = [name for name in texts if name not in (ROOT, BUILDING)]
     with ThreadPoolExecutor(AT_ONCE) as pool:
         for _ in pool.map(lambda name: _put(f"{output}/{name}", texts[name]), names):
             pass
     _put(f"{output}/{ROOT}", texts[ROOT])
-    for name in before - texts.keys():
+    for name in sorted(before - texts.keys()):
         with contextlib.suppress(OutputError):
             storage.remove(f"{output}/{name}")
+    storage.remove(f"{output}/{BUILDING}")
 
 
 def _put(url: str, text: str) -> Any:  # noqa: ANN401 - nothing

@@ -11,9 +11,11 @@ from pathlib import Path
 import pystac
 import pytest
 
+from jobs.errors import OutputError
 from jobs.stac import writing
 from tests.jobs.s3server import S3
 from tests.jobs.stac.conftest import Said
+from tests.jobs.stac.servers import serve_dav
 
 pytestmark = pytest.mark.filterwarnings("ignore:get_item is deprecated")  # as the lecture calls it
 Command = Callable[..., Said]
@@ -220,7 +222,38 @@ def test_a_catalog_on_an_object_store(s3: S3, command: Command, monkeypatch: pyt
     assert keys == [f"daymet/{name}" for name in ("catalog.json", "hi/collection.json", "hi/hi-1982/hi-1982.json")]
     said = command("stac-list", "s3://catalogs/daymet", "--assets", "tmin", "--json")
     assert (said.code, said.values["item_count"], said.values["items"][0]["id"]) == (0, 1, "hi-1982")
-    written: list[str] = []
-    monkeypatch.setattr(writing, "_put", lambda url, text: written.append(url))
-    assert command(*build, "1983", "--overwrite").code == 0
-    assert written[-1] == "s3://catalogs/daymet/catalog.json" and len(written) == 3
+    put, left = writing._put, [3]
+
+    def break_off(url: str, text: str) -> None:
+        left[0] -= 1
+        if not left[0]:
+            raise OutputError("The network is gone.")
+        put(url, text)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(writing, "_put", break_off)
+        assert "network is gone" in command(*build, "1983", "--overwrite").errors
+    assert command("stac-list", "s3://catalogs/daymet").code == 2  # half a catalog is none
+    assert command(*build, "1983").code == 0  # and may be built anew
+    keys = [one["Key"] for one in s3.client.list_objects(Bucket="catalogs")["Contents"]]
+    assert keys == [f"daymet/{name}" for name in ("catalog.json", "hi/collection.json", "hi/hi-1983/hi-1983.json")]
+
+
+def test_a_catalog_on_a_webdav_server(command: Command, tmp_path: Path) -> None:
+    """Written with its directories, listed, replaced, and refused where something else is."""
+    (tmp_path / "served").mkdir()
+    with serve_dav(tmp_path / "served") as server:
+        build = ("stac-build", "daymet", "--regions", "hi", "--output", f"dav://{server.server}/a/catalog", "--years")
+        assert command(*build, "1980").code == 0
+        assert "holds a catalog" in command(*build, "1981").errors
+        assert command(*build, "1981", "--overwrite").code == 0
+        expected = [f"a/catalog/{name}" for name in ("catalog.json", "hi/collection.json", "hi/hi-1981/hi-1981.json")]
+        assert files(tmp_path / "served") == expected
+        said = command("stac-list", f"dav://{server.server}/a/catalog", "--items", "hi-1981", "--json")
+        assert (said.code, said.values["item_count"]) == (0, 1)
+        server.full = True
+        said = command(*build[:-2], f"dav://{server.server}/b/catalog", "--years", "1980")
+        assert said.code == 2 and not (tmp_path / "served/b/catalog/catalog.json").exists(), said.errors
+        server.full = False
+        (tmp_path / "served/a/catalog/catalog.json").rename(tmp_path / "served/a/catalog/other.json")
+        assert "no catalog of springline's" in command(*build, "1981", "--overwrite").errors
