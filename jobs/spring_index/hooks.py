@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from jobs import storage
 from jobs.model import Asked, Finished, Row
-from jobs.spring_index import check, output, planning, record, template
+from jobs.spring_index import blocks, check, output, planning, record, template
 from jobs.spring_index.planning import Run
 from jobs.spring_index.record import Told
 from jobs.spring_index.work import Region, Year
@@ -29,7 +29,7 @@ def plan(asked: Asked) -> Iterator[Row]:
         given = {"plan": run.file, "region": region.name, "year": year.year}
         for name in names[region.name]:
             done = known.attrs is not None or name in known.blocks
-            yield Row(f"{region.label(year.year)} block {name}", columns=given | {"block": name}, done=done)
+            yield Row(region.item(year.year, name), columns=given | {"block": name}, done=done)
 
 
 def begin(asked: Asked) -> None:
@@ -38,6 +38,7 @@ def begin(asked: Asked) -> None:
     todo = [(region, year) for region, year, known in run.years() if known.attrs is None]
     if not todo:
         return
+    blocks.warm_up(todo[0][0].plan)
     if asked.overwrite:  # only now, with all of it checked, is an old store replaced
         storage.remove(run.output)
     if run.has_regions:
@@ -50,7 +51,7 @@ def begin(asked: Asked) -> None:
     storage.write_bytes(run.file, run.content)
     files = {name: template.files(region.plan, region.chunks) for name, region in run.regions.items()}
     for region, year in todo:
-        if not run.known[region.label(year.year)].begun:
+        if not run.known[region.path(year.year)].begun:
             attrs = record.year_attrs(run.settings, region, year)
             output.start_year(year.place, files[region.name], attrs)
 
@@ -60,8 +61,8 @@ def finish(asked: Asked) -> Finished:
     run = _current(asked)
     errors, began = _story(asked)
     years = [_close(run, errors, region, year, known) for region, year, known in run.years()]
-    storage.remove(run.file)
-    if any(year.state != "skipped" for year in years) and storage.is_zarr(run.output):
+    if any(year.state != "skipped" for year in years):
+        output.clear_plans(run.output)
         output.consolidate(run.output)
     _last.clear()
     return _finished(run, years, time.time() - began, _plot(run, years))
@@ -69,18 +70,19 @@ def finish(asked: Asked) -> Finished:
 
 def _close(run: Run, errors: dict[str, str], region: Region, year: Year, known: output.Known) -> Told:
     """One year: make it appear if it is whole; what its blocks noted is not needed then any more."""
-    label = region.label(year.year)
+    path = region.path(year.year)
     names = [name for name, _ in region.blocks()]
     if known.attrs is not None:
         output.clear(year.place)
-        return record.skipped(label, known.attrs, len(names))
+        return record.skipped(path, known.attrs, len(names))
     facts = output.notes(year.place)
-    missing = [f"{label} block {name}" for name in names if name not in facts]
-    why = next((errors[name] for name in missing if name in errors), "")
-    told = record.told(label, facts.values(), len(names), why)
+    told = record.told(path, facts.values(), len(names))
     if told.state == "done":
         output.finish_year(year.place, list(facts.values()))
         output.clear(year.place)
+        return told
+    missing = (region.item(year.year, name) for name in names if name not in facts)
+    told.fail(next((errors[item] for item in missing if item in errors), ""), len(known.blocks - facts.keys()))
     return told
 
 
@@ -102,16 +104,17 @@ def _finished(run: Run, years: list[Told], seconds: float, plots: list[str]) -> 
     """The counts, for programs and people."""
     cells = sum(year.counts["cells"] for year in years if year.state == "done")
     values = {
-        "variant": run.settings.variant.name, "years": {year.label.replace(" ", "/"): year.values() for year in years},
+        "variant": run.settings.variant.name, "years": {year.path: year.values() for year in years},
         "cells": cells, "cells_per_second": round(cells / seconds) if seconds else 0,
         "plot": plots[0] if len(plots) == 1 else plots or None,
     }  # fmt: skip
-    inputs = {region.label(year.year).replace(" ", "/"): record.input_names(year) for region, year, _ in run.years()}
+    inputs = {region.path(year.year): record.input_names(year) for region, year, _ in run.years()}
+    versions = {"versions": record.versions()}
     count = {state: sum(y.state == state for y in years) for state in ("done", "skipped", "failed", "waiting")}
     parts = ", ".join(f"{n} {state}" for state, n in count.items() if n)
     lines = [f"{run.output}: {len(years)} years ({parts}), {cells:,} cells in {seconds:.1f} s"]
     lines += [year.line() for year in years if year.state != "skipped"]
-    return Finished(values, (*lines, *plots), record={"inputs": inputs, "versions": record.versions()})
+    return Finished(values, (*lines, *plots), sum(year.lost for year in years), {"inputs": inputs} | versions)
 
 
 def _plot(run: Run, years: list[Told]) -> list[str]:
@@ -122,8 +125,8 @@ def _plot(run: Run, years: list[Told]) -> list[str]:
 
     drawn = []
     for region in run.regions.values():
-        states = {year.label: year.state for year in years}
-        ready = [year for year in region.years if states[region.label(year)] in ("done", "skipped")]
+        states = {year.path: year.state for year in years}
+        ready = [year for year in region.years if states[region.path(year)] in ("done", "skipped")]
         if ready:
             drawn.append(storage.beside(run.output, f".{region.name}.png" if region.name else ".png"))
             storage.write_bytes(drawn[-1], plot_store(run.output, ready, region.name))

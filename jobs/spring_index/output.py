@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import warnings
 from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jobs import storage
@@ -21,6 +23,8 @@ MARKER = "zarr.json"
 """A Zarr v3 group is there once this file is: it is written last, and is the year's commit."""
 DONE = ".done"
 """Directory in a year that is not complete: what is known of the blocks that are."""
+PLAN = ".plan-"
+"""Begins the name of a file that tells workers what there is to do."""
 REGIONS = "springline_regions"
 COUNTS = ("cells", "valid_cells", "gap_cells")
 """Attributes in which a finished year says how many cells it has, how many with data and how many with gaps."""
@@ -184,7 +188,20 @@ def write_block(plan: Plan, block: Block, arrays: Mapping[str, Array]) -> None:
     group = f"{plan.output.rstrip('/')}/{block.year}"
     for name, values in arrays.items():
         lead = (slice(None),) * (values.ndim - len(block.cells))
-        zarr.open_array(_store(f"{group}/{name}"), mode="r+")[(*lead, *block.cells)] = values
+        array = zarr.open_array(_store(f"{group}/{name}"), mode="r+")
+        array[(*lead, *block.cells)] = values
+        at = [str(cut.start // size) for cut, size in zip(block.cells, array.chunks[len(lead) :], strict=True)]
+        _reach_disk(f"{group}/{name}/c", "/".join(["*"] * len(lead) + at))
+
+
+def _reach_disk(folder: str, chunks: str) -> None:
+    """Let a crash of the machine find whole chunks where it finds the note that tells of them."""
+    for path in Path(folder).glob(chunks) if storage.is_plain(folder) else ():
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 def _store(url: str) -> Any:  # noqa: ANN401 - whatever Zarr takes
@@ -194,6 +211,13 @@ def _store(url: str) -> Any:  # noqa: ANN401 - whatever Zarr takes
     if storage.is_plain(url):
         return url
     return FsspecStore.from_url(url, storage_options=dict(storage.filesystem(url)[0].storage_options))
+
+
+def clear_plans(output: str) -> None:
+    """Remove the files that told workers what there is to do, also those of runs that were killed."""
+    for name in _names(output):
+        if name.startswith(PLAN):
+            storage.remove(f"{output}/{name}")
 
 
 def finish_year(place: Place, facts: Collection[Mapping[str, Any]]) -> None:

@@ -15,7 +15,7 @@ from jobs.spring_index.blocks import Plan
 from jobs.spring_index.layout import batch_days, block_shape
 from jobs.spring_index.model import Window
 from jobs.spring_index.options import Settings, settings
-from jobs.spring_index.output import Known, Place
+from jobs.spring_index.output import NOTHING, Known, Place
 from jobs.spring_index.source import CSV, Collection, Slot
 from jobs.spring_index.work import Region, Regions, Year, pack
 
@@ -30,7 +30,7 @@ class Run:
     """Whether the store holds regions that hold years, instead of years."""
     regions: Regions
     known: Mapping[str, Known]
-    """Year, as its region labels it → what of it is there."""
+    """Path of a year → what of it is there."""
     problems: tuple[Row, ...]
     file: str
     """URL of the file that tells workers of the regions."""
@@ -40,7 +40,7 @@ class Run:
         """All years, region by region."""
         for region in self.regions.values():
             for year in region.years.values():
-                yield region, year, self.known[region.label(year.year)]
+                yield region, year, self.known[region.path(year.year)]
 
 
 def planned(asked: Asked) -> Run:
@@ -66,13 +66,9 @@ def planned(asked: Asked) -> Run:
     named = collections if has_regions else dict(zip([""], collections.values(), strict=True))
     regions = {name: _region(name, collection, chosen, asked.output, sizes) for name, collection in named.items()}
     _look_at_store(asked, chosen, has_regions, regions)
-    known = {} if asked.overwrite else _known(regions)
-    labels = [region.label(year) for region in regions.values() for year in region.years]
+    known = _known(regions, asked.overwrite)
     file, content = pack(regions)
-    return Run(
-        chosen, asked.output, has_regions, regions, {label: known.get(label, output.NOTHING) for label in labels},
-        tuple(problems), f"{asked.output}/{file}", content,
-    )  # fmt: skip
+    return Run(chosen, asked.output, has_regions, regions, known, tuple(problems), f"{asked.output}/{file}", content)
 
 
 def _clipped(collections: dict[str, Collection], chosen: Settings, asked: Asked) -> dict[str, Collection]:
@@ -125,8 +121,8 @@ def _look_at_store(asked: Asked, chosen: Settings, has_regions: bool, regions: R
         output.prepare(region.plan.output, record.signature(region, chosen), asked.overwrite)
 
 
-def _known(regions: Regions) -> dict[str, Known]:
-    """What of each year is there.
+def _known(regions: Regions, replaced: bool) -> dict[str, Known]:
+    """What of each year is there, unless the store is replaced.
 
     Raises
     ------
@@ -135,14 +131,14 @@ def _known(regions: Regions) -> dict[str, Known]:
     """
     years = [(region, year) for region in regions.values() for year in region.years.values()]
     with ThreadPoolExecutor(output.THREADS) as pool:
-        looks = list(pool.map(lambda pair: output.look(pair[1].place), years))
+        looks = list(pool.map(lambda pair: NOTHING if replaced else output.look(pair[1].place), years))
     for (region, year), known in zip(years, looks, strict=True):
         if known.attrs is not None and known.attrs.get("springline_inputs_signature") != year.inputs:
             raise OutputError(
                 f"{region.plan.output} has {year.year} already, from other input files.",
                 "Add --overwrite to replace the store, or choose another --output.",
             )
-    return {region.label(year.year): known for (region, year), known in zip(years, looks, strict=True)}
+    return {region.path(year.year): known for (region, year), known in zip(years, looks, strict=True)}
 
 
 def notes(run: Run) -> Iterator[str]:

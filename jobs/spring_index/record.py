@@ -23,7 +23,7 @@ from jobs.spring_index.work import Region, Year
 class Told:
     """What a year came to."""
 
-    label: str
+    path: str
     state: str
     """done, skipped: done by a run before, failed, or waiting: for blocks that were not asked for."""
     counts: dict[str, int]
@@ -33,7 +33,15 @@ class Told:
     """How many of them are done."""
     seconds: float = 0.0
     error: str = ""
+    lost: int = 0
+    """Blocks that seemed to be done, but whose notes say nothing."""
     sums: dict[str, tuple[float, int]] = field(default_factory=dict)
+
+    def fail(self, error: str, lost: int) -> None:
+        """Say why it is not done, if it should be."""
+        self.lost = lost
+        self.error = error or ("notes of its blocks are damaged: they are done again" if lost else "")
+        self.state = "failed" if self.error else "waiting"
 
     def values(self) -> dict[str, Any]:
         """What the year says of itself in JSON."""
@@ -45,21 +53,21 @@ class Told:
         """The same in words: mean dates, gaps."""
         if self.state in ("failed", "waiting"):
             why = f": {self.error}" if self.error else ""
-            return f"  {self.label} {self.state}: {self.noted:,} of {self.blocks:,} blocks are done{why}"
+            return f"  {self.path} {self.state}: {self.noted:,} of {self.blocks:,} blocks are done{why}"
         shown = {name: value for name, value in self.values()["mean"].items() if "index" in name or name == "damage"}
         means = ", ".join(f"{name} {value:.1f}" for name, value in shown.items())
         gaps = f", {self.counts['gap_cells']:,} cells with gaps" if self.counts["gap_cells"] else ""
-        return f"  {self.label}: {means or 'no indices'}{gaps}"
+        return f"  {self.path}: {means or 'no indices'}{gaps}"
 
 
-def skipped(label: str, attrs: Mapping[str, Any], blocks: int) -> Told:
+def skipped(path: str, attrs: Mapping[str, Any], blocks: int) -> Told:
     """A year that was complete before."""
-    return Told(label, "skipped", {key: int(attrs.get(f"springline_{key}", 0)) for key in output.COUNTS}, blocks)
+    return Told(path, "skipped", {key: int(attrs.get(f"springline_{key}", 0)) for key in output.COUNTS}, blocks)
 
 
-def told(label: str, facts: Iterable[Mapping[str, Any]], blocks: int, error: str) -> Told:
+def told(path: str, facts: Iterable[Mapping[str, Any]], blocks: int) -> Told:
     """A year, from the facts of its blocks that are done."""
-    year = Told(label, "failed" if error else "waiting", dict.fromkeys(output.COUNTS, 0), blocks, error=error)
+    year = Told(path, "waiting", dict.fromkeys(output.COUNTS, 0), blocks)
     for one in facts:
         year.noted += 1
         year.seconds += one["seconds"]
@@ -69,7 +77,7 @@ def told(label: str, facts: Iterable[Mapping[str, Any]], blocks: int, error: str
             before = year.sums.get(name, (0.0, 0))
             year.sums[name] = (before[0] + total, before[1] + count)
     if year.noted == blocks:
-        year.state, year.error = "done", ""
+        year.state = "done"
     return year
 
 

@@ -79,7 +79,6 @@ class Collection:
     """What the data say they are."""
     chunks: tuple[int, ...] = ()
     """Chunks of the space dimensions on disk."""
-    notes: tuple[str, ...] = ()
 
     def cut(self, window: tuple[slice, ...]) -> Collection:
         """The collection restricted to a rectangle of its cells."""

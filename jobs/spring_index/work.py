@@ -13,7 +13,7 @@ from jobs import storage
 from jobs.errors import OutputError
 from jobs.spring_index.blocks import Block, Plan
 from jobs.spring_index.model import Window
-from jobs.spring_index.output import Place
+from jobs.spring_index.output import PLAN, Place
 from jobs.spring_index.source import Slot
 
 Cells = tuple[slice, ...]
@@ -44,9 +44,13 @@ class Region:
     """What the data say they are."""
     years: Mapping[int, Year]
 
-    def label(self, year: int) -> str:
-        """A year in words: 1980, or na 1980."""
-        return f"{self.name} {year}".lstrip()
+    def path(self, year: int) -> str:
+        """A year's group in the store: 1980, or na/1980."""
+        return f"{self.name}/{year}".lstrip("/")
+
+    def item(self, year: int, block: str) -> str:
+        """A block in words."""
+        return f"{self.name} {year} block {block}".lstrip()
 
     def blocks(self) -> Iterator[tuple[str, Cells]]:
         """Name and output cells of each block, row by row; blocks are also the chunks of the store."""
@@ -70,7 +74,7 @@ Regions = Mapping[str, Region]
 def pack(regions: Regions) -> tuple[str, bytes]:
     """The regions as a file, whose name tells whether its content is still the same."""
     content = pickle.dumps(dict(regions))
-    return f".plan-{hashlib.sha256(content).hexdigest()}", content
+    return f"{PLAN}{hashlib.sha256(content).hexdigest()}", content
 
 
 @lru_cache(2)
