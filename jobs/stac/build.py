@@ -65,7 +65,7 @@ def _catalog(source: str, options: Mapping[str, Any]) -> pystac.Catalog:
 
     root = options.get("root")
     options = dict(options) | ({"root": _absolute(root)} if root else {})
-    if source == DAYMET and not Path(source).exists():
+    if source == DAYMET and not Path(source).is_file():
         return daymet.catalog(options, years(options.get("years") or daymet.YEARS))
     for option in OF_DAYMET:
         if options.get(option.name):
