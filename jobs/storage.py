@@ -23,6 +23,7 @@ OBJECT_STORES = ("s3", "s3a", "gs", "gcs", "abfs", "az")
 READ_ONLY = ("http", "https")
 FSSPEC = "Is the protocol's fsspec package installed?"
 OTHER = "Choose another --target or --output."
+WEB_HINT = "A WebDAV server is written as webdav://HOST/PATH; directories, s3:// and dcache:// are written too."
 ZARR_MARKS = ("zarr.json", ".zgroup", ".zmetadata")
 
 
@@ -100,7 +101,7 @@ def expand(inputs: Iterable[str], suffixes: tuple[str, ...]) -> list[str]:
         if "*" in item or "?" in item:
             matches = sorted(fs.glob(path))
         elif not fs.exists(path):
-            raise InputError(f"{item} does not exist.", "Check the path or URL given with --input.")
+            raise _absent(item)
         elif fs.isdir(path) and not is_zarr(item):
             matches = sorted(p for p in fs.ls(path, detail=False) if str(p).lower().endswith(suffixes))
         else:
@@ -109,6 +110,17 @@ def expand(inputs: Iterable[str], suffixes: tuple[str, ...]) -> list[str]:
             raise InputError(f"{item} holds no input files.", f"Looked for: {', '.join(suffixes)}.")
         found.update((fs.unstrip_protocol(match) if not is_local(item) else match, None) for match in matches)
     return list(found)
+
+
+def _absent(url: str) -> InputError:
+    """Why something is not there, where it may be there for others."""
+    fs, path = filesystem(url)
+    try:
+        fs.info(path)
+    except Exception as error:  # noqa: BLE001 - the clients' errors have no class in common
+        if known := doors.trouble(error, url):
+            return InputError(f"{url} cannot be read: {known[0]}.", known[1])
+    return InputError(f"{url} does not exist.", "Check the path or URL given with --input.")
 
 
 def remove(url: str) -> None:
@@ -211,14 +223,15 @@ def refuse_unwritable(folder: str) -> None:
 def _refuse_bucket(url: str) -> None:
     protocol = url.partition("://")[0]
     if protocol in READ_ONLY:
-        raise OutputError(f"Nothing can be written to {protocol}://.", OTHER)
+        raise OutputError(f"Nothing can be written to {protocol}://.", WEB_HINT)
     if protocol not in OBJECT_STORES:
         return
     fs, bucket = filesystem(url)
     try:
         there = fs.exists(bucket)
     except Exception as error:  # the clients' errors have no class in common
-        raise OutputError(f"{url} cannot be reached: {error}", "Check the network and the keys.") from error
+        said, hint = doors.trouble(error, url) or (str(error), "Check the network and the keys.")
+        raise OutputError(f"{url} cannot be reached: {said}", hint) from error
     if not there:
         raise OutputError(f"There is no bucket {url}, or its keys are missing.", OTHER)
 

@@ -14,7 +14,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from typing import Any
 
-from jobs import storage
+from jobs import doors, storage
 from jobs.storage import Options
 
 READING: Mapping[str, Any] = {
@@ -90,12 +90,7 @@ def _translated(error: Exception, url: str) -> OSError:
 
 def _status(error: Exception) -> int | None:
     """The HTTP status in an error of the HTTP client or, in its cause, of the S3 client."""
-    response = getattr(error.__cause__, "response", None)
-    if isinstance(response, dict):
-        found = response.get("ResponseMetadata", {}).get("HTTPStatusCode")
-    else:
-        found = getattr(error, "status", None)
-    return found if isinstance(found, int) else None
+    return next(filter(None, map(doors.status, (error.__cause__ or error, error))), None)
 
 
 How = tuple[Options | None, int | None]

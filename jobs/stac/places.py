@@ -15,7 +15,6 @@ from functools import lru_cache
 from typing import Any
 
 from jobs import doors, storage
-from jobs.errors import InputError
 from jobs.stac.origins import CHUNK, S3_OPTIONS, SILENCE, dcache_href
 
 PART, MOST_PARTS = 16 << 20, 9000
@@ -212,19 +211,3 @@ def abort_uploads(url: str) -> None:
     found = fs.call_s3("list_multipart_uploads", Bucket=bucket, Prefix=f"{key}/" if key else "")
     for upload in found.get("Uploads", []):
         fs.call_s3("abort_multipart_upload", Bucket=bucket, Key=upload["Key"], UploadId=upload["UploadId"])
-
-
-def refuse_target(url: str) -> None:
-    """Refuse a place that can only be read.
-
-    Raises
-    ------
-    InputError
-        Saying which may be written.
-    """
-    kind = doors.protocol_of(url)
-    if kind in doors.WEB:
-        raise InputError(
-            f"{url} can only be read: HTTP has no way to write a file.",
-            "Where it is a WebDAV server write webdav:// instead; a directory, s3:// and dcache:// are written too.",
-        )

@@ -33,10 +33,14 @@ class Copy:
 
     target: str
     source: str
-    asset: str
+    """Where it came from; empty if nobody knows any more."""
     size: int
     checksum: str
     """A multihash, or nothing."""
+
+    def is_of(self, href: str) -> bool:
+        """Whether it is the copy of an asset that is there, or is called so already."""
+        return self.source in ("", href) or self.target == href
 
 
 def copy_in(root: str, parents: tuple[str, ...], item: str, asset: str, target: str, size: Size) -> Copy | None:
@@ -49,7 +53,7 @@ def copy_in(root: str, parents: tuple[str, ...], item: str, asset: str, target: 
     if known.get("href") != hrefs.named_from(target, file, root) or known.get("file:size") != there:
         return None
     origin = known.get("alternate", {}).get("origin", {}).get("href", "")
-    return Copy(target, origin, asset, there, str(known.get("file:checksum") or ""))
+    return Copy(target, origin, there, str(known.get("file:checksum") or ""))
 
 
 def write(root: str, nodes: list[Node], copies: Mapping[str, Copy], size: Size) -> str:
@@ -78,9 +82,9 @@ def update(url: str, root: str, nodes: list[Node], copies: Mapping[str, Copy]) -
     def one(node: Node) -> None:
         found = reading.read_json(node.href)
         before = copying.deepcopy(found)
-        for key, _, target in assets(root, node):
+        for key, asset, target in assets(root, node):
             made = copies.get(target)
-            if made and made.asset == key:
+            if made and made.is_of(asset["href"]):
                 _name(found, key, made, hrefs.named_from(target, node.href, top))
         if found != before:
             _save(node.href, found)
@@ -110,9 +114,9 @@ def _item(root: str, node: Node, tree: _Tree, copies: Mapping[str, Copy], before
     for key, asset, target in assets(root, node):
         found["assets"][key] = asset
         made = copies.get(target)
-        if not (made and made.asset == key):
+        if not (made and made.is_of(asset["href"])):
             made = copy_in(root, node.parents, node.id, key, target, size) if key in old.get("assets", {}) else None
-        if made:
+        if made and made.is_of(asset["href"]):
             _name(found, key, made, hrefs.named_from(target, file, root))
     return found
 

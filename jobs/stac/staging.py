@@ -17,17 +17,18 @@ from jobs.stac.rewriting import Copy
 def plan(asked: Asked) -> Iterator[Row]:
     """A row for each asset that is wanted. Writes nothing."""
     url = _refuse(asked)
-    known, standing, taken = noted(asked), Standing(asked.output), dict[str, str]()
+    known, standing, taken = noted(asked), Standing(asked.output), dict[str, select.Chosen]()
     for one in select.chosen(url, _filters(asked), asked.note):
         if one.problem:
             yield Row(one.href, problem=one.problem)
             continue
         target = hrefs.copy_of(asked.output, one.parents, one.item, one.href, one.asset)
-        other = taken.setdefault(target, one.asset)
-        if other != one.asset:
-            yield Row(one.href, problem=_clash(one, other))
+        other = taken.setdefault(target, one)
+        if other is not one:
+            if other.href != one.href:
+                yield Row(one.href, problem=_clash(one, other))
         elif one.href == target:
-            yield _staged_before(one, known.get(target), standing)
+            yield _staged_before(one, known.get(target), standing, asked.overwrite)
         else:
             named = (one.parents, one.item, one.asset)
             copy = known.get(target) or rewriting.copy_in(asked.output, *named, target, standing.size)
@@ -43,27 +44,27 @@ def _row(source: str, one: select.Chosen, target: str, done: bool) -> Row:
 
 def _stands(copy: Copy, one: select.Chosen, standing: Standing) -> bool:
     """Whether a copy is of this asset, and as long as it was when it was made."""
-    same = (copy.asset, copy.source) == (one.asset, one.href)
-    return same and one.size in (None, copy.size) and standing.size(copy.target) == copy.size
+    return copy.is_of(one.href) and one.size in (None, copy.size) and standing.size(copy.target) == copy.size
 
 
-def _staged_before(one: select.Chosen, copy: Copy | None, standing: Standing) -> Row:
+def _staged_before(one: select.Chosen, copy: Copy | None, standing: Standing, overwrite: bool) -> Row:
     """The row of an asset whose href is that of its copy already."""
     size = standing.size(one.href)
-    if size is not None and size == (copy.size if copy else one.size if one.size is not None else size):
-        return _row(f"{one.item} {one.asset}", one, one.href, done=True)
+    whole = size is not None and size == (copy.size if copy else one.size if one.size is not None else size)
     if copy:
-        return _row(copy.source, one, one.href, done=False)
-    there = "is gone" if size is None else f"has {size:,} bytes instead of {one.size:,}"
+        return _row(copy.source, one, one.href, done=whole)
+    if whole and not overwrite:
+        return _row(f"{one.item} {one.asset}", one, one.href, done=True)
+    there = "is gone" if size is None else "is there" if whole else f"has {size:,} bytes instead of {one.size:,}"
     problem = f"the copy {one.href} {there}, and this run directory does not know where it came from"
     return Row(one.href, problem=problem)
 
 
-def _clash(one: select.Chosen, other: str) -> str:
+def _clash(one: select.Chosen, other: select.Chosen) -> str:
     name = hrefs.file_name(one.href, one.asset)
     return (
-        f"the assets {other} and {one.asset} of the item {one.item} are both called {name}: one would overwrite the "
-        f"other; stage one of them, with --assets, to another place"
+        f"the assets {other.asset} and {one.asset} of the item {one.item} are both called {name}, and one would overwrite "
+        f"the other; stage one of them, with --assets, to another place"
     )
 
 
@@ -106,10 +107,10 @@ def noted(asked: Asked) -> dict[str, Copy]:
     """The copies that were made so far, by their places."""
     found = {}
     for record in asked.records():
-        result, options = record.get("result"), record.get("options")
-        if record.get("state") == "done" and isinstance(result, dict) and isinstance(options, dict):
-            known = (options.get("asset", ""), result.get("size", -1), result.get("checksum", ""))
-            found[record["target"]] = Copy(record["target"], record["item"], *known)
+        result = record.get("result")
+        if record.get("state") == "done" and isinstance(result, dict):
+            size, checksum = result.get("size", -1), result.get("checksum", "")
+            found[record["target"]] = Copy(record["target"], record["item"], size, checksum)
     return found
 
 
@@ -156,7 +157,6 @@ def _refuse(asked: Asked) -> str:
     if not select.is_catalog(url):
         read(root_href(url))  # which says why
         raise InputError(f"{url} is no STAC catalog that can be read.", "Name its catalog.json, or the root of an API.")
-    places.refuse_target(asked.output)
     if asked.options.get("update"):
         if doors.protocol_of(url) in doors.WEB or api.is_api(url):
             raise OutputError(

@@ -195,9 +195,9 @@ class _Front:
             return _answer(start, "507 Insufficient Storage")
         if not self._dcache:
             return self._inner(environ, start)
-        raw = urlsplit(environ["REQUEST_URI"].decode() if isinstance(environ.get("REQUEST_URI"), bytes) else path)
         if path.startswith("/api/v1/namespace"):
-            return self._namespace(environ, unquote(raw.path.removeprefix("/api/v1/namespace/")), raw.query, start)
+            name = unquote(path.removeprefix("/api/v1/namespace/"))
+            return self._namespace(environ, name, environ["QUERY_STRING"], start)
         file = self._dav.folder / path.lstrip("/")
         if method == "PUT":
             file.parent.mkdir(parents=True, exist_ok=True)
