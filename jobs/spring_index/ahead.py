@@ -11,8 +11,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from jobs import storage
+from jobs.spring_index.blocks import Block, Plan
 from jobs.spring_index.readers import Reader, open_slot
 from jobs.spring_index.source import Slot
+from jobs.spring_index.values import check_values, coarsened
 
 Array = npt.NDArray[Any]
 
@@ -37,6 +40,23 @@ class Ahead:
         if following:
             self.ask(variable, following)
         return np.asarray(self.readers[variable].values(fetched))
+
+
+class Days:
+    """The days of a block as the model takes them: (day, cell), coarsened, in units they can be in."""
+
+    def __init__(self, plan: Plan, block: Block, ahead: Ahead) -> None:
+        self.plan, self.block, self.ahead = plan, block, ahead
+        self.checked: set[str] = set()
+
+    def get(self, variable: str, days: slice, following: slice | None = None) -> Array:
+        """Some days, counted from 0, good until the next are got; those that follow begin to be fetched."""
+        values = coarsened(self.ahead.take(variable, days, following), self.plan.coarsen, self.plan.variant.single)
+        if variable not in self.checked:
+            where = storage.basename(self.block.slots[variable].urls[0])
+            check_values(variable, values, self.plan.units, where)
+            self.checked.add(variable)
+        return np.ascontiguousarray(values.reshape(len(values), -1))
 
 
 @contextmanager

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from jobs.errors import InputError
 from jobs.spring_index import daylength, light
+from jobs.spring_index.ahead import Days
+from jobs.spring_index.blocks import Block, Plan
 from jobs.spring_index.light import Light
 from jobs.spring_index.values import read_coordinate
-
-if TYPE_CHECKING:
-    from jobs.spring_index.blocks import Block, Days, Plan
 
 Array = npt.NDArray[Any]
 SAMPLE = (170, 100, 0, 265)

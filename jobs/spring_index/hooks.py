@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from jobs import storage
 from jobs.model import Asked, Finished, Row
-from jobs.spring_index import blocks, check, output, planning, record, template
+from jobs.spring_index import check, compute, output, planning, record, template
 from jobs.spring_index.planning import Run
 from jobs.spring_index.record import Told
 from jobs.spring_index.work import Region, Year
@@ -38,7 +38,7 @@ def begin(asked: Asked) -> None:
     todo = [(region, year) for region, year, known in run.years() if known.attrs is None]
     if not todo:
         return
-    blocks.warm_up(todo[0][0].plan)
+    compute.warm_up(todo[0][0].plan)
     if asked.overwrite:  # only now, with all of it checked, is an old store replaced
         storage.remove(run.output)
     if run.has_regions:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from jobs.spring_index import output, work
-from jobs.spring_index.blocks import compute_block
+from jobs.spring_index.compute import compute_block
 from jobs.spring_index.headers import check_unseen
 
 
@@ -31,7 +31,7 @@ def compute(source: str, *, plan: str, region: str = "", year: int, block: str) 
     done = compute_block(where.plan, where.block(one, block))
     facts = {
         "cells": done.cells, "valid_cells": done.valid, "gap_cells": done.gaps,
-        "seconds": round(done.seconds, 3), "sums": done.sums,
+        "seconds": round(done.seconds, 3), "sums": done.sums, "day_length": done.day_length,
     }  # fmt: skip
     output.write_note(one.place, block, facts)
     if output.noted(one.place) >= {name for name, _ in where.blocks()}:

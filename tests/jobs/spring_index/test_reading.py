@@ -7,11 +7,13 @@ import http.server
 import os
 import re
 import shutil
+import subprocess
 import sys
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,11 +26,13 @@ import pytest
 from jobs.errors import InputError
 from jobs.spring_index import model, output, ranges
 from jobs.spring_index.ahead import reading
-from jobs.spring_index.blocks import Block, Done, Plan, compute_block
+from jobs.spring_index.blocks import Block, Done, Plan
+from jobs.spring_index.compute import compute_block
 from jobs.spring_index.model import Window
 from jobs.spring_index.readers import ChunkReader, Hdf5Reader, open_dataset, open_slot
 from jobs.spring_index.source import NETCDF, Grid, Slot
 from jobs.spring_index.stream import Units
+from tests.bench.usage import family
 from tests.jobs.s3server import S3
 
 Array = npt.NDArray[Any]
@@ -311,3 +315,45 @@ def test_classic_over_http(data: Path) -> None:
             with open_slot(slot) as there, open_slot(local) as here:
                 assert there.days(days, box).tobytes() == here.days(days, box).tobytes()
         assert sum(n for (_, asked), n in server.requests.items() if not asked) <= 1
+
+
+def daymet_column(folder: Path, side: int = 1000) -> None:
+    """A year of one native chunk column of Daymet's size; a month's days are alike, so that it is made in seconds."""
+    from jobs.spring_index import sample
+
+    place = sample.land(side, 1000.0)
+    months = [fields for day, fields in zip(range(12), sample.days(place, 2000), strict=False)]
+    folder.mkdir()
+    for column, variable in enumerate(VARIABLES):
+        path = folder / f"daymet_v4_daily_na_{variable}_2000.nc"
+        sample._layout(path, variable, 2000, place, side).close()
+        season = [0.0 if variable == "dayl" else 12 - 12 * np.cos(np.pi * month / 6) for month in range(12)]
+        chunks = [
+            sample._compressed(f[column] + np.float32(s), (side, side)) for f, s in zip(months, season, strict=True)
+        ]
+        with h5py.File(path, "r+") as handle:
+            for day in range(365):
+                handle[variable].id.write_direct_chunk((day, 0, 0), chunks[day * 12 // 365])
+
+
+@pytest.mark.slow
+def test_memory(tmp_path: Path) -> None:
+    """No process of a run needs more than 500 MB for a native chunk column of 1000 × 1000 cells."""
+    daymet_column(tmp_path / "in")
+    command = [sys.executable, "-m", "jobs", "run", "spring-index", "--input", tmp_path / "in", "--dask", "local"]
+    command += ["--output", tmp_path / "out.zarr", "--workers", "1", "--quiet"]
+    peak = 0
+    with subprocess.Popen(command) as process:
+        while process.poll() is None:
+            peak = max(peak, *map(highest, family(process.pid)))
+            time.sleep(0.1)
+    assert process.returncode == 0
+    assert 200_000 < peak <= 500_000
+
+
+def highest(pid: int) -> int:
+    """Most memory a process ever had [kB]."""
+    with suppress(OSError):
+        found = re.search(r"VmHWM:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())
+        return int(found[1]) if found else 0
+    return 0

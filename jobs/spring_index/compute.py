@@ -1,0 +1,90 @@
+"""One task: read a block of cells batch by batch, run the model, write its part of the year once."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from jobs.spring_index import model, output
+from jobs.spring_index.ahead import Days, reading
+from jobs.spring_index.blocks import Block, Done, Plan
+from jobs.spring_index.daylight import DayLength, day_length
+from jobs.spring_index.model import Variant, Window
+from jobs.spring_index.stream import Dates, Stream, plant_index
+from jobs.spring_index.values import fine_cells, read_coordinate
+
+Array = npt.NDArray[Any]
+
+
+def warm_up(plan: Plan) -> None:
+    """Compile the kernels, or load them, before many processes would each do so."""
+    from jobs.spring_index import decode, stream
+
+    stream.warm_up(plan.variant, plan.dtype)
+    decode.warm_up(plan.dtype)
+
+
+def compute_block(plan: Plan, block: Block) -> Done:
+    """Read, compute and write one block; runs in a worker."""
+    started = time.perf_counter()
+    shape = tuple(c.stop - c.start for c in block.cells)
+    dates, source = _dates(plan, block, int(np.prod(shape)))
+    products = block_products(dates, plan.variant, plan.plants, shape)
+    planes = {name: read_coordinate(plan.grid, name, block.cells, plan.coarsen) for name in plan.grid.planes}
+    output.write_block(plan, block, products | planes)
+    sums = {name: (float(np.nansum(values)), int(np.isfinite(values).sum())) for name, values in products.items()}
+    seconds = time.perf_counter() - started
+    return Done(block.year, int(np.prod(shape)), dates.valid_cells, dates.gap_cells, seconds, sums, source)
+
+
+def _dates(plan: Plan, block: Block, cells: int) -> tuple[Dates, str]:
+    """Read and compute a block; also says where its day lengths came from."""
+    stream, source = _carried(plan, block, cells)
+    return stream.result(), source  # what was read is gone: less memory
+
+
+def _carried(plan: Plan, block: Block, cells: int) -> tuple[Stream, str]:
+    """The state of a block after all its days, and where their lengths came from."""
+    with reading(block.slots, fine_cells(block.cells, plan.coarsen)) as ahead:
+        days = Days(plan, block, ahead)
+        light = day_length(plan, block, days)
+        stream = Stream(plan.variant, block.window, cells, plan.units, plan.dtype, light.groups)
+        _advance(plan, block, days, stream, light)
+    return stream, light.source
+
+
+def block_products(dates: Dates, variant: Variant, plants: tuple[str, ...], shape: tuple[int, ...]) -> dict[str, Array]:
+    """The variables of the output for one block, in the shape of its cells."""
+    leaf, bloom = plant_index(dates.leaf), plant_index(dates.bloom)
+    if variant.zero_based:
+        layers = {"first-leaf": (dates.leaf, leaf), "first-bloom": (dates.bloom, bloom)}
+        return {name: np.concatenate([a, b[None]]).reshape(4, *shape) for name, (a, b) in layers.items()}
+    rows = [model.PLANTS.index(plant) for plant in plants]
+    products = {"first_leaf": dates.leaf[rows], "first_bloom": dates.bloom[rows], "last_freeze": dates.last_freeze}
+    if len(plants) == len(model.PLANTS):
+        products |= {"leaf_index": leaf, "bloom_index": bloom, "damage": leaf - dates.last_freeze}
+    return {name: values.astype(np.float32).reshape(*values.shape[:-1], *shape) for name, values in products.items()}
+
+
+def _batches(window: Window, size: int) -> Iterator[slice]:
+    """Days of the window, counted from 0, a batch at a time."""
+    for first in range(window.first - 1, window.last, size):
+        yield slice(first, min(first + size, window.last))
+
+
+def _advance(plan: Plan, block: Block, days: Days, stream: Stream, light: DayLength) -> None:
+    """Take the block through its days, reading no more of them than can change a date."""
+    batches = list(_batches(block.window, plan.batch))
+    for batch, following in zip(batches, [*batches[1:], None], strict=True):
+        tmin = days.get("tmin", batch, following)
+        if stream.needs_heat(tmin):
+            dayl = days.get("dayl", batch, following) if light.is_read else light.days(batch, plan)
+            stream.advance(tmin, days.get("tmax", batch, following), dayl)
+        elif stream.finished:
+            return
+        else:
+            stream.advance(tmin, None, None)
