@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,7 +24,7 @@ import numpy.typing as npt
 import pytest
 
 from jobs.errors import InputError
-from jobs.spring_index import model, output, ranges
+from jobs.spring_index import chunks, model, output, ranges
 from jobs.spring_index.ahead import reading
 from jobs.spring_index.blocks import Block, Done, Plan
 from jobs.spring_index.compute import compute_block
@@ -106,8 +106,6 @@ def test_missing_chunks(tmp_path: Path) -> None:
 
 def test_without_libdeflate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where libdeflate is not installed, zlib gives the same values."""
-    from jobs.spring_index import chunks
-
     monkeypatch.setitem(sys.modules, "deflate", None)
     chunks.inflater.cache_clear()
     known = write(tmp_path / "a.nc", CHUNKED["many chunks"])
@@ -357,3 +355,29 @@ def highest(pid: int) -> int:
         found = re.search(r"VmHWM:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())
         return int(found[1]) if found else 0
     return 0
+
+
+class Counted(ranges.Remote):
+    """A remote file that lies here, and how often it was asked."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(str(path), None, "", (), path.stat().st_size)  # type: ignore[arg-type, unused-ignore]
+        self.asked = 0
+
+    def _read(self, wanted: Sequence[ranges.Piece]) -> list[memoryview]:
+        self.asked += 1
+        content = Path(self.url).read_bytes()
+        return [memoryview(content)[start : start + size] for start, size in wanted]
+
+
+def test_chunk_index_in_few_rounds(tmp_path: Path) -> None:
+    """Where the thousands of chunks of a remote file lie is asked for at once, not node after node of the index."""
+    with h5py.File(tmp_path / "a.nc", "w") as handle:
+        array = handle.create_dataset("tmin", (80, 90, 80), "<f4", chunks=(1, 10, 10), maxshape=(None, 90, 80), **GZIP)
+        for number in np.ndindex(80, 9, 8):
+            array.id.write_direct_chunk((number[0], number[1] * 10, number[2] * 10), bytes(4000))
+    source = Counted(tmp_path / "a.nc")
+    with h5py.File(source.file(), "r") as there, h5py.File(tmp_path / "a.nc", "r") as here:
+        far, near = chunks.chunk_index(there["tmin"]), chunks.chunk_index(here["tmin"])
+    assert far and near and (far.starts == near.starts).all() and (far.sizes == 4000).all()
+    assert source.asked < 15
