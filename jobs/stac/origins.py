@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
@@ -169,7 +170,7 @@ def _of_aiohttp(fs: Any, href: Any, url: str, options: Mapping[str, Any], where:
             fs.loop.call_soon_threadsafe(response.close)
             response = sync(fs.loop, ask, "GET", 0, "")
             facts, start = _told(response.headers)
-        yield Origin(facts, start, iter(lambda: sync(fs.loop, _gather, response.content), b""), again)
+        yield Origin(facts, start, _chunks(fs, response.content), again)
     finally:
         fs.loop.call_soon_threadsafe(response.close)
 
@@ -209,7 +210,6 @@ def _of_httpx(client: Any, path: str, url: str, where: tuple[int, str]) -> Itera
 @contextmanager
 def _of_s3(fs: Any, path: str, where: tuple[int, str]) -> Iterator[Origin]:  # noqa: ANN401 - s3fs is untyped
     """S3 sends one version from beginning to end, and has the MD5 of what was put at once."""
-    from fsspec.asyn import sync
 
     bucket, key, version = fs.split_path(path)
     named = {"Bucket": bucket, "Key": key, **({"VersionId": version} if version else {})}
@@ -229,9 +229,20 @@ def _of_s3(fs: Any, path: str, where: tuple[int, str]) -> Iterator[Origin]:  # n
         whole = etag.strip('"')
         is_md5 = len(whole) == 32 and "aws:kms" not in str(answer.get("ServerSideEncryption", ""))
         facts = Facts(start + int(answer["ContentLength"]), etag, whole if is_md5 else "")
-        yield Origin(facts, start, iter(lambda: sync(fs.loop, _gather, body), b""))
+        yield Origin(facts, start, _chunks(fs, body))
     finally:
         fs.loop.call_soon_threadsafe(body.close)
+
+
+def _chunks(fs: Any, stream: Any) -> Iterator[bytes]:  # noqa: ANN401 - of fsspec; of aiohttp or aiobotocore
+    """The chunks of an answer; the next one comes in while the last one is compared and written."""
+    coming = asyncio.run_coroutine_threadsafe(_gather(stream), fs.loop)
+    try:
+        while chunk := coming.result():
+            coming = asyncio.run_coroutine_threadsafe(_gather(stream), fs.loop)
+            yield chunk
+    finally:
+        coming.cancel()
 
 
 async def _gather(stream: Any) -> bytes:  # noqa: ANN401 - of aiohttp or aiobotocore

@@ -63,8 +63,8 @@ def _staged_before(one: select.Chosen, copy: Copy | None, standing: Standing, ov
 def _clash(one: select.Chosen, other: select.Chosen) -> str:
     name = hrefs.file_name(one.href, one.asset)
     return (
-        f"the assets {other.asset} and {one.asset} of the item {one.item} are both called {name}, and one would overwrite "
-        f"the other; stage one of them, with --assets, to another place"
+        f"the assets {other.asset} and {one.asset} of the item {one.item} are both called {name}: one would "
+        f"overwrite the other; stage one of them, with --assets, to another place"
     )
 
 

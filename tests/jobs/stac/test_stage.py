@@ -253,6 +253,58 @@ def test_a_lone_item_and_relative_hrefs(command: Command, tmp_path: Path) -> Non
     assert (tmp_path / "out/lone/a.nc").read_bytes() == b"here"
 
 
+def test_a_search_becomes_a_catalog(command: Command, web: Web, tmp_path: Path, api: str) -> None:
+    """What an API finds has a catalog of its own, below its collection; what cannot be had stays where it is."""
+    said = command(
+        "stac-stage", api, "--items", "hi-1980", "--assets", "tmin", "--to", tmp_path / "out", "--retries", "0"
+    )
+    assert said.code == 1  # the assets lie on a server that is not there
+    found = assets(tmp_path / "out/catalog.json")
+    assert found["hi-1980 tmin"]["href"].startswith("https://data.invalid/") and len(found) > 1
+
+
+def test_collections_stay_collections(command: Command, web: Web, catalog: Path, tmp_path: Path) -> None:
+    """With their extent, licence and links to the world; their items name them here. One file for two keys is one."""
+    import pystac
+
+    extent = {"spatial": {"bbox": [[-161, 17, -154, 24]]}, "temporal": {"interval": [["1980-01-01T00:00:00Z", None]]}}
+    path = catalog.parent / "hi/catalog.json"
+    values = json.loads(path.read_text()) | {"type": "Collection", "license": "CC-BY-4.0", "extent": extent}
+    values["links"].append({"rel": "license", "href": "./LICENSE.txt"})
+    path.write_text(json.dumps(values))
+    path = catalog.parent / "hi/hi-1980/hi-1980.json"
+    values = json.loads(path.read_text()) | {"collection": "hi"}
+    values["links"].append({"rel": "collection", "href": "../catalog.json"})
+    values["assets"]["same"] = dict(values["assets"]["tmin"])
+    path.write_text(json.dumps(values))
+    assert (
+        command("stac-stage", catalog, "--assets", "tmin,same", "--items", "hi-1980", "--to", tmp_path / "out").code
+        == 0
+    )
+    found = assets(tmp_path / "out/catalog.json")
+    assert fetched(web) == ["tmin_1980.nc"] and found["hi-1980 same"]["href"] == "./tmin_1980.nc"
+    item = next(pystac.Catalog.from_file(str(tmp_path / "out/catalog.json")).get_items(recursive=True))
+    collection = item.get_collection()
+    assert collection is not None and collection.license == "CC-BY-4.0"
+    assert collection.get_self_href() == str(tmp_path / "out/hi/collection.json")
+    assert collection.get_single_link("license").get_href() == str(catalog.parent / "hi/LICENSE.txt")
+    assert item.get_single_link("canonical").get_href() == str(path)
+
+
+def test_a_place_whose_package_is_missing(
+    command: Command, catalog: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The message says which extra brings it."""
+    import fsspec.registry
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delitem(fsspec.registry._registry, "webdav", raising=False)
+    for module, to in (("webdav4.fsspec", "webdav://a.invalid/x"), ("dcachefs", "dcache://x")):
+        monkeypatch.setitem(sys.modules, module, None)
+        said = command("stac-stage", catalog, "--to", to)
+        assert said.code == 2 and "pip install 'springline[stac]'" in said.errors, said.errors
+
+
 @pytest.mark.parametrize(
     ("to", "words"),
     [
