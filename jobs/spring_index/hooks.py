@@ -12,6 +12,8 @@ from jobs.spring_index.planning import Run
 from jobs.spring_index.record import Told
 from jobs.spring_index.work import Region, Year
 
+MANY = 8
+"""With so many blocks it pays to compile the kernels before the processes of all workers do so at once."""
 _last: list[tuple[object, Run]] = []
 """The plan that was made last, for `begin` and `finish`, which follow it: many headers are read only once."""
 
@@ -38,7 +40,9 @@ def begin(asked: Asked) -> None:
     todo = [(region, year) for region, year, known in run.years() if known.attrs is None]
     if not todo:
         return
-    compute.warm_up(todo[0][0].plan)
+    region = todo[0][0]
+    if len(todo) * len(list(region.blocks())) >= MANY:
+        compute.warm_up(region.plan)
     if asked.overwrite:  # only now, with all of it checked, is an old store replaced
         storage.remove(run.output)
     if run.has_regions:

@@ -34,6 +34,7 @@ def compute(source: str, *, plan: str, region: str = "", year: int, block: str) 
         "seconds": round(done.seconds, 3), "sums": done.sums, "day_length": done.day_length,
     }  # fmt: skip
     output.write_note(one.place, block, facts)
-    if output.noted(one.place) >= {name for name, _ in where.blocks()}:
-        output.finish_year(one.place, list(output.notes(one.place).values()))
+    names = {name for name, _ in where.blocks()}
+    if output.noted(one.place) >= names and (notes := output.notes(one.place)).keys() >= names:
+        output.finish_year(one.place, list(notes.values()))
     return facts

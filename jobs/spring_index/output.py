@@ -10,14 +10,12 @@ from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from jobs import storage
 from jobs.errors import OutputError
+from jobs.spring_index.blocks import Block, Plan
 from jobs.spring_index.source import Array
-
-if TYPE_CHECKING:
-    from jobs.spring_index.blocks import Block, Plan
 
 MARKER = "zarr.json"
 """A Zarr v3 group is there once this file is: it is written last, and is the year's commit."""
@@ -225,7 +223,10 @@ def finish_year(place: Place, facts: Collection[Mapping[str, Any]]) -> None:
     document = storage.read_json(place.waiting)
     if document is None:
         raise OutputError(f"{place.waiting} is gone.", "Run the same command again.")
-    document["attributes"] |= {f"springline_{key}": sum(int(one[key]) for one in facts) for key in COUNTS}
+    attrs = document["attributes"]
+    attrs |= {f"springline_{key}": sum(int(one[key]) for one in facts) for key in COUNTS}
+    if formulas := {one["day_length"] for one in facts} - {attrs["springline_day_length"]}:
+        attrs["springline_day_length"] += f"; where it agrees by the formula of {', '.join(sorted(formulas))}"
     storage.write_json(f"{place.group}/{MARKER}", document)
 
 

@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jobs.spring_index import model
+from jobs.spring_index.blocks import Plan
 from jobs.spring_index.source import Array, Coord, Grid
 
 if TYPE_CHECKING:
     import dask.array as da
     import xarray as xr
-
-    from jobs.spring_index.blocks import Plan
 
 TITLES = {
     "first_leaf": "day of first leaf",

@@ -109,6 +109,7 @@ def test_a_killed_run_goes_on_block_by_block(spring: Spring, sample: Path, tmp_p
     assert files(store) == files(tmp_path / "clean.zarr")
 
 
+@pytest.mark.slow
 def test_a_run_that_replaces_a_store_goes_on_too(spring: Spring, sample: Path, tmp_path: Path) -> None:
     """What --overwrite has begun is continued without it; nothing of the old store is left."""
     store = tmp_path / "out.zarr"
@@ -142,6 +143,21 @@ def test_a_note_of_something_else_is_not_believed(spring: Spring, sample: Path, 
     assert spring(sample, store, years="2000", chunks="10")["skipped"] == 0
 
 
+@pytest.mark.slow
+def test_a_note_that_a_crash_has_cut(spring: Spring, sample: Path, tmp_path: Path) -> None:
+    """A year is not finished on a note that says nothing: its block is done again by the next run."""
+    store = tmp_path / "out.zarr"
+    spring(sample, store, years="2000", chunks="10", limit=3)
+    cut = Path(next(iter(notes(store))))
+    cut.write_bytes(b"")
+    told = spring(sample, store, years="2000", chunks="10")["years"]["2000"]
+    assert told["state"] == "failed" and "damaged" in told["error"] and not (store / "2000/zarr.json").exists()
+    assert spring(sample, store, years="2000", chunks="10")["done"] == 1
+    spring(sample, tmp_path / "clean.zarr", years="2000", chunks="10")
+    assert files(store) == files(tmp_path / "clean.zarr")
+
+
+@pytest.mark.slow
 def test_years_and_regions_are_added(spring: Spring, sample: Path, tmp_path: Path) -> None:
     """Regions lie side by side, each on its own grid; years and regions come later, what is there stays."""
     folder, store = tmp_path / "in", tmp_path / "out.zarr"
@@ -165,6 +181,7 @@ def test_years_and_regions_are_added(spring: Spring, sample: Path, tmp_path: Pat
         spring(sample, store, variant="npn")
 
 
+@pytest.mark.slow
 def test_a_region_outside_the_box_is_left_out(run: Runner, sample: Path, tmp_path: Path) -> None:
     """--bbox holds for each region; one that is not in it is named and left out."""
     other_region(sample, tmp_path)
@@ -199,6 +216,7 @@ def test_one_bad_block(run: Runner, chunked: Path, tmp_path: Path) -> None:
     assert report["years"]["2001"]["cells"] == 1600 and (store / "2001/zarr.json").exists()
 
 
+@pytest.mark.slow
 def test_an_object_store(run: Runner, sample: Path, tmp_path: Path, s3: S3, monkeypatch: pytest.MonkeyPatch) -> None:
     """From S3 to S3: notes are objects, a year is there once all of it is, and a file that its name belies fails it."""
     for name, value in s3.env.items():
