@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import sys
 from collections.abc import Iterator
 from subprocess import DEVNULL
 from typing import Any
@@ -14,7 +16,8 @@ from tests.jobs.archive import server, write_archive
 from tests.slurm.laptop import Springline
 from tests.slurm.test_sdo import owned
 from tests.slurm.test_sdo import run as follow
-from tests.slurm.upping import until
+from tests.slurm.test_session import KERNEL
+from tests.slurm.upping import start, until
 
 PORT = 8700
 ARCHIVE = f"http://login:{PORT}"
@@ -28,6 +31,17 @@ def leaf(source, target):
 
     xarray.open_zarr(source)["leaf_index"].plot.imshow(cmap="viridis_r").figure.savefig(target)
 '''
+CELL = f"""
+from distributed import Client
+from jobs.notebook import run
+
+client = Client()
+client.wait_for_workers(2, timeout=60)
+built = run("stac-build", "daymet", regions="hi", years=[2000], root={ARCHIVE!r}, output="daymet", quiet=True)
+staged = run("stac-stage", "daymet", assets=["tmin", "tmax"], output="staged", quiet=True)
+spring = run("spring-index", "staged", output="spring.zarr", dask=client, quiet=True)
+print(built["items"], staged["staged"], spring["years"]["2000"]["state"], client.status)
+"""
 PNG = b"\x89PNG"
 
 
@@ -83,3 +97,14 @@ def test_from_an_archive_to_a_map(springline: Springline, archive: str) -> None:
     words = ("draw.py:leaf", "--inputs", "spring.zarr/2*", "--target", "maps/{name}.png", "--in-allocation")
     assert run(springline, "map", *words)["done"] == 2
     assert all((home / f"maps/{year}.png").read_bytes().startswith(PNG) for year in (2000, 2001))
+
+
+def test_from_a_notebook_on_the_workers_of_a_session(springline: Springline, archive: str) -> None:
+    """A cell builds, stages and computes: on the session's workers without a word, and on a client that it has."""
+    up = start(springline, "--name", "lecture", "--workers", "2")
+    printed = up.on_laptop([sys.executable, str(KERNEL), up.line["url"].removesuffix("/lab"), up.token], input=CELL)
+    assert printed.stdout.split() == ["1", "2", "done", "running"], printed.stdout + printed.stderr
+    (ledger,) = springline.cluster.cluster_home().rglob("staged.run/ledger.jsonl")
+    records = [json.loads(line) for line in ledger.read_text(encoding="utf-8").splitlines()]
+    hosts = {record["worker"].partition(":")[0] for record in records if record.get("state") == "done"}
+    assert hosts and hosts <= {"node1", "node2"}
