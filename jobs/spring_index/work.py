@@ -74,7 +74,11 @@ Regions = Mapping[str, Region]
 def pack(regions: Regions) -> tuple[str, bytes]:
     """The regions as a file, whose name tells whether its content is still the same."""
     content = pickle.dumps(dict(regions))
-    return f"{PLAN}{hashlib.sha256(content).hexdigest()}", content
+    return f"{PLAN}{_digest(content)}", content
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:32]
 
 
 @lru_cache(2)
@@ -85,7 +89,7 @@ def read(url: str) -> Regions:
         content = fs.cat_file(path)
     except FileNotFoundError as error:
         raise OutputError(f"{url} is gone.", "Has another run begun there?") from error
-    if not url.endswith(hashlib.sha256(content).hexdigest()):
+    if not url.endswith(_digest(content)):
         raise OutputError(f"{url} was changed.", "Run the same command again.")
     regions: Regions = pickle.loads(content)
     return regions
