@@ -22,7 +22,7 @@ Note = Callable[[str], None]
 NAMES = ("catalog.json", "collection.json")
 """How the file of a catalog is called."""
 DEEPEST = 32
-"""Catalogs below each other; more are a loop over links of the file system or a server's invention."""
+"""Catalogs below each other; more are a server's invention."""
 AT_ONCE, TOGETHER = 16, 256
 """Files of a remote catalog that are read at once, and items that are held."""
 HEAD = 1 << 20
@@ -46,13 +46,15 @@ class Node:
     is_leaf: bool = False
     """Whether it is, or should be, an item."""
     is_root: bool = False
+    content: int = 0
+    """A hash of all that a catalog says: one of the same below it is the same under another name."""
 
 
 @dataclass
 class _Walk:
     note: Note
     seen: set[int] = field(default_factory=set)
-    """Hashes of the places of items."""
+    """Hashes of the places of items and catalogs: what several catalogs link is met once."""
 
 
 @lru_cache(16384)
@@ -197,11 +199,14 @@ def walk(url: str, note: Note) -> Iterator[Node]:
     import pystac
 
     href = root_href(url)
-    root = read(href)
+    found = read_json(href)
+    content = hash(json.dumps(found))
+    root = parse(found, href)
     if isinstance(root, pystac.Item):
         yield Node(href, root.id, collection=root.collection_id or "", item=root, is_leaf=True)
     elif isinstance(root, pystac.Catalog):
-        yield from _below(_Walk(note), Node(href, root.id, (), _collection(root), catalog=root, is_root=True), (href,))
+        node = Node(href, root.id, (), _collection(root), catalog=root, is_root=True, content=content)
+        yield from _below(_Walk(note, {hash(href)}), node, (node,))
 
 
 def _collection(catalog: pystac.Catalog) -> str:
@@ -210,35 +215,42 @@ def _collection(catalog: pystac.Catalog) -> str:
     return catalog.id if isinstance(catalog, pystac.Collection) else ""
 
 
-def _below(walk: _Walk, node: Node, above: tuple[str, ...]) -> Iterator[Node]:
-    """A catalog, then its items, then the catalogs below it."""
+def _below(walk: _Walk, node: Node, above: tuple[Node, ...]) -> Iterator[Node]:
+    """A catalog, then its items, then the catalogs below it; `above` ends with the catalog."""
     yield node
     catalog = node.catalog
     assert catalog is not None
-    inside = node.parents if len(above) == 1 else (*node.parents, node.id)
+    inside = () if node.is_root else (*node.parents, node.id)
     yield from _items(walk, catalog, inside, node.collection)
     for link in catalog.get_child_links():
         href = link.get_absolute_href() or str(link.get_href())
-        if href in above:
-            walk.note(f"{above[-1]} links back to {href}: a loop, not followed")
-            continue
-        yield from _child(walk, href, inside, node.collection, above)
+        if any(href == one.href for one in above):
+            walk.note(f"{node.href} links back to {href}: a loop, not followed")
+        elif hash(href) not in walk.seen:
+            walk.seen.add(hash(href))
+            yield from _child(walk, href, inside, node, above)
 
 
-def _child(walk: _Walk, href: str, inside: tuple[str, ...], collection: str, above: tuple[str, ...]) -> Iterator[Node]:
+def _child(walk: _Walk, href: str, inside: tuple[str, ...], node: Node, above: tuple[Node, ...]) -> Iterator[Node]:
     import pystac
 
     try:
+        found = read_json(href)
+        content = hash(json.dumps(found))
+        if any(content == one.content for one in above):
+            walk.note(f"{node.href} links to {href}, which is a catalog above it once more: a loop, not followed")
+            return
+        child = parse(found, href)
         if len(above) > DEEPEST:
             raise InputError(f"{href} lies below {DEEPEST} other catalogs: links in a loop.")
-        child = read(href)
         if not isinstance(child, pystac.Catalog):
             raise InputError(f"{href} is linked as a catalog and is an item.")
     except InputError as error:
-        yield Node(href, stem(href), inside, collection, problem=f"broken link in {above[-1]}: {error.message}")
+        problem = f"broken link in {node.href}: {error.message}"
+        yield Node(href, stem(href), inside, node.collection, problem=problem)
         return
-    own = Node(href, child.id, inside, _collection(child) or collection, catalog=child)
-    yield from _below(walk, own, (*above, href))
+    own = Node(href, child.id, inside, _collection(child) or node.collection, catalog=child, content=content)
+    yield from _below(walk, own, (*above, own))
 
 
 def _items(walk: _Walk, catalog: pystac.Catalog, parents: tuple[str, ...], collection: str) -> Iterator[Node]:
