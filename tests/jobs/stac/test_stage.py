@@ -295,10 +295,8 @@ def test_a_place_whose_package_is_missing(
     command: Command, catalog: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The message says which extra brings it."""
-    import fsspec.registry
-
     monkeypatch.chdir(tmp_path)
-    monkeypatch.delitem(fsspec.registry._registry, "webdav", raising=False)
+    monkeypatch.delitem(sys.modules["fsspec.registry"]._registry, "webdav", raising=False)
     for module, to in (("webdav4.fsspec", "webdav://a.invalid/x"), ("dcachefs", "dcache://x")):
         monkeypatch.setitem(sys.modules, module, None)
         said = command("stac-stage", catalog, "--to", to)

@@ -103,6 +103,8 @@ def test_every_place_gives_to_every_other(everywhere: Places, content: bytes) ->
     for origin, place in [*permutations(KINDS[1:], 2), *(("http", place) for place in KINDS[1:]), ("file", "file")]:
         name = f"{origin}/a.nc"
         (everywhere.folder / origin).mkdir(exist_ok=True)
+        if content == b"small":
+            everywhere.put(place, name, b"what stood there before")
         told = copy.stage(everywhere.url(origin, "in/a.nc"), everywhere.url(place, name))
         assert everywhere.read(place, name) == content, (origin, place)
         assert told["checksum"] == "1220" + hashlib.sha256(content).hexdigest(), (origin, place)
@@ -148,7 +150,11 @@ def test_what_cannot_go_on_begins_anew(web: Web, tmp_path: Path, how: str) -> No
         content = LARGE[::-1]
         (web.folder / "large.nc").write_bytes(content)
     name = "other.nc" if how == "another file" else "large.nc"
-    (web.folder / "other.nc").write_bytes(LARGE)
+    if how == "another file":  # of the same length and time
+        content = LARGE[::-1]
+        (web.folder / "other.nc").write_bytes(content)
+        time = (web.folder / "large.nc").stat().st_mtime_ns
+        os.utime(web.folder / "other.nc", ns=(time, time))
     told = copy.stage(f"{web.url}/{name}", str(target))
     assert target.read_bytes() == content and "resumed" not in told and told["bytes_in"] == len(content)
 
@@ -220,6 +226,21 @@ def test_what_the_catalog_says_is_compared(web: Web, everywhere: Places) -> None
     assert not [path for path in everywhere.dcache.folder.rglob("*") if path.is_file()]
     uploads = everywhere.s3.client.list_multipart_uploads(Bucket=everywhere.roots["s3"].removeprefix("s3://"))
     assert "Uploads" not in uploads
+
+
+def test_no_server_gets_the_whole_of_a_wrong_file() -> None:
+    """The last chunk is let go only when the comparison at the end is over."""
+
+    def chunks() -> Iterator[bytes]:
+        yield b"first"
+        yield b"last"
+        raise InputError("it is another")
+
+    sent = []
+    with pytest.raises(InputError):
+        for chunk in copy._held_back(chunks()):
+            sent.append(chunk)
+    assert sent == [b"first"]
 
 
 @pytest.mark.parametrize(
@@ -318,13 +339,16 @@ def test_large_objects_go_to_s3_in_parts(web: Web, everywhere: Places, monkeypat
     monkeypatch.setattr(places, "PART", 5 << 20)
     bucket = everywhere.roots["s3"].removeprefix("s3://")
     target = everywhere.url("s3", "deep/large.nc")
-    web.faults["/large.nc"] = ["cut"]
+    larger = LARGE * 3
+    (web.folder / "large.nc").write_bytes(larger)
+    web.faults["/large.nc"] = ["lie"]
     with pytest.raises(Exception):  # noqa: B017 - whatever the client calls it
         copy.stage(f"{web.url}/large.nc", target)
+    assert "Uploads" not in everywhere.s3.client.list_multipart_uploads(Bucket=bucket)
     assert "Contents" not in everywhere.s3.client.list_objects_v2(Bucket=bucket)
-    assert copy.stage(f"{web.url}/large.nc", target)["size"] == len(LARGE)
-    assert everywhere.read("s3", "deep/large.nc") == LARGE
-    assert everywhere.s3.client.head_object(Bucket=bucket, Key="deep/large.nc")["ETag"].endswith('-2"')
+    assert copy.stage(f"{web.url}/large.nc", target)["size"] == len(larger)
+    assert everywhere.read("s3", "deep/large.nc") == larger
+    assert everywhere.s3.client.head_object(Bucket=bucket, Key="deep/large.nc")["ETag"].endswith('-4"')
     everywhere.s3.client.create_multipart_upload(Bucket=bucket, Key="deep/killed.nc")
     everywhere.s3.client.create_multipart_upload(Bucket=bucket, Key="other/killed.nc")
     places.abort_uploads(everywhere.url("s3", "deep"))
