@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from jobs import storage
+from jobs import doors, storage
 from jobs.errors import InputError, UsageError
 from jobs.model import Row
 from jobs.stac.reading import is_catalog
@@ -114,7 +114,8 @@ def _matches(text: str, options: storage.Options | None) -> list[str]:
         try:
             matches = sorted(fs.unstrip_protocol(match) for match in fs.glob(path))
         except Exception as error:  # the clients' errors have no class in common
-            raise InputError(f"{text} cannot be listed: {error}", "Check the URL, the network and the keys.") from error
+            said, hint = doors.trouble(error, text) or (str(error), "Check the URL and the network.")
+            raise InputError(f"{text} cannot be listed: {said}", hint) from error
     if not matches:
         raise InputError(f"Nothing matches {text}.", "Check the pattern; quote it, so that the shell leaves it alone.")
     return matches
