@@ -172,8 +172,6 @@ def parse(found: dict[str, Any], href: str) -> pystac.STACObject:
             f"The item {found.get('id')} ({href}) has no datetime.",
             "Give it one, or a start_datetime and an end_datetime.",
         )
-    if isinstance(found.get("links"), list):  # a copy still says where the original was
-        found["links"] = [link for link in found["links"] if not isinstance(link, dict) or link.get("rel") != "self"]
     try:
         return pystac.StacIO.default().stac_object_from_dict(found, href=href, preserve_dict=False)
     except Exception as error:  # pystac leaves what it stumbles over to Python
