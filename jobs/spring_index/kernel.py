@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from jobs.compiled import compiled, fused, larger
+from jobs.compiled import compiled, fetch, fused, larger
 
 Array = npt.NDArray[Any]
 Scales = tuple[float, float, float]
@@ -38,9 +38,10 @@ SEEN_VALUE, SEEN_GAP = 1, 2
 # Rows of the scratch of a tile.
 RANGE, ABOVE, TOP, TODAY, SCRATCH_ROWS = 0, 1, 2, 3, 4
 # What is known of a tile: `peaks`, no more than which are its DDE2 of six days, GDH of three, SYNOP and AGDH; `counts`
-# of dates found, the day from which all leaves that are out count for the bloom, whether every cell has had a value.
+# of dates found, the day from which all leaves that are out count for the bloom, whether every cell has had a value,
+# and how often its groups did not hold.
 PEAK_GDH, PEAK_SYNOP, PEAK_AGDH, PEAKS = 6, 9, 10, 13
-SETTLED, VALUED, COUNTS = 6, 9, 10
+SETTLED, VALUED, STRANGE, COUNTS = 6, 9, 10, 11
 # Of a day length: the hourly weights in falling order, then the sums of the k largest, k = 0 … 24.
 SUMS, TABLE = HOURS, 2 * HOURS + 1
 NEAR = 1e-6
@@ -141,43 +142,60 @@ def tabulate(lengths: Array, unit: float, table: Array) -> None:
 
 
 @fused
-def most_of_four(row: Array, k: int, first: bool, spread: Array, above: Array, gdh: Array) -> None:
-    """Raise GDH to the heat of the k, k + 1, k + 2 and k + 3 hours with the largest weights."""
-    a, b, c, d = row[SUMS + k], row[SUMS + k + 1], row[SUMS + k + 2], row[SUMS + k + 3]
-    ka = np.float64(k)
-    kb, kc, kd = ka + 1.0, ka + 2.0, ka + 3.0
-    for i in range(len(gdh)):
+def most_of_five(
+    table: Array, day: int, k: int, more: bool, lo: int, hi: int, spread: Array, above: Array, gdh: Array
+) -> None:
+    """GDH as the most heat of k to k + 4 hours with the largest weights, or as it is if `more` and that is."""
+    j, n = SUMS + k, np.float64(k)
+    a, b, c, d, e = table[day, j], table[day, j + 1], table[day, j + 2], table[day, j + 3], table[day, j + 4]
+    for i in range(lo, hi):
         s, u = spread[i], above[i]
-        va, vb, vc, vd = s * a + ka * u, s * b + kb * u, s * c + kc * u, s * d + kd * u
-        va, vc = (vb if vb > va else va), (vd if vd > vc else vc)
-        va = vc if vc > va else va
-        gdh[i] = va if first or va > gdh[i] else gdh[i]
+        ua = n * u
+        ub = ua + u
+        uc = ub + u
+        ud = uc + u
+        va, vb, vc, vd, ve = s * a + ua, s * b + ub, s * c + uc, s * d + ud, s * e + (ud + u)
+        va, vb = (va if va > vb else vb), (vc if vc > vd else vd)
+        va = va if va > vb else vb
+        if more:
+            vb = gdh[i]
+            ve = ve if ve > vb else vb
+        gdh[i] = va if va > ve else ve
+
+
+@compiled
+def hours_above(table: Array, day: int, low: float, high: float, limit: float) -> int:
+    """How many hours of a day with these extremes are above a limit; the weights fall."""
+    count = 0
+    for step in (16, 8, 4, 2, 1):
+        if count + step <= HOURS and low + table[day, count + step - 1] * (high - low) > limit:
+            count += step
+    return count
 
 
 @fused
-def shared_hours(row: Array, bounds: Bounds, spread: Array, above: Array, gdh: Array) -> None:
-    """GDH of cells that share a day length, whose extremes lie within `bounds`."""
-    least, most = 0, 0
-    for h in range(HOURS):
-        coldest = bounds.min_low + row[h] * (bounds.min_high - bounds.min_low)
-        warmest = bounds.max_low + row[h] * (bounds.max_high - bounds.max_low)
-        least += 1 if coldest > NEAR else 0
-        most += 1 if warmest > -NEAR else 0
+def shared_hours(
+    table: Array, day: int, bounds: Bounds, lo: int, hi: int, spread: Array, above: Array, gdh: Array
+) -> None:
+    """GDH of cells that share a day length, row `day` of the table, and whose extremes lie within `bounds`."""
+    least = hours_above(table, day, bounds.min_low, bounds.min_high, NEAR)
+    most = hours_above(table, day, bounds.max_low, bounds.max_high, -NEAR)
     if least == most:
-        weight, hours = row[SUMS + least], np.float64(least)
-        for i in range(len(gdh)):
+        weight, hours = table[day, SUMS + least], np.float64(least)
+        for i in range(lo, hi):
             gdh[i] = spread[i] * weight + hours * above[i]
     else:
-        for k in range(least, most + 1, 4):
-            most_of_four(row, min(k, HOURS - 3), k == least, spread, above, gdh)
+        first = least - least % 5
+        for k in range(first, most + 1, 5):
+            most_of_five(table, day, k, k > first, lo, hi, spread, above, gdh)
 
 
 @fused
-def eight_hours(w: Array, first: int, spread: Array, above: Array, gdh: Array) -> None:
+def eight_hours(w: Array, first: int, lo: int, hi: int, spread: Array, above: Array, gdh: Array) -> None:
     """Add the heat of eight hours to the degree hours of cells that share a day length."""
     a, b, c, d = w[first], w[first + 1], w[first + 2], w[first + 3]
     e, f, g, h = w[first + 4], w[first + 5], w[first + 6], w[first + 7]
-    for i in range(len(gdh)):
+    for i in range(lo, hi):
         s, u = spread[i], above[i]
         va, vb, vc, vd = s * a + u, s * b + u, s * c + u, s * d + u
         ve, vf, vg, vh = s * e + u, s * f + u, s * g + u, s * h + u
@@ -185,15 +203,15 @@ def eight_hours(w: Array, first: int, spread: Array, above: Array, gdh: Array) -
         vc, vd = (0.0 if vc < 0.0 else vc), (0.0 if vd < 0.0 else vd)
         ve, vf = (0.0 if ve < 0.0 else ve), (0.0 if vf < 0.0 else vf)
         vg, vh = (0.0 if vg < 0.0 else vg), (0.0 if vh < 0.0 else vh)
-        gdh[i] += ((va + vb) + (vc + vd)) + ((ve + vf) + (vg + vh))
+        total = ((va + vb) + (vc + vd)) + ((ve + vf) + (vg + vh))
+        gdh[i] = total if first == 0 else gdh[i] + total
 
 
 @compiled
-def all_hours(weights: Array, spread: Array, above: Array, gdh: Array) -> None:
+def all_hours(weights: Array, lo: int, hi: int, spread: Array, above: Array, gdh: Array) -> None:
     """GDH of cells that share a day length, hour by hour."""
-    gdh[:] = 0.0
     for first in range(0, HOURS, 8):
-        eight_hours(weights, first, spread, above, gdh)
+        eight_hours(weights, first, lo, hi, spread, above, gdh)
 
 
 @compiled
@@ -207,18 +225,18 @@ def degree_hours(dayl: Array, dayl_unit: float, spread: Array, above: Array, gdh
         while end < n and dayl[end] == length:
             end += 1
         hourly_weights(np.float64(length / dayl_unit), weights)
-        all_hours(weights, spread[start:end], above[start:end], gdh[start:end])
+        all_hours(weights, np.uint64(start), np.uint64(end), spread, above, gdh)
         start = end
 
 
 @compiled
 def as_shared(dayl: Array, light: Runs, tile: int) -> bool:
     """Whether the cells of a tile have the day lengths of their groups."""
-    strangers = 0
-    for r in range(light.tiles[tile], light.tiles[tile + 1]):
-        length, own = dayl[light.cells[light.groups[r]]], dayl[light.starts[r] : light.starts[r + 1]]
-        for i in range(len(own)):
-            strangers += 0 if own[i] == length or (own[i] != own[i] and length != length) else 1
+    starts, groups, cells, strangers = light.starts, light.groups, light.cells, 0
+    for run in range(light.tiles[tile], light.tiles[tile + 1]):
+        length = dayl[cells[groups[run]]]
+        for i in range(np.uint64(starts[run]), np.uint64(starts[run + 1])):
+            strangers += 0 if dayl[i] == length or (dayl[i] != dayl[i] and length != length) else 1
     return strangers == 0
 
 
@@ -396,40 +414,50 @@ def count_found(dates: Array) -> int:
 
 
 @compiled
-def run_hours(run: int, lo: int, bounds: Bounds, light: Runs, table: Array, scratch: Array, gdh: Array) -> int:
-    """GDH of one run of a tile that begins with cell `lo`; returns the cells whose day length cannot be."""
-    spread, above, weights = scratch[RANGE], scratch[ABOVE], table[light.groups[run]]
-    a, b = light.starts[run] - lo, light.starts[run + 1] - lo
-    if weights[SUMS] != weights[SUMS]:
-        spread[a:b] = np.nan
-        gdh[a:b] = np.nan
-        return b - a
-    if bounds.inverted > 0:
-        all_hours(weights, spread[a:b], above[a:b], gdh[a:b])
-    else:
-        shared_hours(weights, bounds, spread[a:b], above[a:b], gdh[a:b])
-    return 0
+def tile_hours(
+    tile: int, lo: int, bounds: Bounds, light: Runs, table: Array, spread: Array, above: Array, gdh: Array,
+    ahead: int, tmin: Array, tmax: Array, dayl: Array,
+) -> int:  # fmt: skip
+    """GDH of a tile that begins with cell `lo`, run by run; returns the cells whose day length cannot be.
+
+    Meanwhile the same cells' elements from `ahead` on, the next day's, are brought into the cache.
+    """
+    starts, groups, dark = light.starts, light.groups, 0
+    for run in range(light.tiles[tile], light.tiles[tile + 1]):
+        a, b, day = np.uint64(starts[run] - lo), np.uint64(starts[run + 1] - lo), groups[run]
+        for i in range(ahead + starts[run], ahead + starts[run + 1], 16):
+            fetch(tmin, i)
+            fetch(tmax, i)
+            fetch(dayl, i)
+        if table[day, SUMS] != table[day, SUMS]:
+            for i in range(a, b):
+                spread[i] = gdh[i] = np.nan
+            dark += starts[run + 1] - starts[run]
+        elif bounds.inverted > 0:
+            all_hours(table[day], a, b, spread, above, gdh)
+        else:
+            shared_hours(table, day, bounds, a, b, spread, above, gdh)
+    return dark
 
 
 @compiled
 def heat_day(
-    tile: int, lo: int, tmin: Array, tmax: Array, dayl: Array, units: Scales, rule: Rule, light: Runs,
-    table: Array, heat: Array, scratch: Array, gdh: Array,
+    k: int, tile: int, lo: int, tmin: Array, tmax: Array, dayl: Array, units: Scales, rule: Rule, light: Runs,
+    table: Array, heat: Array, scratch: Array, gdh: Array, counts: Array,
 ) -> int:  # fmt: skip
-    """GDH of one day of a tile into `gdh`; returns how many cells lack the day."""
-    hi = lo + len(gdh)
-    prev = heat[PREV_MIN : PREV_MAX + 1]
-    bounds = load_day(tmin[lo:hi], tmax[lo:hi], units, rule.lag_check, rule.guards, prev, scratch)
-    gaps = bounds.gaps
-    if light.shared and (not light.told or as_shared(dayl, light, tile)):
-        for run in range(light.tiles[tile], light.tiles[tile + 1]):
-            gaps += run_hours(run, lo, bounds, light, table, scratch, gdh)
-        return gaps
-    gaps = note_light(dayl[lo:hi], LONGEST_DAY * units[2], scratch[RANGE])
+    """GDH of day `k` of a batch of one tile into `gdh`; returns how many cells lack the day."""
+    hi, ahead = lo + len(gdh), min(k + 1, len(tmin) - 1) * tmin.shape[1]
+    prev, spread, above = heat[PREV_MIN : PREV_MAX + 1], scratch[RANGE], scratch[ABOVE]
+    bounds = load_day(tmin[k, lo:hi], tmax[k, lo:hi], units, rule.lag_check, rule.guards, prev, scratch)
+    if light.shared and (not light.told or as_shared(dayl[k], light, tile)):
+        dark = tile_hours(tile, lo, bounds, light, table[k], spread, above, gdh, ahead, tmin, tmax, dayl)
+        return bounds.gaps + dark
+    counts[STRANGE] += 1
+    gaps = note_light(dayl[k, lo:hi], LONGEST_DAY * units[2], spread)
     if gaps == 0 and bounds.max_low <= 0.0 and bounds.max_high <= 0.0:
         gdh[:] = 0.0
     else:
-        degree_hours(dayl[lo:hi], units[2], scratch[RANGE], scratch[ABOVE], gdh)
+        degree_hours(dayl[k, lo:hi], units[2], spread, above, gdh)
     return gaps
 
 
@@ -492,7 +520,7 @@ def tile_days(
     for k in range(len(tmin)):
         today = day + k
         gdh = scratch[TODAY] if rule.skip_cold else heat[GDH + today % 3]
-        gaps = heat_day(tile, lo, tmin[k], tmax[k], dayl[k], units, rule, light, table[k], heat, scratch, gdh)
+        gaps = heat_day(k, tile, lo, tmin, tmax, dayl, units, rule, light, table, heat, scratch, gdh, counts)
         peak = max(0.0, highest(gdh))
         if counts[:3].sum() < 3 * cells:
             if rule.skip_cold:

@@ -14,7 +14,7 @@ from jobs.spring_index.light import Light, by_value, runs
 from jobs.spring_index.model import Variant, Window
 
 Array = npt.NDArray[Any]
-TILE = 2048
+TILE = 3072
 """Cells that go through a batch together: their state (0.14 MB) stays in the processor's cache, and the weather of
 neighbours is much alike, which the kernels make use of."""
 
@@ -94,7 +94,7 @@ class Stream:
         self.rule = kernel.Rule(*(getattr(variant, name) for name in kernel.Rule._fields))
         # v >= t and v > (the number just below t) are the same test; the kernels know only the second.
         self.above = model.TRIGGER if variant.strict_trigger else math.nextafter(model.TRIGGER, -math.inf)
-        self.shared, self.searched = self._runs(), light is not None
+        self.shared, self.own, self.search = self._runs(), light is None, light is None
 
     def _runs(self) -> tuple[Array, ...]:
         """The runs of cells that share a day length, as `kernel.Runs` has them."""
@@ -114,8 +114,8 @@ class Stream:
         Day lengths may be None where the `light` of the stream has its own; those given count, whatever it has.
         """
         kernel, day, told = self.kernel, self.day, dayl is not None
-        if dayl is not None and not self.searched:
-            self.light, self.searched = by_value(dayl[0]), True
+        if dayl is not None and self.search:
+            self.light, self.search = by_value(dayl[0]), False
             self.shared = self._runs()
         low = np.ascontiguousarray(tmin)
         high, length = (low if days is None else np.ascontiguousarray(days) for days in (tmax, dayl))
@@ -127,6 +127,10 @@ class Stream:
             LEAF_WEIGHTS, BLOOM_WEIGHTS, self.above, self.state,
         )  # fmt: skip
         self.day += len(low)
+        # Cells of a group may part, as after a polar night: the next batch tells which stay together.
+        strange = self.state.counts[:, kernel.STRANGE]
+        self.search |= self.own and bool(strange.any())
+        strange[:] = 0
 
     def _lengths(self, dayl: Array, told: bool) -> Array:
         """Day lengths of the groups on the days of a batch."""

@@ -12,7 +12,7 @@ import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jobs.spring_index import daylength, kernel
+from jobs.spring_index import daylength, kernel, light, stream
 from jobs.spring_index.model import CORRECTED, VARIANTS, Window
 from jobs.spring_index.pixels import read_pixel
 from jobs.spring_index.stream import Dates, Stream, Units, plant_index, spring_dates
@@ -118,7 +118,8 @@ def test_degree_hours(tmin: float, tmax: float, hours: float, guarded: float, ba
         bounds = kernel.load_day(cell[0], cell[1], (1.0, 0.0, 1.0), False, guards, np.zeros((2, 1)), day)
         kernel.degree_hours(cell[2], 1.0, day[kernel.RANGE], day[kernel.ABOVE], gdh[0])
         kernel.tabulate(cell[2], 1.0, table)
-        kernel.shared_hours(table[0], bounds, day[kernel.RANGE], day[kernel.ABOVE], gdh[1])
+        one = (np.uint64(0), np.uint64(1), day[kernel.RANGE], day[kernel.ABOVE], gdh[1])
+        kernel.shared_hours(table, 0, bounds, *one)
         assert gdh[:, 0] == pytest.approx([expected, expected], abs=6e-5)
 
 
@@ -286,6 +287,70 @@ def test_tutorial_dates() -> None:
     np.testing.assert_array_equal(ours.bloom, bloom.values[:3])
     np.testing.assert_array_equal(plant_index(ours.leaf), leaf.values[3])
     assert np.isfinite(ours.leaf).sum() > 800 and np.isfinite(ours.bloom).sum() > 700
+
+
+def banded(days: int = 300, cells: int = 7000) -> tuple[Array, Array, Array]:
+    """float32 weather of `rough_grid` in bands that share day lengths, polar ones too, more than two tiles of it."""
+    places = rough_grid(cells // 50, days)
+    tmin, tmax, dayl = (np.repeat(a.values, 50, axis=1) for a in places)
+    shift = np.random.default_rng(3).normal(0, 1, tmin.shape).astype(np.float32)
+    tmin[7, 2500] = dayl[60, 4321] = dayl[:, 1234] = np.nan
+    return tmin + shift, tmax + shift, dayl
+
+
+def same_dates(one: Dates, other: Dates) -> None:
+    """Both are equal in everything."""
+    for name in ("leaf", "bloom", "last_freeze", "seen"):
+        np.testing.assert_array_equal(getattr(one, name), getattr(other, name), name)
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_groups_change_nothing(variant: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Shared hours give the dates of hours that each cell has of its own, in one tile or many, in any order."""
+    days, order = banded(), np.random.default_rng(5).permutation(7000)
+    shared = spring_dates(*days, VARIANTS[variant])
+    monkeypatch.setattr(stream, "TILE", 10_000)
+    same_dates(spring_dates(*days, VARIANTS[variant], batch=300), shared)
+    monkeypatch.setattr(stream, "TILE", 50)
+    same_dates(spring_dates(*days, VARIANTS[variant], batch=7), shared)
+    mixed = spring_dates(*(a[:, order] for a in days), VARIANTS[variant])
+    back = np.argsort(order)
+    monkeypatch.setattr(stream, "by_value", lambda values: None)
+    same_dates(spring_dates(*days, VARIANTS[variant]), shared)
+    same_dates(
+        Dates(mixed.leaf[:, back], mixed.bloom[:, back], mixed.last_freeze[back], mixed.seen[back]), shared
+    )  # fmt: skip
+    assert np.isfinite(shared.leaf).mean() > 0.5 and (shared.seen == 3).any()
+
+
+def test_groups_that_part() -> None:
+    """Cells that share the first day's length but no later one's, as after a polar night, have their own dates."""
+    tmin, tmax, dayl = (a[:, :400] for a in banded())
+    dayl[:20] = 0.0
+    dates = spring_dates(tmin, tmax, dayl, CORRECTED)
+    alone = [spring_dates(tmin[:, i : i + 1], tmax[:, i : i + 1], dayl[:, i : i + 1], CORRECTED) for i in (0, 60, 399)]
+    for cell, own in zip((0, 60, 399), alone, strict=True):
+        np.testing.assert_array_equal(dates.leaf[:, cell], own.leaf[:, 0])
+        np.testing.assert_array_equal(dates.bloom[:, cell], own.bloom[:, 0])
+
+
+@pytest.mark.parametrize("latitude", [38.0, 72.0])
+def test_light_without_day_lengths(latitude: float) -> None:
+    """Day lengths from Daymet's steps, told by latitude or by a day, give the dates of the day lengths themselves."""
+    tmin, tmax, _ = banded()
+    lat = np.repeat(np.linspace(latitude - 6, latitude, 140), 50)
+    dayl = np.stack([daylength.daymet(lat, d) * 3600 for d in range(1, 301)]).astype(np.float32)
+    given = spring_dates(tmin, tmax, dayl, CORRECTED)
+    by_day = light.by_daymet_day(dayl[20], 21)
+    assert (by_day is None) == (latitude > 66) and light.by_daymet_day(dayl[20] + 40, 21) is None
+    for shared in (light.by_latitude(lat, daylength.DAYMET), by_day):
+        if shared is not None:
+            flow = Stream(CORRECTED, CORRECTED.window, 7000, light=shared)
+            for first in range(0, 240, 16):
+                flow.needs_heat(tmin[first : first + 16])
+                flow.advance(tmin[first : first + 16], tmax[first : first + 16], None)
+            same_dates(flow.result(), given)
+            assert np.nanmax(shared.errors(dayl[200], 201)) < 0.01
 
 
 def test_trigger() -> None:
