@@ -24,7 +24,7 @@ import numpy as np
 from tests.bench.report import goal, table
 from tests.bench.usage import family
 
-SMALL, LARGE = (600, 300, 2000.0), (2000, 1000, 1000.0)
+SMALL, LARGE = (1000, 500, 1000.0), (2000, 1000, 1000.0)
 """Cells along a side, along a chunk's side, and metres along a cell's."""
 VARIABLES = ("tmin", "tmax", "dayl")
 GOAL_SHARE, GOAL_GROWTH, GOAL_MEMORY = 0.8, 1.15, 500
@@ -48,6 +48,7 @@ def blocks(folder: str, size: int, chunk: int) -> dict[str, Any]:
     from jobs.spring_index.blocks import Block, Plan
     from jobs.spring_index.chunks import Column
     from jobs.spring_index.compute import compute_block
+    from jobs.spring_index.layout import BATCH_VALUES
     from jobs.spring_index.source import NETCDF, Grid, Slot
     from jobs.spring_index.stream import Units
 
@@ -66,7 +67,7 @@ def blocks(folder: str, size: int, chunk: int) -> dict[str, Any]:
     slots = {variable: Slot((url,), NETCDF, variable, 0, 365) for variable, url in files(folder).items()}
     lat = {"lat": (Slot(slots["tmin"].urls, NETCDF, "lat"), {})}
     grid = Grid(("y", "x"), (size, size), {}, lat, None, "lat", "lon")
-    plan = Plan(grid, Units(), model.CORRECTED, model.PLANTS, "file", 1, 8, "")
+    plan = Plan(grid, Units(), model.CORRECTED, model.PLANTS, "file", 1, BATCH_VALUES // chunk**2, "")
     every = [Block(2000, model.CORRECTED.window, slots, cells) for cells in cuts(size, chunk)]
     compute_block(plan, every[0])  # compiled and warm
     spent.update(dict.fromkeys(spent, 0.0))

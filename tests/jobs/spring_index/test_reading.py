@@ -24,7 +24,7 @@ import numpy.typing as npt
 import pytest
 
 from jobs.errors import InputError
-from jobs.spring_index import chunks, model, output, ranges
+from jobs.spring_index import chunks, decode, model, output, ranges, stream
 from jobs.spring_index.ahead import reading
 from jobs.spring_index.blocks import Block, Done, Plan
 from jobs.spring_index.compute import compute_block
@@ -338,6 +338,8 @@ def daymet_column(folder: Path, side: int = 1000) -> None:
 def test_memory(tmp_path: Path) -> None:
     """No process of a run needs more than 500 MB for a native chunk column of 1000 × 1000 cells."""
     daymet_column(tmp_path / "in")
+    stream.warm_up(model.CORRECTED, np.float32)  # compiling takes more, once
+    decode.warm_up(np.float32)
     command = [sys.executable, "-m", "jobs", "run", "spring-index", "--input", tmp_path / "in", "--dask", "local"]
     command += ["--output", tmp_path / "out.zarr", "--workers", "1", "--quiet"]
     peak = 0
