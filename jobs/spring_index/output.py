@@ -27,6 +27,7 @@ REGIONS = "springline_regions"
 COUNTS = ("cells", "valid_cells", "gap_cells")
 """Attributes in which a finished year says how many cells it has, how many with data and how many with gaps."""
 THREADS = 8
+GO_ON = "The same command goes on from here."
 
 
 def prepare(output: str, signature: str, overwrite: bool) -> None:
@@ -42,7 +43,7 @@ def prepare(output: str, signature: str, overwrite: bool) -> None:
         return
     if not storage.is_zarr(output):
         raise OutputError(f"{output} exists and is not a Zarr store.", "Choose another --output.")
-    attrs = (storage.read_json(f"{output}/{MARKER}") or {}).get("attributes", {})
+    attrs = (_document(f"{output}/{MARKER}") or {}).get("attributes", {})
     if "springline_signature" not in attrs:
         raise OutputError(f"{output} is a Zarr store that springline did not make.", "Choose another --output.")
     if not overwrite and attrs["springline_signature"] != signature:
@@ -54,7 +55,7 @@ def prepare(output: str, signature: str, overwrite: bool) -> None:
 
 def is_of_regions(output: str) -> bool:
     """Whether a store holds regions that hold years, instead of years."""
-    return REGIONS in (storage.read_json(f"{output}/{MARKER}") or {}).get("attributes", {})
+    return REGIONS in (_document(f"{output}/{MARKER}") or {}).get("attributes", {})
 
 
 def start_group(url: str, attrs: Mapping[str, Any]) -> None:
@@ -71,7 +72,7 @@ def consolidate(output: str) -> None:
         try:
             zarr.consolidate_metadata(_store(output), zarr_format=3)
         except OSError as error:
-            raise OutputError(f"{output} cannot be written: {error}", "The same command goes on from here.") from error
+            raise OutputError(f"{output} cannot be written: {error}", GO_ON) from error
 
 
 @dataclass(frozen=True)
@@ -114,7 +115,7 @@ NOTHING = Known(None)
 
 def look(place: Place) -> Known:
     """Look at a year."""
-    document = storage.read_json(f"{place.group}/{MARKER}")
+    document = _document(f"{place.group}/{MARKER}")
     if document is not None:
         return Known(dict(document.get("attributes", {})))
     names = _names(place.notes)
@@ -133,6 +134,8 @@ def _names(folder: str) -> set[str]:
         return {storage.basename(name) for name in fs.ls(path, detail=False)}
     except FileNotFoundError:
         return set()
+    except Exception as error:  # the clients' errors have no class in common
+        raise OutputError(f"{folder} cannot be listed: {error}", GO_ON) from error
 
 
 def _blocks(names: set[str]) -> frozenset[str]:
@@ -147,16 +150,34 @@ def write_note(place: Place, block: str, facts: Mapping[str, Any]) -> None:
 
 def notes(place: Place) -> dict[str, dict[str, Any]]:
     """Block → its facts; a note that cannot be read, which only a crash of the machine leaves, is removed."""
-    found = {}
+    names = sorted(noted(place))
+    urls = [f"{place.notes}/{name.replace(',', '.')}.json" for name in names]
     with ThreadPoolExecutor(THREADS) as pool:
-        names = sorted(noted(place))
-        urls = [f"{place.notes}/{name.replace(',', '.')}.json" for name in names]
-        for name, url, facts in zip(names, urls, pool.map(storage.read_json, urls), strict=True):
-            if facts:
-                found[name] = facts
-            else:
-                storage.remove(url)
-    return found
+        found = dict(zip(names, pool.map(_document, urls), strict=True))
+    for name, url in zip(names, urls, strict=True):
+        if found[name] == {}:
+            storage.remove(url)
+    return {name: facts for name, facts in found.items() if facts}
+
+
+def _document(url: str) -> dict[str, Any] | None:
+    """A small JSON file: None if there is none, empty if it is damaged.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be told: what is there must not be taken for missing, and made anew.
+    """
+    fs, path = storage.filesystem(url)
+    try:
+        found = json.loads(fs.cat_file(path))
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except ValueError:
+        return {}
+    except Exception as error:  # the clients' errors have no class in common
+        raise OutputError(f"{url} cannot be read: {error}", GO_ON) from error
+    return found if isinstance(found, dict) else {}
 
 
 def start_year(place: Place, files: Mapping[str, bytes], attrs: Mapping[str, Any]) -> None:
@@ -220,7 +241,7 @@ def clear_plans(output: str) -> None:
 
 def finish_year(place: Place, facts: Collection[Mapping[str, Any]]) -> None:
     """Make a year appear, with the sums of what was found in its blocks. Twice is the same as once."""
-    document = storage.read_json(place.waiting)
+    document = _document(place.waiting)
     if document is None:
         raise OutputError(f"{place.waiting} is gone.", "Run the same command again.")
     attrs = document["attributes"]

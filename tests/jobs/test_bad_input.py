@@ -154,6 +154,7 @@ def test_damaged_tables(content: str, expected: str, tmp_path: Path) -> None:
         (["--start-day", "200", "--end-day", "100"], "start < end"),
         (["--variant", "rsdat", "--start-day", "30"], "only defined from day 1"),
         (["--variant", "best"], "corrected"),
+        (["--items", "na-2000"], "STAC catalog"),
     ],
 )
 def test_bad_options(options: list[str], expected: str, folder: Path) -> None:

@@ -157,6 +157,17 @@ def test_a_note_that_a_crash_has_cut(spring: Spring, sample: Path, tmp_path: Pat
     assert files(store) == files(tmp_path / "clean.zarr")
 
 
+def test_what_cannot_be_read_is_not_taken_for_missing(spring: Spring, sample: Path, tmp_path: Path) -> None:
+    """A store of which it cannot be told what is there is refused, and not made anew."""
+    store = tmp_path / "out.zarr"
+    spring(sample, store, years="2000")
+    (store / "2000/zarr.json").unlink()
+    (store / "2000/zarr.json").mkdir()
+    with pytest.raises(OutputError, match="cannot be read"):
+        spring(sample, store, years="2000")
+    assert list((store / "2000/leaf_index/c").rglob("0"))
+
+
 @pytest.mark.slow
 def test_years_and_regions_are_added(spring: Spring, sample: Path, tmp_path: Path) -> None:
     """Regions lie side by side, each on its own grid; years and regions come later, what is there stays."""
