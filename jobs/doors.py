@@ -13,6 +13,8 @@ WEB = ("http", "https")
 S3 = ("s3", "s3a")
 PACKAGES = {**dict.fromkeys(WEBDAV, "webdav4"), "dcache": "dcachefs"}
 """Packages that come with springline[stac], by protocol."""
+TRUSTING = {"FSSPEC_HTTP": '{"client_kwargs": {"trust_env": true}}'}
+"""The environment in which any use of fsspec takes proxies from the environment, and logins from ~/.netrc."""
 PATIENCE = 120.0
 """Seconds a WebDAV server may take to answer: it may put a large file together first."""
 DENIED = (401, 403, 407)

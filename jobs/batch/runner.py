@@ -16,6 +16,7 @@ from collections.abc import Iterator, Sequence
 from mmap import mmap
 from multiprocessing.connection import Connection
 
+from jobs import doors
 from jobs.batch import targets
 from jobs.batch.child import OUTPUT, PAGE
 from jobs.batch.work import LOST, Outcome, Setup, Task
@@ -73,7 +74,7 @@ class ItemProcess:
         return subprocess.Popen(
             [sys.executable, "-m", "jobs.batch.child", *map(str, inherited)],
             stdin=subprocess.DEVNULL, stdout=self._output, stderr=self._output, pass_fds=inherited,
-            start_new_session=True, env=ONE_THREAD | os.environ,
+            start_new_session=True, env=ONE_THREAD | doors.TRUSTING | os.environ,
         )  # fmt: skip
 
     @property

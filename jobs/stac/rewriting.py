@@ -56,40 +56,43 @@ def copy_in(root: str, parents: tuple[str, ...], item: str, asset: str, target: 
     return Copy(target, origin, there, str(known.get("file:checksum") or ""))
 
 
-def write(root: str, nodes: list[Node], copies: Mapping[str, Copy], size: Size) -> str:
-    """Write or extend the catalog beside the copies: they are named relative to it, all else where it is."""
+def write(root: str, nodes: list[Node], copies: Mapping[str, Copy], size: Size) -> list[Copy]:
+    """Write or extend the catalog beside the copies, named relative to it, all else where it is; which it names."""
     tree = _Tree(root)
     for node in nodes:
         tree.add(node)
 
-    def one(node: Node) -> None:
+    def one(node: Node) -> list[Copy]:
         file = hrefs.item_file(root, node.parents, node.id)
         old = storage.read_json(file)
-        new = _item(root, node, tree, copies, (old or {}, size))
+        new, named = _item(root, node, tree, copies, (old or {}, size))
         if new != old:
             _save(file, new)
+        return named
 
-    _side_by_side(root, one, nodes)
+    named = _side_by_side(root, one, nodes)
     for path in sorted(tree.catalogs, key=len, reverse=True):
         tree.save(path)
-    return tree.file(())
+    return named
 
 
-def update(url: str, root: str, nodes: list[Node], copies: Mapping[str, Copy]) -> None:
-    """Let the items of a catalog itself name the copies."""
+def update(url: str, root: str, nodes: list[Node], copies: Mapping[str, Copy]) -> list[Copy]:
+    """Let the items of a catalog itself name the copies; which they name."""
     top = reading.root_href(url).rpartition("/")[0]
 
-    def one(node: Node) -> None:
-        found = reading.read_json(node.href)
+    def one(node: Node) -> list[Copy]:
+        named, found = list[Copy](), reading.read_json(node.href)
         before = copying.deepcopy(found)
         for key, asset, target in assets(root, node):
             made = copies.get(target)
             if made and made.is_of(asset["href"]):
                 _name(found, key, made, hrefs.named_from(target, node.href, top))
+                named.append(made)
         if found != before:
             _save(node.href, found)
+        return named
 
-    _side_by_side(url, one, nodes)
+    return _side_by_side(url, one, nodes)
 
 
 def assets(root: str, node: Node) -> Iterable[tuple[str, Json, str]]:
@@ -105,12 +108,14 @@ def origin_of(asset: pystac.Asset) -> str:
     return (asset.get_absolute_href() or asset.href).removeprefix("file://")
 
 
-def _item(root: str, node: Node, tree: _Tree, copies: Mapping[str, Copy], before: tuple[Json, Size]) -> Json:
+def _item(
+    root: str, node: Node, tree: _Tree, copies: Mapping[str, Copy], before: tuple[Json, Size]
+) -> tuple[Json, list[Copy]]:
     assert node.item is not None
     file, (old, size) = hrefs.item_file(root, node.parents, node.id), before
     found: Json = node.item.to_dict(include_self_link=False, transform_hrefs=False)
     found["links"] = [*_others(node.item), *tree.links(node.parents, 1), *tree.collection_link(node)]
-    found["assets"] = {}
+    found["assets"], named = {}, list[Copy]()
     for key, asset, target in assets(root, node):
         found["assets"][key] = asset
         made = copies.get(target)
@@ -118,7 +123,8 @@ def _item(root: str, node: Node, tree: _Tree, copies: Mapping[str, Copy], before
             made = copy_in(root, node.parents, node.id, key, target, size) if key in old.get("assets", {}) else None
         if made and made.is_of(asset["href"]):
             _name(found, key, made, hrefs.named_from(target, file, root))
-    return found
+            named.append(made)
+    return found, named
 
 
 def _name(item: Json, key: str, made: Copy, href: str) -> None:
@@ -271,10 +277,8 @@ def _save(url: str, values: Json) -> None:
         raise OutputError(f"{url} cannot be written: {said}", hint) from error
 
 
-def _side_by_side(url: str, one: Callable[[Node], None], nodes: list[Node]) -> None:
+def _side_by_side(url: str, one: Callable[[Node], list[Copy]], nodes: list[Node]) -> list[Copy]:
     if storage.is_plain(url):
-        for node in nodes:
-            one(node)
-        return
+        return [made for node in nodes for made in one(node)]
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        list(pool.map(one, nodes))
+        return [made for some in pool.map(one, nodes) for made in some]

@@ -10,7 +10,7 @@ from jobs import doors, storage
 from jobs.errors import InputError, OutputError, UsageError
 from jobs.model import Asked, Finished, Row
 from jobs.stac import api, hrefs, places, rewriting, select
-from jobs.stac.reading import Node, read, root_href
+from jobs.stac.reading import read, root_href
 from jobs.stac.rewriting import Copy
 
 
@@ -126,23 +126,17 @@ def finish(asked: Asked) -> Finished:
     copies = {target: copy for target, copy in noted(asked).items() if standing.size(target) == copy.size}
     nodes = [node for node in select.items(url, _filters(asked), lambda text: None) if node.item is not None]
     if asked.options.get("update"):
-        rewriting.update(url, asked.output, nodes, copies)
+        named = rewriting.update(url, asked.output, nodes, copies)
         catalog = root_href(url)
     else:
-        catalog = rewriting.write(asked.output, nodes, copies, standing.size)
-    return _told(catalog, asked.output, nodes, copies)
-
-
-def _told(catalog: str, root: str, nodes: list[Node], copies: dict[str, Copy]) -> Finished:
-    targets = [target for node in nodes for _, _, target in rewriting.assets(root, node)]
-    staged = [copies[place] for place in dict.fromkeys(targets) if place in copies]
-    size = sum(copy.size for copy in staged)
+        named = rewriting.write(asked.output, nodes, copies, standing.size)
+        catalog = f"{asked.output}/{hrefs.CATALOG}"
+    there, size = sum(len(node.item.assets) for node in nodes if node.item), sum(copy.size for copy in named)
     values = {
-        "catalog": catalog, "items": len(nodes), "assets": len(targets), "staged": len(staged), "staged_bytes": size,
+        "catalog": catalog, "items": len(nodes), "assets": there, "staged": len(named), "staged_bytes": size,
     }  # fmt: skip
-    stay = f", {len(targets) - len(staged):,} stay where they are" if len(targets) > len(staged) else ""
-    line = f"catalog     {catalog}: {len(nodes):,} items, {len(staged):,} assets staged ({size:,} bytes){stay}"
-    return Finished(values, (line,))
+    what = f"{len(named):,} of {there:,} assets of {len(nodes):,} items are copies ({size:,} bytes)"
+    return Finished(values, (f"catalog     {catalog}: {what}",))
 
 
 def _filters(asked: Asked) -> select.Filters:

@@ -18,7 +18,7 @@ from jobs import storage
 from tests.jobs.conftest import ROOT
 from tests.jobs.s3server import S3
 from tests.jobs.stac.conftest import Said
-from tests.jobs.stac.servers import TOKEN, Web, serve_dav, serve_web
+from tests.jobs.stac.servers import NAME, PASSWORD, TOKEN, Web, serve_dav, serve_web
 from tests.jobs.stac.test_stage_copy import configure
 
 Command = Callable[..., Said]
@@ -123,7 +123,7 @@ def test_again_does_nothing_and_more_keeps_what_is_there(
     assert web.seen == [] and {path: path.stat().st_mtime_ns for path in out.rglob("*.json")} == before
     for path in tmp_path.glob("out.run/*"):  # a lost ledger loses nothing: the catalog knows
         path.unlink() if path.is_file() else None
-    assert command("stac-stage", catalog, "--assets", "tmax", "--to", out).code == 0
+    assert command("stac-stage", catalog, "--assets", "tmax", "--to", out, "--json").values["staged"] == 3
     assert command(*first).code == 0
     assert fetched(web) == ["tmax_1980.nc", "tmax_1981.nc"]
     found = assets(out / "catalog.json")
@@ -291,6 +291,21 @@ def test_collections_stay_collections(command: Command, web: Web, catalog: Path,
     assert item.get_single_link("canonical").get_href() == str(path)
 
 
+def test_a_function_of_ones_own_has_the_logins_too(
+    command: Command, web: Web, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What fsspec opens in a function for `map` is asked for with ~/.netrc; without it the error says so."""
+    web.login = True
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    script = "import fsspec, shutil\ndef f(source, target):\n    fsspec.filesystem('http').get_file(source, target)\n"
+    (tmp_path / "own.py").write_text(script)
+    call = ("map", f"{tmp_path}/own.py:f", "--inputs", f"{web.url}/tmin_1980.nc", "--target", f"{tmp_path}/m/{{name}}")
+    said = command(*call)
+    assert said.code == 1 and "Put it in ~/.netrc: machine 127.0.0.1" in said.errors
+    (tmp_path / "netrc").write_text(f"machine 127.0.0.1 login {NAME} password {PASSWORD}\n")
+    assert command(*call).code == 0 and (tmp_path / "m/tmin_1980.nc").read_bytes() == b"tmin 1980" * 100
+
+
 def test_a_place_whose_package_is_missing(
     command: Command, catalog: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -362,7 +377,8 @@ def test_a_full_disk_loses_only_what_does_not_fit(command: Command, web: Web, ca
     if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=6m", "none", disk], check=False).returncode:
         pytest.skip("no file system of our own: not root")
     try:
-        said = command("stac-stage", catalog, "--to", disk / "out", "--retries", "0", "--run-dir", tmp_path / "run")
+        alone = ("--workers", "1", "--retries", "0")  # the next one finds room: it is this file's own trouble
+        said = command("stac-stage", catalog, "--to", disk / "out", "--run-dir", tmp_path / "run", *alone)
         assert said.code == 1
         failed = (tmp_path / "run/failed.csv").read_text().splitlines()
         assert len(failed) == 2 and "no room for" in failed[1] and str(disk) in failed[1]
