@@ -43,7 +43,7 @@ JOBS_LAYERS = (
 PURE_NAMES = ("schedulers/", "kinds", "looking", "model.", "packing", "report", "runreport", "scripts", "units")
 PURE = tuple(f"launcher/{name}" for name in PURE_NAMES)
 KERNELS = (
-    *(f"jobs/spring_index/{name}.py" for name in ("kernel", "model", "daylength", "light")),
+    *(f"jobs/spring_index/{name}.py" for name in ("decode", "kernel", "model", "daylength", "light")),
     *(f"jobs/l1b/{name}.py" for name in ("model", "power", "tables", "geolocation", "heading")),
     *(f"jobs/sdo/irradiance/{name}.py" for name in ("fits", "rice")),
     "jobs/sdo/combine/steps.py",
