@@ -223,7 +223,7 @@ def refuse_unwritable(folder: str) -> None:
 def _refuse_bucket(url: str) -> None:
     protocol = url.partition("://")[0]
     if protocol in READ_ONLY:
-        raise OutputError(f"Nothing can be written to {protocol}://.", WEB_HINT)
+        raise OutputError(f"Nothing can be written to {url}: {protocol} is for reading.", WEB_HINT)
     if protocol not in OBJECT_STORES:
         return
     fs, bucket = filesystem(url)
@@ -233,7 +233,8 @@ def _refuse_bucket(url: str) -> None:
         said, hint = doors.trouble(error, url) or (str(error), "Check the network and the keys.")
         raise OutputError(f"{url} cannot be reached: {said}", hint) from error
     if not there:
-        raise OutputError(f"There is no bucket {url}, or its keys are missing.", OTHER)
+        hint = f"Check its name, or set {doors.KEYS}." if protocol in doors.S3 else OTHER
+        raise OutputError(f"There is no bucket {url}, or its keys are missing.", hint)
 
 
 def write_bytes(url: str, content: bytes) -> None:
