@@ -33,10 +33,7 @@ def _compiled(function: Kernel, fastmath: bool | set[str]) -> Kernel:
         return cast(Kernel, numba.njit(nogil=True, error_model="numpy", fastmath=fastmath)(function))
 
 
-@intrinsic  # type: ignore[untyped-decorator]
-def larger(_: Any, a: Any, b: Any) -> tuple[Any, Any]:  # noqa: ANN401 - numba's own types
-    """The larger of two float64, or the one that is not NaN: loops over comparisons would not be vectorised."""
-
+def _larger(_: Any, a: Any, b: Any) -> tuple[Any, Any]:  # noqa: ANN401 - numba's own types
     def generate(_: Any, builder: Any, __: Any, arguments: Any) -> Any:  # noqa: ANN401
         double = ir.DoubleType()
         maxnum = builder.module.declare_intrinsic("llvm.maxnum", [double], ir.FunctionType(double, [double, double]))
@@ -45,10 +42,11 @@ def larger(_: Any, a: Any, b: Any) -> tuple[Any, Any]:  # noqa: ANN401 - numba's
     return a(a, b), generate
 
 
-@intrinsic  # type: ignore[untyped-decorator]
-def fetch(_: Any, array: Any, i: Any) -> tuple[Any, Any]:  # noqa: ANN401
-    """Have element `i` of a contiguous array, all axes as one, brought into the cache before it is needed."""
+larger = cast(Callable[[float, float], float], intrinsic(_larger))
+"""The larger of two float64, or the one that is not NaN: loops over comparisons would not be vectorised."""
 
+
+def _fetch(_: Any, array: Any, i: Any) -> tuple[Any, Any]:  # noqa: ANN401
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:  # noqa: ANN401
         data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
         place = builder.bitcast(builder.gep(data, [arguments[1]]), ir.PointerType(ir.IntType(8)))
@@ -58,3 +56,7 @@ def fetch(_: Any, array: Any, i: Any) -> tuple[Any, Any]:  # noqa: ANN401
         return context.get_dummy_value()
 
     return numba.types.none(array, i), generate
+
+
+fetch = cast(Callable[[Any, int], None], intrinsic(_fetch))
+"""Have an element of a contiguous array, all axes as one, brought into the cache before it is needed."""

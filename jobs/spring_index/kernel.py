@@ -143,7 +143,7 @@ def tabulate(lengths: Array, unit: float, table: Array) -> None:
 
 @fused
 def most_of_five(
-    table: Array, day: int, k: int, more: bool, lo: int, hi: int, spread: Array, above: Array, gdh: Array
+    table: Array, day: int, k: int, more: bool, lo: np.uint64, hi: np.uint64, spread: Array, above: Array, gdh: Array
 ) -> None:
     """GDH as the most heat of k to k + 4 hours with the largest weights, or as it is if `more` and that is."""
     j, n = SUMS + k, np.float64(k)
@@ -175,7 +175,7 @@ def hours_above(table: Array, day: int, low: float, high: float, limit: float) -
 
 @fused
 def shared_hours(
-    table: Array, day: int, bounds: Bounds, lo: int, hi: int, spread: Array, above: Array, gdh: Array
+    table: Array, day: int, bounds: Bounds, lo: np.uint64, hi: np.uint64, spread: Array, above: Array, gdh: Array
 ) -> None:
     """GDH of cells that share a day length, row `day` of the table, and whose extremes lie within `bounds`."""
     least = hours_above(table, day, bounds.min_low, bounds.min_high, NEAR)
@@ -191,7 +191,7 @@ def shared_hours(
 
 
 @fused
-def eight_hours(w: Array, first: int, lo: int, hi: int, spread: Array, above: Array, gdh: Array) -> None:
+def eight_hours(w: Array, first: int, lo: np.uint64, hi: np.uint64, spread: Array, above: Array, gdh: Array) -> None:
     """Add the heat of eight hours to the degree hours of cells that share a day length."""
     a, b, c, d = w[first], w[first + 1], w[first + 2], w[first + 3]
     e, f, g, h = w[first + 4], w[first + 5], w[first + 6], w[first + 7]
@@ -208,7 +208,7 @@ def eight_hours(w: Array, first: int, lo: int, hi: int, spread: Array, above: Ar
 
 
 @compiled
-def all_hours(weights: Array, lo: int, hi: int, spread: Array, above: Array, gdh: Array) -> None:
+def all_hours(weights: Array, lo: np.uint64, hi: np.uint64, spread: Array, above: Array, gdh: Array) -> None:
     """GDH of cells that share a day length, hour by hour."""
     for first in range(0, HOURS, 8):
         eight_hours(weights, first, lo, hi, spread, above, gdh)
@@ -313,7 +313,8 @@ def count_spells(dde2: Array, synop: Array) -> None:
 @compiled
 def due(w: Array, age: float, spells: float, dde2: float, dd57: float) -> float:
     """The weighted sum that opens a plant's first leaf; never less where no term is less, rounding included."""
-    return w[0] * age + w[1] * spells + w[2] * dde2 + w[3] * dd57
+    total: float = w[0] * age + w[1] * spells + w[2] * dde2 + w[3] * dd57
+    return total
 
 
 @compiled
