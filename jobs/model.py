@@ -102,6 +102,8 @@ class Row:
     """Whether a job that knows it better than a look at the target says so."""
     problem: str = ""
     """Why it cannot be done, where its source knows: it fails with these words, the others go on."""
+    from_catalog: bool = False
+    """Whether others wrote its columns: in a target they are names, and no paths."""
 
 
 @dataclass(frozen=True)

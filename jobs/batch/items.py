@@ -17,6 +17,7 @@ from typing import Any
 from jobs import doors, storage
 from jobs.errors import InputError, UsageError
 from jobs.model import Row
+from jobs.stac.hrefs import segment
 from jobs.stac.reading import is_catalog
 
 FIELDS = ("dir", "name", "stem", "ext", "output")
@@ -225,8 +226,11 @@ class Template:
             If the template names something that is not known of it.
         """
         folder, _, name = row.source.rstrip("/").rpartition("/")
+        columns = row.columns
+        if row.from_catalog:  # an id may say ../../.ssh
+            name, columns = segment(name), {key: _as_name(value) for key, value in columns.items()}
         stem, ext = os.path.splitext(name)
-        known = {**self.options, **row.columns, "dir": folder or ".", "name": name, "stem": stem, "ext": ext}
+        known = {**self.options, **columns, "dir": folder or ".", "name": name, "stem": stem, "ext": ext}
         known["output"] = self.output
         try:
             return anchored(self.text.format_map(known))
@@ -241,6 +245,10 @@ class Template:
         fixed = self.text.replace("{output}", self.output).partition("{")[0]
         folder = fixed.rpartition("/")[0]
         return anchored(folder) if folder else ""
+
+
+def _as_name(value: object) -> object:
+    return segment(value) if isinstance(value, str) else value
 
 
 def normal(path: str) -> str:

@@ -108,7 +108,7 @@ def rows(url: str, filters: Filters, note: Note) -> Iterator[Row]:
     for one in chosen(url, filters, note):
         columns: dict[str, Any] = {"item": one.item, "asset": one.asset, "collection": one.collection}
         columns |= {"datetime": one.datetime} | ({} if one.size is None else {"filesize": one.size})
-        yield Row(one.href, columns=columns, problem=one.problem)
+        yield Row(one.href, columns=columns, problem=one.problem, from_catalog=True)
 
 
 def _wanted(url: str, filters: Filters, note: Note, met: _Met) -> Iterator[Node]:

@@ -43,6 +43,25 @@ def test_assets_are_items(mapped: Map, catalog: Path) -> None:
     assert (again.returncode, values["total"], values["skipped"]) == (0, 1, 1)
 
 
+def test_what_a_catalog_says_is_no_path(mapped: Map, catalog: Path) -> None:
+    """An id that climbs out of the target's directory is a name in it; a column of one's own table may hold folders."""
+    item = catalog / "texts/one/one.json"
+    found = json.loads(item.read_text())
+    found["id"] = "../../evil"
+    found["assets"] = {"../../a": found["assets"]["a"]}
+    item.write_text(json.dumps(found))
+    function = f"{Path(__file__).with_name('functions.py')}:copy"
+    target = f"{mapped.output}/{{item}}-{{asset}}/{{item}}.txt"
+    done = mapped.run("run", "map", function, "--input", catalog, "--target", target, "--assets", "*a")
+    assert done.returncode == 1, done.stderr  # the item whose file is cut off
+    outside = [path for path in mapped.folder.rglob("*evil*") if not path.is_relative_to(mapped.output)]
+    inside = [path for path in mapped.output.rglob("*") if path.is_file()]
+    assert not outside and len(inside) == 2 and not list(mapped.folder.parent.glob("*evil*"))
+    (mapped.folder / "own.csv").write_text(f"source,item\n{mapped.folder}/in/one.a.txt,deep/er\n")
+    mapped("copy", "--items", mapped.folder / "own.csv", "--target", f"{mapped.output}/{{item}}/x.out")
+    assert (mapped.output / "deep/er/x.out").exists()
+
+
 def test_filters_need_a_catalog(mapped: Map) -> None:
     """And a catalog what the filters name."""
     mapped.source("a.txt")
