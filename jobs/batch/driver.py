@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from jobs.batch.pace import Pace
 from jobs.batch.queue import Queue
+from jobs.batch.room import PATIENCE, Room
 from jobs.batch.runner import StartError, end_run, run_batch
 from jobs.batch.story import attempt_record, first_line, lost_record, printable
 from jobs.batch.tally import Tally
@@ -27,8 +28,6 @@ TOLD_SECONDS = 0.2
 COUNT_SECONDS = 1.0
 """Between two looks at how many workers there are."""
 FLUSH_SECONDS = 1.0
-FIRST_HOLD, LONGEST_HOLD, ROOM_PATIENCE = 5.0, 60.0, 1800.0
-"""Seconds to wait for room on a full disk: at first, at most, and until the run gives up."""
 STRIKES = 10
 """Batches that may fail to start, after one that did start, before the run is given up."""
 
@@ -47,7 +46,7 @@ class Driver:
         self._flying: dict[Future[Any], tuple[list[Work], float]] = {}
         self._landed: SimpleQueue[Future[Any]] = SimpleQueue()
         self._threads, self._counted = 0, -COUNT_SECONDS
-        self._hold, self._hold_until, self._full_since = 0.0, 0.0, 0.0
+        self._room = Room()
         self._strikes = 0
         self.losses = 0
         """Processes or workers that died: they may have left something behind."""
@@ -82,7 +81,7 @@ class Driver:
         most = self._rules.max_failures
         if most is not None and self._tally.failed > most:
             return "max-failures"
-        if self._hold and time.monotonic() - self._full_since > ROOM_PATIENCE:
+        if self._room.is_given_up(time.monotonic()):
             return "disk full"
         return None
 
@@ -91,10 +90,10 @@ class Driver:
         now = time.monotonic()
         self._count_workers(now)
         window = max(1, self._threads)  # none waits at a worker: its death would be held against it
-        if self._hold:  # one item finds out whether there is room again
-            window = 1 if now >= self._hold_until else 0
+        if not self._room:  # one item finds out whether there is some again
+            window = 1 if self._room.may_try(now) else 0
         while len(self._flying) < window:
-            size = 1 if self._hold else self._pace.size(len(self._queue), self._threads)
+            size = self._pace.size(len(self._queue), self._threads) if self._room else 1
             batch = self._queue.batch(size, now)
             if not batch:
                 return
@@ -139,21 +138,21 @@ class Driver:
             self._pace.learn(len(outcomes), sum(outcome.seconds for outcome in outcomes))
             self._strikes = 0
             for outcome in outcomes:
-                self._settle(batch[outcome.at], outcome)
+                self._settle(batch[outcome.at], outcome, sent)
             return
         if future.status == "cancelled":
             raise ClusterError("The Dask scheduler is gone.", "Run the same command again: it goes on.")
         error = future.exception()
         if isinstance(error, KilledWorker):
-            self._lost(batch, str(error.last_worker.address), time.monotonic() - sent)
+            self._lost(batch, str(error.last_worker.address), sent)
         elif isinstance(error, StartError):
             self._not_started(batch, error)
         else:
             raise ClusterError(f"The workers cannot run batches: {type(error).__name__}: {error}")
 
-    def _settle(self, work: Work, outcome: Outcome) -> None:
+    def _settle(self, work: Work, outcome: Outcome, sent: float) -> None:
         """Write an attempt down and decide what follows."""
-        if outcome.how == FULL and self._tally.done > work.full_at >= 0:
+        if outcome.how == FULL and work.full_at and self._room.found_after(work.full_at):
             outcome = outcome._replace(how=TRANSIENT)  # others found room meanwhile: it is this item's own trouble
         ruling = verdict(work, outcome.how, self._rules)
         self._ledger.add(attempt_record(work, outcome, ruling.state))
@@ -162,7 +161,7 @@ class Driver:
         self.losses += outcome.how == LOST
         if ruling.state == "done":
             self._tally.done += 1
-            self._hold = 0.0
+            self._room.find(sent)
         elif ruling.state == "failed":
             self._tally.missed += 1
             self._note(f"{printable(work.item.source)} failed: {outcome.error}: {first_line(outcome.message)}")
@@ -171,8 +170,10 @@ class Driver:
 
     def _again(self, work: Work, outcome: Outcome, pause: float) -> None:
         if outcome.how == FULL:
-            self._no_room(outcome.message)
-            work.full_at = self._tally.done
+            work.full_at = time.monotonic()
+            if self._room.lack(work.full_at):
+                said = first_line(outcome.message)
+                self._note(f"{said}: waiting for room, {PATIENCE / 60:.0f} minutes at most")
             self._queue.last(work)
             return
         self._tally.retried += 1
@@ -183,18 +184,9 @@ class Driver:
         else:
             self._queue.later(work, time.monotonic() + pause * random.uniform(1, 1.25))
 
-    def _no_room(self, message: str) -> None:
-        """Hold everything back for a while: what one item met, all others would."""
-        now = time.monotonic()
-        if not self._hold:
-            self._full_since = now
-            self._note(f"{first_line(message)}: waiting for room, {ROOM_PATIENCE / 60:.0f} minutes at most")
-        if now >= self._hold_until:
-            self._hold = min(LONGEST_HOLD, max(FIRST_HOLD, 2 * self._hold))
-            self._hold_until = now + self._hold
-
-    def _lost(self, batch: list[Work], worker: str, seconds: float) -> None:
+    def _lost(self, batch: list[Work], worker: str, sent: float) -> None:
         """A worker died with a batch: each of its items goes again, alone, so that the next death names its cause."""
+        seconds = time.monotonic() - sent
         self.losses += 1
         self._counted = -COUNT_SECONDS  # there is one worker less to send to
         self._ledger.add(lost_record(worker, len(batch), time.time(), round(seconds, 1)))
@@ -205,7 +197,7 @@ class Driver:
                 0, LOST, time.time() - seconds, seconds, worker=worker, error="WorkerLost", message=why, traceback=why
             )
             if len(batch) == 1:
-                self._settle(work, outcome)
+                self._settle(work, outcome, sent)
             else:
                 self._again(work, outcome, 0.0)
 

@@ -20,8 +20,8 @@ class Work:
     item: Item
     attempt: int = 1
     deaths: int = 0
-    full_at: int = -1
-    """How many items were done when it found no room on the disk."""
+    full_at: float = 0.0
+    """When it found no room on the disk, on the driver's clock."""
 
 
 @dataclass(frozen=True)

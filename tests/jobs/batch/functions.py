@@ -135,5 +135,14 @@ def fill(source: str, target: str) -> None:
     Path(target).write_bytes(bytes(1_000_000))
 
 
+def fill_most(source: str, target: str) -> None:
+    """Write five megabytes: at once, but wait before the last of them, so that others find no room meanwhile."""
+    with Path(target).open("wb") as stream:
+        stream.write(bytes(4_900_000))
+        stream.flush()
+        time.sleep(0.3)
+        stream.write(bytes(100_000))
+
+
 def one_parameter(source: str) -> None:
     """No batch function: it has no target."""

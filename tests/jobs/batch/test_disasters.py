@@ -79,17 +79,48 @@ def test_one_item_without_room_holds_nobody(mapped: Map, sources: Sources) -> No
     assert (values["done"], values["failed"]) == (2, 1)
 
 
+@contextmanager
+def small_disk(folder: Path) -> Iterator[Path]:
+    """A disk of eight megabytes."""
+    if os.geteuid() != 0:
+        pytest.skip("a small disk of its own needs root")
+    disk = folder / "disk"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(disk)], check=True)
+    try:
+        yield disk
+    finally:
+        subprocess.run(["umount", "-l", str(disk)], check=True)
+
+
+@pytest.mark.slow
+def test_a_disk_for_one_of_many_is_tried_now_and_then(mapped: Map, sources: Sources) -> None:
+    """An item that is done while others find no room is no reason to try them at once, or to blame them."""
+    sources(5)
+    with small_disk(mapped.folder) as disk:
+        mapped.output, mapped.run_dir = disk / "out", mapped.folder / "out.run"
+        arguments = mapped.arguments("fill_most", "--workers", "2", "--run-dir", mapped.run_dir)
+        process = subprocess.Popen(
+            [sys.executable, "-m", "jobs", *arguments], cwd=ROOT,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        assert process.stderr is not None
+        while "waiting for room" not in (line := process.stderr.readline()):
+            assert line, process.stdout
+        time.sleep(8)
+        subprocess.run(["mount", "-o", "remount,size=64m", str(disk)], check=True)
+        output, errors = process.communicate(timeout=60)
+        assert process.returncode == 0, output + errors
+        assert len(mapped.whole()) == 5 and errors.count("waiting for room") <= 2
+    assert sum(line["state"] == "retry" for line in mapped.attempts()) <= 6
+
+
 @pytest.mark.parametrize("function", ["fill", "odd_words"])
 def test_a_full_disk_is_waited_for(mapped: Map, sources: Sources, function: str) -> None:
     """No item fails: the run holds until there is room again, its ledger on the same disk too."""
-    if os.geteuid() != 0:
-        pytest.skip("a small disk of its own needs root")
     sources(12)
-    disk = mapped.folder / "disk"
-    disk.mkdir()
-    mapped.output, mapped.run_dir = disk / "out", disk / "out.run"
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(disk)], check=True)
-    try:
+    with small_disk(mapped.folder) as disk:
+        mapped.output, mapped.run_dir = disk / "out", disk / "out.run"
         hog = disk / "hog"
         hog.write_bytes(bytes(3_000_000))
         process = subprocess.Popen(
@@ -106,5 +137,3 @@ def test_a_full_disk_is_waited_for(mapped: Map, sources: Sources, function: str)
         assert {path.stat().st_size for path in mapped.output.iterdir()} == {1_000_000}
         assert len(mapped.whole()) == 7
         assert [line["error"] for line in mapped.attempts() if line["state"] == "retry"]
-    finally:
-        subprocess.run(["umount", "-l", str(disk)], check=True)
