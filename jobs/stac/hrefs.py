@@ -2,20 +2,54 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Sequence
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
 from jobs import storage
 
-UNSAFE = re.compile(r"[/\\\x00-\x1f]+")
+UNSAFE = re.compile(r"[^A-Za-z0-9._@+=,-]+")
+"""What means something else in a path or URL, or may not stand in one; pystac opens only URLs in ASCII. Names that were
+changed have a tilde, others none."""
+LONGEST = 160
+"""Characters of a name: scratch names are longer, and file systems take 255 bytes."""
+ENDING = re.compile(r"(\.[A-Za-z0-9]{1,8})+$")
 CATALOG = "catalog.json"
+CATALOGS = ("catalog", "collection")
+"""How the files of catalogs are called, which lie beside those of items and copies."""
+SIGNATURES = {"sig", "se", "sp", "sv", "sr", "st", "skoid", "sktid", "skt", "ske", "sks", "skv", "spr",
+              "signature", "expires", "key-pair-id", "policy", "token", "awsaccesskeyid"}  # fmt: skip
+"""Parameters of a URL that let somebody in for a while: Azure's, Amazon's older ones, CloudFront's."""
+SIGNING = ("x-amz-", "x-goog-")
 
 
 def segment(text: str) -> str:
-    """An id as the name of a directory."""
-    name = UNSAFE.sub("-", text)
-    return f"-{name}" if name.startswith(".") or not name else name  # hidden, the directory itself or the one above
+    """An id as a name on any disk and in any URL: the id itself where that is safe, another one for another id."""
+    if not isinstance(text, str):
+        raise TypeError(f"the id {text!r} is no text")
+    name = UNSAFE.sub("-", text).lstrip(".")[:LONGEST]
+    stem = name.lower().removesuffix(".json")
+    return name if name and name == text and stem not in CATALOGS else _hashed(name, text)
+
+
+def _hashed(name: str, text: str) -> str:
+    """A name with a hash of what it stands for, before its ending."""
+    found = ENDING.search(name)
+    ending = found.group() if found else ""
+    return f"{name.removesuffix(ending)}~{hashlib.sha256(text.encode(errors='surrogatepass')).hexdigest()[:8]}{ending}"
+
+
+def unsigned(href: str) -> str:
+    """A URL without the signature that lets somebody in for a while: what it names is the same."""
+    before, mark, query = href.partition("?")
+    if not mark or storage.is_plain(href):
+        return href
+    pairs = parse_qsl(query, keep_blank_values=True)
+    kept = [pair for pair in pairs if pair[0].lower() not in SIGNATURES and not pair[0].lower().startswith(SIGNING)]
+    if len(kept) == len(pairs):
+        return href
+    return f"{before}?{urlencode(kept)}" if kept else before
 
 
 def file_name(href: str, asset: str) -> str:
@@ -36,8 +70,10 @@ def item_file(root: str, parents: Sequence[str], item: str) -> str:
 
 
 def copy_of(root: str, parents: Sequence[str], item: str, href: str, asset: str) -> str:
-    """Where the copy of an asset goes: beside its item."""
-    return f"{folder(root, parents, item)}/{file_name(href, asset)}"
+    """Where the copy of an asset goes: beside its item, whose file has its own name."""
+    name = file_name(href, asset)
+    name = _hashed(name, name) if name.lower() == f"{segment(item)}.json".lower() else name
+    return f"{folder(root, parents, item)}/{name}"
 
 
 def named_from(target: str, file: str, root: str) -> str:
