@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
+import sys
 from contextlib import AbstractContextManager
 
 from launcher.errors import ConfigurationError
@@ -50,11 +52,17 @@ class LocalTransport:
 
 
 def run_here(command: list[str], environment: dict[str, str]) -> int:
-    """Run a program in this terminal to its end, Ctrl-C included; returns its exit code."""
+    """Run a program in this terminal to its end; returns its exit code, where it does.
+
+    Where the system can it takes this process's place, so that whatever is meant for one, such as a signal, is for both.
+    """
+    if os.name == "posix":
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os.execvpe(command[0], command, environment)
     with subprocess.Popen(command, env=environment) as process:
         while True:
             try:
-                code = process.wait()
+                return process.wait()
             except KeyboardInterrupt:  # the terminal sent it to the program too, which decides what it means
                 continue
-            return code if code >= 0 else 128 - code
