@@ -54,7 +54,7 @@ class LocalTransport:
 def run_here(command: list[str], environment: dict[str, str]) -> int:
     """Run a program in this terminal to its end; returns its exit code, where it does.
 
-    Where the system can it takes this process's place, so that whatever is meant for one, such as a signal, is for both.
+    Where the system can, it takes this process's place: whatever is meant for one, such as a signal, is for both.
     """
     if os.name == "posix":
         sys.stdout.flush()
