@@ -17,6 +17,7 @@ TRUSTING = {"FSSPEC_HTTP": '{"client_kwargs": {"trust_env": true}}'}
 """The environment in which any use of fsspec takes proxies from the environment, and logins from ~/.netrc."""
 PATIENCE = 120.0
 """Seconds a WebDAV server may take to answer: it may put a large file together first."""
+BUSY = (408, 425, 429, 500, 502, 503, 504)
 DENIED = (401, 403, 407)
 
 KEYS = "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE for ~/.aws/credentials"
@@ -164,6 +165,17 @@ def _of_web(error: BaseException, url: str) -> tuple[str, str] | None:
     if kind in WEBDAV or type(error).__module__.startswith(("webdav4", "httpx")):
         return said, f"Put it in ~/.netrc ({line}), or in FSSPEC_WEBDAV_AUTH=NAME:PASSWORD."
     return said, f"Put it in ~/.netrc: {line}. NASA's servers want machine urs.earthdata.nasa.gov there."
+
+
+def may_pass(error: BaseException) -> bool:
+    """Whether another attempt may cure it: a server that is busy, or a line that broke."""
+    broken = ("ClientConnectionError", "NetworkError", "TimeoutException", "EndpointConnectionError", "FSTimeoutError")
+    for one in chain(error):
+        if status(one) in BUSY or isinstance(one, (ConnectionError, TimeoutError)):
+            return True
+        if any(kind.__name__ in broken for kind in type(one).__mro__):
+            return True
+    return False
 
 
 def status(error: BaseException) -> int | None:

@@ -6,8 +6,9 @@ import contextlib
 import errno
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
-from functools import cache, lru_cache
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import IO, Any
 
@@ -24,6 +25,12 @@ READ_ONLY = ("http", "https")
 FSSPEC = "Is the protocol's fsspec package installed?"
 OTHER = "Choose another --target or --output."
 WEB_HINT = "A WebDAV server is written as webdav://HOST/PATH; directories, s3:// and dcache:// are written too."
+WAITS = (0.2, 1.0, 3.0)
+"""Seconds before a small file is asked for again."""
+NOT_THERE = 404
+TRY_AGAIN = "Check the place and the network, or try again later."
+BRIEFLY = 5.0
+"""Seconds for which it is remembered that a place can be written: a notebook's process lives for days."""
 ZARR_MARKS = ("zarr.json", ".zgroup", ".zmetadata")
 
 
@@ -48,7 +55,7 @@ def filesystem(url: str, options: Options | None = None) -> tuple[Any, str]:
             import dcachefs  # type: ignore[import-untyped, unused-ignore]  # noqa: F401 - fsspec learns of it so
         to_fs = doors.webdav if protocol in doors.WEBDAV else fsspec.core.url_to_fs
         fs, path = to_fs(str(url), **known)
-    except (ImportError, ValueError) as error:
+    except (ImportError, ValueError, OSError) as error:  # OSError: some connect at once
         package = doors.PACKAGES.get(protocol)
         hint = f"pip install 'springline[stac]' brings {package}." if package else FSSPEC
         raise InputError(f"{url} cannot be opened: {error}", hint) from error
@@ -197,7 +204,17 @@ def _locked(lock: Path, output: str) -> IO[str]:
     return held
 
 
-@lru_cache(4096)
+def briefly(function: Callable[[str], None]) -> Callable[[str], None]:
+    """Let what a function found in order be so for a few seconds: it is asked for each of a million items."""
+
+    @lru_cache(4096)
+    def remembered(_: int, text: str) -> None:
+        function(text)
+
+    return lambda text: remembered(int(time.monotonic() / BRIEFLY), text)
+
+
+@briefly
 def refuse_unwritable(folder: str) -> None:
     """Refuse a directory in which nothing can be made, or that cannot be made itself; a bucket that is not there.
 
@@ -219,7 +236,7 @@ def refuse_unwritable(folder: str) -> None:
         raise OutputError(f"Nothing can be written in {there}.", OTHER)
 
 
-@cache
+@briefly
 def _refuse_bucket(url: str) -> None:
     protocol = url.partition("://")[0]
     if protocol in READ_ONLY:
@@ -259,10 +276,37 @@ def write_json(url: str, values: object) -> None:
 
 
 def read_json(url: str) -> dict[str, Any] | None:
-    """A small JSON file, or None if it is not there or not JSON."""
-    fs, path = filesystem(url)
-    try:
-        found = json.loads(fs.cat_file(path))
-    except (OSError, ValueError):
+    """A small JSON file; None only where nothing is there.
+
+    Raises
+    ------
+    InputError
+        If it cannot be told whether it is there, or it is no JSON object. What may pass is tried again first.
+    """
+    content = _read_patiently(url)
+    if content is None:
         return None
-    return found if isinstance(found, dict) else None
+    try:
+        found = json.loads(content)
+    except ValueError as error:
+        raise InputError(f"{url} is no JSON, or cut off.", "Remove it, or copy or build it again.") from error
+    if not isinstance(found, dict):
+        raise InputError(f"{url} holds no JSON object.", "Is it the right place?")
+    return found
+
+
+def _read_patiently(url: str) -> bytes | None:
+    fs, path = filesystem(url)
+    for wait in (*WAITS, None):
+        try:
+            return bytes(fs.cat_file(path))
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except Exception as error:  # the clients' errors have no class in common
+            if doors.status(error) == NOT_THERE:
+                return None
+            if wait is None or not doors.may_pass(error):
+                said, hint = doors.trouble(error, url) or (f"{type(error).__name__}: {error}", TRY_AGAIN)
+                raise InputError(f"{url} cannot be read: {said}.", hint) from error
+            time.sleep(wait)
+    raise AssertionError("the last attempt returns or raises")

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from jobs import storage
-from jobs.errors import OutputError
+from jobs.errors import InputError, OutputError
 from jobs.functions import read_script
 from jobs.model import Asked
 from jobs.sdo.irradiance import image, series
@@ -161,7 +161,10 @@ def _folder(asked: Asked) -> str:
 
 def _note(asked: Asked) -> Found | None:
     path = asked.run_dir / NOTE
-    note = storage.read_json(str(path))
+    try:
+        note = storage.read_json(str(path))
+    except InputError as error:
+        raise _damaged(asked, NOTE) from error
     if path.exists() and not (note and note.keys() >= {"id", "made_of", "from_line", "replaced", "folder"}):
         raise _damaged(asked, NOTE)
     return note

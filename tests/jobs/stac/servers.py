@@ -132,6 +132,8 @@ class Dav:
     """Requests."""
     full: bool = False
     """Answers every PUT with 507."""
+    faults: dict[str, list[str]] = field(default_factory=dict)
+    """Answers to one request for that path each, after the method where it is named: "PUT /a.json"."""
 
     @property
     def base(self) -> str:
@@ -194,6 +196,9 @@ class _Front:
         if self._dav.full and method == "PUT":
             environ["wsgi.input"].read()
             return _answer(start, "507 Insufficient Storage")
+        if waiting := self._dav.faults.get(f"{method} {path}") or self._dav.faults.get(path):
+            environ["wsgi.input"].read()
+            return _answer(start, waiting.pop(0))
         if not self._dcache:
             return self._inner(environ, start)
         if path.startswith("/api/v1/namespace"):
