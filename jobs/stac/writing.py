@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from jobs import storage
 from jobs.errors import OutputError
+from jobs.stac import hrefs
 from jobs.stac.reading import told
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ SCRATCH = ".part-"
 BUILDING = "building.json"
 """Stands in a directory of an object store or server until all of a catalog is there."""
 AT_ONCE = 16
+IN_MEMORY = "/catalog"
 OTHER = "Choose another --output."
 
 
@@ -106,24 +108,54 @@ def _texts(catalog: pystac.Catalog, where: Place) -> Mapping[str, str]:
     """The text of each file by its name below the output."""
     import pystac
 
-    class Collected(pystac.stac_io.DefaultStacIO):
-        def write_text_to_href(self, href: str, txt: str) -> None:
-            texts[href.removeprefix("/catalog/")] = txt
-
-    texts: dict[str, str] = {}
     kinds = {
         "self-contained": pystac.CatalogType.SELF_CONTAINED,
         "relative-published": pystac.CatalogType.RELATIVE_PUBLISHED,
         "absolute-published": pystac.CatalogType.ABSOLUTE_PUBLISHED,
     }
-    catalog.normalize_hrefs(where.published)
+    catalog.normalize_hrefs(f"{where.published}/", layout())  # without / pystac takes v1.5 for a file
     if kinds[where.links] != pystac.CatalogType.ABSOLUTE_PUBLISHED and storage.is_plain(where.published):
         for item in catalog.get_items(recursive=True):
             for asset in item.assets.values():
                 if storage.is_plain(asset.href):
                     asset.href = os.path.relpath(asset.href, Path(item.get_self_href() or "").parent)
-    catalog.save(catalog_type=kinds[where.links], dest_href="/catalog", stac_io=Collected())
-    return texts
+    found = saved(catalog, kinds[where.links], IN_MEMORY)
+    return {name: text_of(values) for name, values in found.items()}
+
+
+def layout() -> pystac.layout.HrefLayoutStrategy:
+    """Where pystac puts the files of a catalog: under names that are safe, whatever the ids are."""
+    from pystac.layout import CustomLayoutStrategy
+
+    def above(found: pystac.STACObject, parent: str, is_root: bool) -> str:
+        name = "collection.json" if found.STAC_OBJECT_TYPE == "Collection" else ROOT
+        return f"{hrefs.folder(parent, () if is_root else (found.id,))}/{name}"
+
+    return CustomLayoutStrategy(above, above, lambda item, parent: hrefs.item_file(parent, (), item.id))
+
+
+def saved(catalog: pystac.Catalog, kind: pystac.CatalogType, root: str) -> dict[str, dict[str, Any]]:
+    """What pystac saves of a catalog, by names below its root: items first, then what links to them, the root last.
+
+    Parameters
+    ----------
+    root
+        Where pystac shall believe that it saves it.
+    """
+    import pystac
+
+    class Collected(pystac.stac_io.DefaultStacIO):
+        def save_json(self, dest: Any, json_dict: dict[str, Any], *_: Any, **__: Any) -> None:  # noqa: ANN401 - pystac's
+            found[str(dest).removeprefix(f"{root}/")] = json_dict
+
+    found: dict[str, dict[str, Any]] = {}
+    catalog.save(catalog_type=kind, dest_href=root, stac_io=Collected())
+    return found
+
+
+def text_of(values: dict[str, Any]) -> str:
+    """A file of a catalog."""
+    return json.dumps(values, indent=2, ensure_ascii=False) + "\n"
 
 
 def _write_local(texts: Mapping[str, str], output: Path) -> None:

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+
+import pystac
 import pytest
 
 from jobs.stac import hrefs
+from tests.jobs.stac.conftest import Said
 
-ODD = "../../pwn|/x|a/b|a-b|a b#c?d|a b|..|.||h%23x.bin|h#x.bin|catalog|Collection|catalog.json|ü|ö|a\\b|a::b|a;b|.h|a-b~c14cddc0".split(
-    "|"
-)
-ODD += ["x" * 300, "x" * 301, "a\nb"]
+Command = Callable[..., Said]
+
+ODD = [
+    "../../pwn", "/x", "a/b", "a-b", "a b#c?d", "a b", "..", ".", "", "h%23x.bin", "h#x.bin", "catalog", "Collection",
+    "catalog.json", "ü", "ö", "a\\b", "a::b", "a;b", ".h", "a-b~c14cddc0", "x" * 300, "x" * 301, "a\nb",
+]  # fmt: skip
 
 
 def test_different_ids_have_different_safe_names() -> None:
@@ -44,3 +51,18 @@ def test_a_signature_is_no_part_of_what_a_url_names() -> None:
     assert hrefs.unsigned("https://a.invalid/x?id=5&X-Amz-Signature=a&X-Amz-Date=b") == "https://a.invalid/x?id=5"
     assert hrefs.unsigned("https://a.invalid/x?id=a%2fb") == "https://a.invalid/x?id=a%2fb"
     assert hrefs.unsigned("/data/x?sig=5") == "/data/x?sig=5"
+
+
+def test_a_built_catalog_stays_in_its_directory(command: Command, tmp_path: Path) -> None:
+    """Ids of all kinds, of items and of catalogs: nothing outside, all found again with pystac, and valid."""
+    ids = [*(text for text in ODD if text and "\n" not in text), str(tmp_path / "outside")]
+    lines = [f'"{text}",2001-01-01,a.nc,{folder}' for text in ids for folder in ("", "../../up", "catalog")]
+    (tmp_path / "t.csv").write_text("\n".join(["id,datetime,asset:data,subcatalog", *lines]))
+    out = tmp_path / "a/b/v1.5"
+    said = command("stac-build", tmp_path / "t.csv", "--output", out)
+    assert said.code == 0, said.errors
+    left = {path for path in tmp_path.rglob("*") if path.is_file() and not path.is_relative_to(out)}
+    assert left == {tmp_path / "t.csv"} and not list(tmp_path.parent.glob("*pwn*"))
+    catalog = pystac.Catalog.from_file(str(out / "catalog.json"))
+    found = sorted(item.id for item in catalog.get_items(recursive=True))
+    assert found == sorted(3 * ids) and catalog.validate_all() == len(found)
