@@ -47,6 +47,8 @@ class Chosen:
     media_type: str = ""
     properties: Mapping[str, Any] = field(default_factory=dict)
     problem: str = ""
+    node: Node | None = field(default=None, compare=False, repr=False)
+    """The item that it is of."""
 
 
 @dataclass
@@ -195,7 +197,7 @@ def _chosen(node: Node, item: pystac.Item, key: str, asset: pystac.Asset) -> Cho
     return Chosen(
         item.id, key, (asset.get_absolute_href() or asset.href).removeprefix("file://"), node.parents, node.collection,
         str(said.get("datetime") or said.get("start_datetime") or ""), size if isinstance(size, int) else None,
-        str(asset.extra_fields.get("file:checksum") or ""), asset.media_type or "", said,
+        str(asset.extra_fields.get("file:checksum") or ""), asset.media_type or "", said, node=node,
     )  # fmt: skip
 
 
