@@ -18,7 +18,7 @@ from jobs import doors, storage
 from jobs.errors import InputError, UsageError
 from jobs.model import Row
 from jobs.stac.hrefs import segment
-from jobs.stac.reading import is_catalog
+from jobs.stac.roots import catalogs_among, plain
 
 FIELDS = ("dir", "name", "stem", "ext", "output")
 """What a target template may name, besides the columns of a table and the job's options."""
@@ -83,7 +83,7 @@ def rows(
         If a pattern matches nothing, or the table or a catalog cannot be read.
     """
     inputs = list(inputs)
-    found = {text for text in inputs if is_catalog(text)} if catalogs else set()
+    found = catalogs_among(inputs) if catalogs else set()
     for text in inputs:
         if catalogs and text in found:
             yield from catalogs.rows(text, table, note)
@@ -124,7 +124,7 @@ def _matches(text: str, options: storage.Options | None) -> list[str]:
 
 def anchored(path: str) -> str:
     """The same place for a process that runs in another directory."""
-    path = path.removeprefix("file://")
+    path = plain(path)
     return os.path.abspath(os.path.expanduser(path)) if storage.is_plain(path) else path
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from jobs.errors import UsageError
 from jobs.model import BatchJob, Option
 from jobs.stac import filters
-from jobs.stac.reading import is_catalog, why_none
+from jobs.stac.roots import catalogs_among, why_none
 
 ITEMS = Option(
     "items",
@@ -96,7 +96,7 @@ def filtering(options: Mapping[str, Any], batch: BatchJob, inputs: tuple[str, ..
     """
     given = own(options, filters_of(batch))
     filters.filters(given, None)
-    if given and not any(map(is_catalog, inputs)):
+    if given and not catalogs_among(inputs):
         named = " and ".join(f"--{name}" for name in given)
         what = f"{inputs[0]} is none: {why_none(inputs[0]).rstrip('.')}" if inputs else "there is none"
         raise UsageError(f"{named} choose from a STAC catalog; {what}.", "Name its catalog.json with --input.")

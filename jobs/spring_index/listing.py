@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from jobs import storage
+from jobs import doors, storage
 from jobs.errors import InputError, UsageError
 from jobs.model import Asked, Row
 from jobs.spring_index.headers import VARIABLES
@@ -53,7 +53,7 @@ def listed(asked: Asked, years: Years) -> tuple[list[Given], list[Row]]:
     paths, catalogs = _parted(asked.inputs)
     if asked.items and not catalogs:
         raise UsageError("--items chooses from a STAC catalog, and --input is none.", "Leave it out, or use a glob.")
-    found = [by_name(url) for url in storage.expand(paths, SUFFIXES)]
+    found = [by_name(url) for url in expand(paths)]
     problems: list[Row] = []
     for url in catalogs:
         found += _catalog(url, asked, years, problems)
@@ -64,10 +64,50 @@ def listed(asked: Asked, years: Years) -> tuple[list[Given], list[Row]]:
 
 def _parted(inputs: tuple[str, ...]) -> tuple[list[str], list[str]]:
     """What are files and stores, and what are catalogs."""
-    from jobs.stac.reading import is_catalog
+    from jobs.stac.roots import catalogs_among
 
-    catalogs = [text for text in inputs if not text.lower().endswith(SUFFIXES) and is_catalog(text)]
-    return [text for text in inputs if text not in catalogs], catalogs
+    catalogs = catalogs_among(text for text in inputs if not text.lower().endswith(SUFFIXES))
+    return [text for text in inputs if text not in catalogs], [text for text in inputs if text in catalogs]
+
+
+def expand(inputs: Iterable[str]) -> list[str]:
+    """Files meant by paths, directories, globs and URLs, sorted; a Zarr store stays one.
+
+    Raises
+    ------
+    InputError
+        If one of them matches nothing, or it cannot be told what it means.
+    """
+    found: dict[str, None] = {}
+    for item in inputs:
+        fs, _ = storage.filesystem(item)
+        try:
+            matches = _meant(item)
+        except InputError:
+            raise
+        except Exception as error:  # the clients' errors have no class in common
+            raise storage.unread(item, error) from error
+        if not matches:
+            raise InputError(f"{item} holds no input files.", f"Looked for: {', '.join(SUFFIXES)}.")
+        found.update((fs.unstrip_protocol(match) if not storage.is_local(item) else match, None) for match in matches)
+    return list(found)
+
+
+def _meant(item: str) -> list[str]:
+    """The paths that one input means."""
+    fs, path = storage.filesystem(item)
+    if "*" in item or "?" in item:
+        return sorted(fs.glob(path))
+    if not fs.exists(path):  # on the web: not there, denied, or no answer
+        try:
+            fs.info(path)
+        except FileNotFoundError as error:
+            if doors.trouble(error, item) or doors.may_pass(error):
+                raise
+        raise InputError(f"{item} does not exist.", "Check the path or URL given with --input.")
+    if fs.isdir(path) and not storage.is_zarr(item):
+        return sorted(p for p in fs.ls(path, detail=False) if str(p).lower().endswith(SUFFIXES))
+    return [path]
 
 
 def by_name(url: str) -> Given:

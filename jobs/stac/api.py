@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from jobs import doors
 from jobs.errors import InputError
 from jobs.stac.filters import Filters, is_pattern, named
-from jobs.stac.reading import Node, Note, read_json, told, walk
+from jobs.stac.reading import Node, Note, parse, walk
+from jobs.stac.roots import read_json, root_href, told
 
 if TYPE_CHECKING:
     import pystac_client
@@ -18,18 +19,13 @@ PAGE = 250
 """Items asked for at once."""
 SECONDS, RETRIES = 60.0, 3
 """Patience with one answer, and attempts at it."""
-ADVICE = {
-    401: "It wants credentials: for HTTP in ~/.netrc, as 'machine HOST login NAME password SECRET'.",
-    403: "These credentials may not look there: see ~/.netrc.",
-}
 
 
-@lru_cache(64)
 def is_api(url: str) -> bool:
     """Whether the root of a catalog says that it can be searched."""
     if not url.startswith(("http://", "https://")):
         return False
-    root = read_json(url)
+    root = read_json(root_href(url))
     links = root.get("links")
     rels = {link.get("rel") for link in links if isinstance(link, dict)} if isinstance(links, list) else set()
     return "conformsTo" in root or "search" in rels
@@ -56,14 +52,30 @@ def search(url: str, filters: Filters, note: Note) -> Iterator[Node]:
             limit=PAGE, ids=_ids(filters), collections=wanted, bbox=filters.bbox,
             datetime=list(filters.time) if filters.time else None,
         )  # fmt: skip
-        for item in found.items():
-            collection = item.collection_id or ""
-            href = item.get_self_href() or f"{url}#{item.id}"
-            yield Node(href, item.id, (collection,) if collection else (), collection, item=item, is_leaf=True)
+        for feature in found.items_as_dicts():
+            yield _node(url, feature)
     except InputError:
         raise
     except Exception as error:  # requests, pystac and the server's own words have no class in common
         raise wrong(url, error) from error
+
+
+def _node(url: str, feature: dict[str, Any]) -> Node:
+    """An item as an API gives it, or what is wrong with it."""
+    import pystac
+
+    links = feature.get("links")
+    own = [link for link in links if isinstance(link, dict)] if isinstance(links, list) else []
+    href = next((str(link["href"]) for link in own if link.get("rel") == "self" and link.get("href")), "")
+    href = href or f"{url}#{feature.get('id')}"
+    try:
+        item = parse(feature, href)
+    except InputError as error:
+        return Node(href, str(feature.get("id")), problem=error.message, is_leaf=True)
+    if not isinstance(item, pystac.Item):
+        return Node(href, item.id, problem=f"{href} is no item but a {type(item).__name__}", is_leaf=True)
+    collection = item.collection_id or ""
+    return Node(href, item.id, (collection,) if collection else (), collection, item=item, is_leaf=True)
 
 
 def collections(url: str) -> Iterator[Any]:
@@ -80,7 +92,8 @@ def wrong(url: str, error: Exception) -> InputError:
     status = getattr(error, "status_code", None)
     if status:
         words = " ".join(str(error).split())[:200]
-        return InputError(f"{url} answers with status {status}: {words}", ADVICE.get(status, "Try again later."))
+        advice = doors.trouble(error, url) or ("", "Try again later.")
+        return InputError(f"{url} answers with status {status}: {words}", advice[1])
     return InputError(*told(f"{url} cannot be searched", error, url))
 
 

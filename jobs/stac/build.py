@@ -12,7 +12,7 @@ from jobs import storage
 from jobs.errors import UsageError
 from jobs.model import Job, Option, Report, Request
 from jobs.stac.listing import count, size_of
-from jobs.stac.reading import told
+from jobs.stac.roots import AT_ONCE, plain, told
 
 if TYPE_CHECKING:
     import pystac
@@ -35,7 +35,6 @@ OPTIONS = (
     Option("published", "With a published kind: where the catalog will stand. Default: --output.", metavar="URL"),
     Option("sizes", "Ask each asset for its size, written as file:size; one that is not there is named.", bool, False),
 )  # fmt: skip
-AT_ONCE = 16
 SHOWN = 5
 """Assets that are named one by one."""
 
@@ -74,7 +73,7 @@ def _catalog(source: str, options: Mapping[str, Any]) -> pystac.Catalog:
 
 
 def _absolute(root: str) -> str:
-    root = root.removeprefix("file://")
+    root = plain(root)
     return str(Path(root).expanduser().absolute()) if storage.is_plain(root) else root
 
 

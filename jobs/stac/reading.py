@@ -3,30 +3,30 @@
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import partial
 from itertools import islice
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jobs import doors, storage
+from jobs import storage
 from jobs.errors import InputError
+from jobs.stac.roots import AT_ONCE, NAMES, read_json, root_href, told
 
 if TYPE_CHECKING:
     import pystac
 
+__all__ = ["NAMES", "Node", "Note", "parse", "read", "read_json", "root_href", "stem", "told", "walk"]
+
 Note = Callable[[str], None]
-NAMES = ("catalog.json", "collection.json")
-"""How the file of a catalog is called."""
 DEEPEST = 32
 """Catalogs below each other; more are a server's invention."""
-AT_ONCE, TOGETHER = 16, 256
-"""Files of a remote catalog that are read at once, and items that are held."""
-HEAD = 1 << 20
-"""Bytes of a JSON file in which its version of STAC is looked for."""
+TOGETHER = 256
+"""Items of a remote catalog that are held."""
+AGAIN = "Let pystac validate it, or build it again."
+DOWN = ("child", "item")
+"""Relations of the links to what a catalog holds."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,8 @@ class Node:
     is_root: bool = False
     content: int = 0
     """A hash of all that a catalog says: one of the same below it is the same under another name."""
+    lost: tuple[str, ...] = ()
+    """Its links that lead nowhere, in words."""
 
 
 @dataclass
@@ -56,100 +58,12 @@ class _Walk:
     seen: set[int] = field(default_factory=set)
     """Hashes of the places of items and catalogs: what several catalogs link is met once."""
 
-
-@lru_cache(16384)
-def is_catalog(text: str) -> bool:
-    """Whether an input is a STAC catalog, collection, item or API; a look at a name is enough for most others."""
-    if storage.is_plain(text):
-        path = os.path.expanduser(text)  # noqa: PTH111 - a plain path is looked at as cheaply as can be
-        if not path.lower().endswith(".json"):
-            return os.path.isfile(os.path.join(path, NAMES[0]))  # noqa: PTH113, PTH118
-        return _says_stac(path)
-    name = text.partition("?")[0].rstrip("/").rpartition("/")[2]
-    if name.lower().endswith(".json"):
-        return name in NAMES or _says_stac(text)
-    is_web = text.startswith(("http://", "https://"))
-    return is_web and not os.path.splitext(name)[1].lstrip(".").isalpha() and _says_stac(text)  # noqa: PTH122
-
-
-def _says_stac(href: str) -> bool:
-    """Whether the beginning of a file, or what a server answers, names a version of STAC."""
-    try:
-        if storage.is_plain(href):
-            with Path(href).open("rb") as stream:
-                return b'"stac_version"' in stream.read(HEAD)
-        fs, path = storage.filesystem(href)
-        return b'"stac_version"' in fs.cat_file(path, start=0, end=HEAD)
-    except Exception:  # noqa: BLE001 - whatever is wrong with it, nobody said that it is a catalog
-        return False
-
-
-def root_href(url: str) -> str:
-    """The file of a catalog that may be named by its directory."""
-    if storage.is_plain(url):
-        path = Path(url).expanduser().absolute()
-        return str(next((path / name for name in NAMES if (path / name).is_file()), path))
-    is_file = url.startswith(("http://", "https://")) or url.lower().endswith(".json")
-    return url if is_file else f"{url.rstrip('/')}/catalog.json"
-
-
-def read_json(href: str) -> dict[str, Any]:
-    """A JSON object from anywhere.
-
-    Raises
-    ------
-    InputError
-        Saying what is there instead.
-    """
-    text = _read_text(href)
-    try:
-        found = json.loads(text)
-    except ValueError as error:
-        if text.lstrip()[:1] == "<":
-            raise InputError(
-                f"{href} answers with a web page, not with JSON.", "Is it the address of the API?"
-            ) from error
-        at = f"line {error.lineno}: {error.msg}" if isinstance(error, json.JSONDecodeError) else str(error)
-        raise InputError(f"{href} is no JSON, or cut off ({at}).", "Copy or build it again.") from error
-    if not isinstance(found, dict):
-        raise InputError(f"{href} holds no JSON object.", "Is it a STAC catalog?")
-    return found
-
-
-def _read_text(href: str) -> str:
-    try:
-        if storage.is_plain(href):
-            return Path(href).read_text(encoding="utf-8")
-        fs, path = storage.filesystem(href)
-        return bytes(fs.cat_file(path)).decode("utf-8")
-    except FileNotFoundError as error:
-        raise InputError(f"{href} is not there.", "Check the path or URL.") from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"{href} is no text.", "Is it a STAC catalog?") from error
-    except InputError:
-        raise
-    except Exception as error:  # the clients' errors have no class in common
-        raise InputError(*told(f"{href} cannot be read", error, href)) from error
-
-
-def told(what: str, error: Exception, url: str) -> tuple[str, str]:
-    """What went wrong at a place, and what to do about it."""
-    known = doors.trouble(error, url)
-    if known:
-        return f"{what}: {known[0]}", known[1]
-    words = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-    return f"{what}: {words}", "Check the URL and the network, or try again later."
-
-
-def why_none(text: str) -> str:
-    """Why an input is no catalog, as far as a small look at it tells."""
-    if storage.is_plain(text) and not text.lower().endswith(".json"):
-        return "it is no JSON file, and no directory with a catalog.json"
-    try:
-        read_json(root_href(text))
-    except InputError as error:
-        return error.message
-    return "it names no stac_version"
+    def is_new(self, kind: str, href: str) -> bool:
+        """Whether nothing there was met as such a thing; from now on it was."""
+        key = hash((kind, href))
+        is_new = key not in self.seen
+        self.seen.add(key)
+        return is_new
 
 
 def read(href: str) -> pystac.STACObject:
@@ -164,20 +78,68 @@ def read(href: str) -> pystac.STACObject:
 
 
 def parse(found: dict[str, Any], href: str) -> pystac.STACObject:
-    """What a JSON object says, read from `href`."""
+    """What a JSON object says, read from `href`; links that lead nowhere are left out, see `lost_links`."""
     import pystac
 
+    wrong = _wrong(found)
+    if wrong:
+        raise InputError(f"{href} is no STAC: {wrong}.", AGAIN)
     if found.get("type") == "Feature" and not _has_time(found):
         raise InputError(
             f"The item {found.get('id')} ({href}) has no datetime.",
             "Give it one, or a start_datetime and an end_datetime.",
         )
+    said = {**found, "links": [link for link in _links(found) if not _loss(link)]}
     try:
-        return pystac.StacIO.default().stac_object_from_dict(found, href=href, preserve_dict=False)
+        made = pystac.StacIO.default().stac_object_from_dict(said, href=href, preserve_dict=False)
+        if isinstance(made, pystac.Item):
+            _ = made.common_metadata.start_datetime, made.common_metadata.end_datetime  # which are read only now
     except Exception as error:  # pystac leaves what it stumbles over to Python
-        raise InputError(
-            f"{href} is no STAC: {type(error).__name__}: {error}", "Let pystac validate it, or build it again."
-        ) from error
+        raise InputError(f"{href} is no STAC: {type(error).__name__}: {error}", AGAIN) from error
+    return made
+
+
+def _wrong(found: dict[str, Any]) -> str:
+    """What pystac takes and nobody can use; empty if there is nothing of it."""
+    name, collection, assets = found.get("id"), found.get("collection"), found.get("assets")
+    if not isinstance(name, str) or not name:
+        return f"its id is {json.dumps(name)}, which is no text"
+    if found.get("type") != "Feature":
+        return ""
+    if not isinstance(collection, str | None):
+        return f"its collection is {json.dumps(collection)}, which is no text"
+    box = found.get("bbox")
+    if box is not None and not (_is_numbers(box) and len(box) in (4, 6)):
+        return f"its bbox is {json.dumps(box)[:80]}"
+    for key, asset in assets.items() if isinstance(assets, dict) else ():
+        if not (isinstance(asset, dict) and isinstance(asset.get("href"), str)):
+            return f"its asset {key} has no href"
+    return ""
+
+
+def _is_numbers(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(one, int | float) for one in value)
+
+
+def _links(found: dict[str, Any]) -> list[Any]:
+    links = found.get("links")
+    return links if isinstance(links, list) else []
+
+
+def lost_links(found: dict[str, Any]) -> tuple[str, ...]:
+    """The links of a catalog's JSON that lead to nothing that it may hold, in words."""
+    losses = ((number, _loss(link), link) for number, link in enumerate(_links(found), 1))
+    return tuple(
+        f"link {number} has {loss}" for number, loss, link in losses
+        if loss and not (isinstance(link, dict) and isinstance(link.get("rel"), str) and link["rel"] not in DOWN)
+    )  # fmt: skip
+
+
+def _loss(link: object) -> str:
+    """Why a link leads nowhere; empty if it does not."""
+    if not isinstance(link, dict) or not isinstance(link.get("rel"), str):
+        return "no rel"
+    return "" if isinstance(link.get("href"), str) and link["href"] else f"no href ({link['rel']})"
 
 
 def _has_time(found: dict[str, Any]) -> bool:
@@ -203,8 +165,9 @@ def walk(url: str, note: Note) -> Iterator[Node]:
     if isinstance(root, pystac.Item):
         yield Node(href, root.id, collection=root.collection_id or "", item=root, is_leaf=True)
     elif isinstance(root, pystac.Catalog):
-        node = Node(href, root.id, (), _collection(root), catalog=root, is_root=True, content=content)
-        yield from _below(_Walk(note, {hash(href)}), node, (node,))
+        collection, lost = _collection(root), lost_links(found)
+        node = Node(href, root.id, (), collection, catalog=root, is_root=True, content=content, lost=lost)
+        yield from _below(_Walk(note), node, (node,))
 
 
 def _collection(catalog: pystac.Catalog) -> str:
@@ -219,13 +182,15 @@ def _below(walk: _Walk, node: Node, above: tuple[Node, ...]) -> Iterator[Node]:
     catalog = node.catalog
     assert catalog is not None
     inside = () if node.is_root else (*node.parents, node.id)
+    for number, loss in enumerate(node.lost, 1):
+        problem = f"broken link in {node.href}: {loss}"
+        yield Node(f"{node.href}#lost-{number}", f"lost-{number}", inside, node.collection, problem=problem)
     yield from _items(walk, catalog, inside, node.collection)
     for link in catalog.get_child_links():
         href = link.get_absolute_href() or str(link.get_href())
         if any(href == one.href for one in above):
             walk.note(f"{node.href} links back to {href}: a loop, not followed")
-        elif hash(href) not in walk.seen:
-            walk.seen.add(hash(href))
+        elif walk.is_new("child", href):
             yield from _child(walk, href, inside, node, above)
 
 
@@ -247,7 +212,8 @@ def _child(walk: _Walk, href: str, inside: tuple[str, ...], node: Node, above: t
         problem = f"broken link in {node.href}: {error.message}"
         yield Node(href, stem(href), inside, node.collection, problem=problem)
         return
-    own = Node(href, child.id, inside, _collection(child) or node.collection, catalog=child, content=content)
+    known, lost = _collection(child) or node.collection, lost_links(found)
+    own = Node(href, child.id, inside, known, catalog=child, content=content, lost=lost)
     yield from _below(walk, own, (*above, own))
 
 
@@ -255,39 +221,39 @@ def _items(walk: _Walk, catalog: pystac.Catalog, parents: tuple[str, ...], colle
     """The items of a catalog in their order; one that was met in another catalog is not met again."""
     owner = catalog.get_self_href() or ""
     links = (link.get_absolute_href() or str(link.get_href()) for link in catalog.get_item_links())
-    for href, found in _read_all(_unseen(walk, links)):
+    for href, found in _read_all((href for href in links if walk.is_new("item", href)), owner):
         if isinstance(found, str):
-            yield Node(href, stem(href), parents, collection, problem=f"broken link in {owner}: {found}", is_leaf=True)
+            yield Node(href, stem(href), parents, collection, problem=found, is_leaf=True)
         else:
             known = found.collection_id or collection
             yield Node(href, found.id, parents, known, item=found, is_leaf=True)
 
 
-def _unseen(walk: _Walk, links: Iterable[str]) -> Iterator[str]:
-    for href in links:
-        if hash(href) not in walk.seen:
-            walk.seen.add(hash(href))
-            yield href
-
-
-def _read_all(hrefs: Iterator[str]) -> Iterator[tuple[str, pystac.Item | str]]:
+def _read_all(hrefs: Iterator[str], owner: str) -> Iterator[tuple[str, pystac.Item | str]]:
     """Items or what is wrong with them; many at once where each has to travel."""
+    read_one = partial(_item, owner)
     while some := list(islice(hrefs, TOGETHER)):
         if len(some) == 1 or storage.is_plain(some[0]):
-            yield from zip(some, map(_item, some), strict=True)
+            yield from zip(some, map(read_one, some), strict=True)
             continue
         with ThreadPoolExecutor(AT_ONCE) as pool:
-            yield from zip(some, pool.map(_item, some), strict=True)
+            yield from zip(some, pool.map(read_one, some), strict=True)
 
 
-def _item(href: str) -> pystac.Item | str:
+def _item(owner: str, href: str) -> pystac.Item | str:
+    """An item, or what is wrong with it or with the link to it."""
     import pystac
 
     try:
-        found = read(href)
+        found = read_json(href)
+    except InputError as error:
+        return f"broken link in {owner}: {error.message}"
+    try:
+        item = parse(found, href)
     except InputError as error:
         return error.message
-    return found if isinstance(found, pystac.Item) else f"{href} is linked as an item and is a {type(found).__name__}"
+    kind = type(item).__name__
+    return item if isinstance(item, pystac.Item) else f"broken link in {owner}: {href} is no item but a {kind}"
 
 
 def stem(href: str) -> str:

@@ -13,8 +13,9 @@ import pytest
 from jobs.errors import InputError, UsageError
 from jobs.stac import api as apis
 from jobs.stac import select
+from tests.jobs.s3server import S3
 from tests.jobs.stac.conftest import Said
-from tests.jobs.stac.servers import Web, serve_web
+from tests.jobs.stac.servers import Web, serve_dav, serve_web
 
 Choose = Callable[..., list[select.Chosen]]
 
@@ -121,7 +122,53 @@ def test_what_is_broken_costs_only_itself(daymet: Path, tmp_path: Path) -> None:
     notes.clear()
     some = choose(str(copy), notes, items="pr-198[12]", assets="tmin")
     assert [one.item for one in some] == ["pr-1981", "pr-1982", "catalog"]  # the lost catalog may have held one
-    assert sum("broken link" in note for note in notes) == 3
+    assert len(notes) == 5 and sum("broken link" in note for note in notes) == 2  # an item without a time is no link
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"id": 5}, "its id is 5, which is no text"),
+        ({"id": None}, "its id is null"),
+        ({"collection": 5}, "its collection is 5"),
+        ({"bbox": [1, 2, 3]}, "its bbox is [1, 2, 3]"),
+        ({"assets": {"tmin": {}}}, "its asset tmin has no href"),
+        ({"properties": {"start_datetime": "soon", "end_datetime": "later"}}, "no STAC: "),
+    ],
+)
+def test_an_item_that_says_odd_things_is_one_problem(
+    change: dict[str, Any], message: str, daymet: Path, tmp_path: Path
+) -> None:
+    """The others are chosen, by patterns, box and time too."""
+    copy = shutil.copytree(daymet, tmp_path / "copy")
+    edit(copy / "hi/hi-1981/hi-1981.json", lambda item: item.update(change))
+    found = choose(str(copy), assets="tmin", collections="h*", bbox="-161,18,-154,24", time="1980/..")
+    (problem,) = (one.problem for one in found if one.problem)
+    assert [one.item for one in found] == ["hi-1980", "hi-1981", "hi-1982"]
+    assert message in problem and "hi-1981.json" in problem and "broken link" not in problem
+
+
+def test_a_link_without_an_href_is_one_problem(daymet: Path, tmp_path: Path) -> None:
+    """It is named; what the other links of the catalog lead to is chosen. Links that lead to no items do not matter."""
+    copy = shutil.copytree(daymet, tmp_path / "copy")
+    edit(copy / "hi/collection.json", lambda found: found["links"].extend([{"rel": "item"}, {"rel": "license"}, 5]))
+    found = choose(str(copy), assets="tmin")
+    assert len(pairs([one for one in found if not one.problem])) == 6
+    problems = [one.problem for one in found if one.problem]
+    assert all(f"broken link in {copy}/hi/collection.json: link " in one for one in problems)
+    assert [one.rpartition(" has ")[2] for one in problems] == ["no href (item)", "no rel"]
+
+
+def test_a_catalog_that_is_linked_as_an_item_too(daymet: Path, tmp_path: Path) -> None:
+    """The one link is broken, the other is followed."""
+    copy = shutil.copytree(daymet, tmp_path / "copy")
+    root = copy / "catalog.json"
+    edit(root, lambda found: found["links"].insert(0, {"rel": "item", "href": "./hi/collection.json"}))
+    found = choose(str(copy), assets="tmin")
+    assert len(pairs([one for one in found if not one.problem])) == 6
+    assert [one.problem.partition("/copy/")[2] for one in found if one.problem] == [
+        f"catalog.json: {copy}/hi/collection.json is no item but a Collection"
+    ]
 
 
 def test_a_catalog_that_is_below_itself_under_other_names(daymet: Path, tmp_path: Path) -> None:
@@ -190,6 +237,48 @@ def test_what_is_a_catalog(daymet: Path, web: Web, tmp_path: Path) -> None:
     seen = len(web.seen)
     assert not select.is_catalog(f"{web.url}/x/tmin.nc") and len(web.seen) == seen  # a name is enough
     assert not select.is_catalog(f"{web.url}/x/none")
+
+
+@pytest.mark.parametrize("place", ["directory", "file", "http", "dav", "s3"])
+def test_a_catalog_is_its_directory_too(
+    place: str, daymet: Path, web: Web, s3: S3, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Everywhere, with or without a slash at its end; a collection of it as well."""
+    with serve_dav(daymet.parent) as dav:
+        if place == "s3":
+            for name, value in s3.env.items():
+                monkeypatch.setenv(name, value)
+            s3.put("directories")
+            for path in filter(Path.is_file, daymet.rglob("*")):
+                s3.put(f"directories/{path.relative_to(daymet.parent).as_posix()}", path.read_bytes())
+        top = {
+            "directory": str(daymet), "file": daymet.as_uri(), "http": f"{web.url}/catalog",
+            "dav": f"dav://{dav.server}/catalog", "s3": "s3://directories/catalog",
+        }[place]  # fmt: skip
+        for url in (f"{top}/hi", f"{top}/hi/"):
+            assert select.is_catalog(url) and len(choose(url)) == 9
+        assert select.is_catalog(top) and len(choose(top)) == 18
+        assert not select.is_catalog(f"{top}/hi/hi-1980") and not select.is_catalog(f"{top}/none")
+
+
+def test_a_catalog_that_was_not_there_a_moment_ago(daymet: Path, tmp_path: Path) -> None:
+    """A notebook asks again: answers are not kept."""
+    assert not select.is_catalog(str(tmp_path / "copy"))
+    with serve_web(tmp_path) as server:
+        assert not select.is_catalog(f"{server.url}/copy")
+        shutil.copytree(daymet, tmp_path / "copy")
+        assert select.is_catalog(str(tmp_path / "copy")) and select.is_catalog(f"{server.url}/copy")
+
+
+def test_a_url_of_a_file_is_read_as_one(daymet: Path, tmp_path: Path) -> None:
+    """What it has to write as %20 is a blank of the name; a name with %20 in it is found too."""
+    copy = shutil.copytree(daymet, tmp_path / "copy")
+    hrefs = {"tmin": f"file://{tmp_path}/a%20b.nc", "tmax": f"file://{tmp_path}/100%25.nc"}
+    (tmp_path / "100%25.nc").touch()
+    item = {key: {"href": href} for key, href in hrefs.items()}
+    edit(copy / "hi/hi-1980/hi-1980.json", lambda found: found.update(assets=item))
+    found = choose(str(copy), items="hi-1980")
+    assert {one.href for one in found} == {f"{tmp_path}/a b.nc", f"{tmp_path}/100%25.nc"}
 
 
 @pytest.mark.parametrize(
