@@ -94,40 +94,14 @@ def is_zarr(url: str) -> bool:
     return any(fs.exists(f"{path}/{mark}") for mark in ZARR_MARKS)
 
 
-def expand(inputs: Iterable[str], suffixes: tuple[str, ...]) -> list[str]:
-    """Files meant by paths, directories, globs and URLs, sorted; a Zarr store stays one item.
-
-    Raises
-    ------
-    InputError
-        If one of them matches nothing.
-    """
-    found: dict[str, None] = {}
-    for item in inputs:
-        fs, path = filesystem(item)
-        if "*" in item or "?" in item:
-            matches = sorted(fs.glob(path))
-        elif not fs.exists(path):
-            raise _absent(item)
-        elif fs.isdir(path) and not is_zarr(item):
-            matches = sorted(p for p in fs.ls(path, detail=False) if str(p).lower().endswith(suffixes))
-        else:
-            matches = [path]
-        if not matches:
-            raise InputError(f"{item} holds no input files.", f"Looked for: {', '.join(suffixes)}.")
-        found.update((fs.unstrip_protocol(match) if not is_local(item) else match, None) for match in matches)
-    return list(found)
-
-
-def _absent(url: str) -> InputError:
-    """Why something is not there, where it may be there for others."""
-    fs, path = filesystem(url)
-    try:
-        fs.info(path)
-    except Exception as error:  # noqa: BLE001 - the clients' errors have no class in common
-        if known := doors.trouble(error, url):
-            return InputError(f"{url} cannot be read: {known[0]}.", known[1])
-    return InputError(f"{url} does not exist.", "Check the path or URL given with --input.")
+def unread(url: str, error: Exception) -> InputError:
+    """What a client's error says of an input: who denies it, or does not answer, and what to do."""
+    if known := doors.trouble(error, url):
+        return InputError(f"{url} cannot be read: {known[0]}.", known[1])
+    if doors.may_pass(error):
+        why = list(doors.chain(error))[-1]
+        return InputError(f"{url} cannot be read: its server does not answer ({type(why).__name__}: {why}).", TRY_AGAIN)
+    return InputError(f"{url} cannot be read: {type(error).__name__}: {error}.", TRY_AGAIN)
 
 
 def remove(url: str) -> None:

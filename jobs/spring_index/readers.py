@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from jobs import storage
+from jobs import doors, storage
 from jobs.errors import InputError
 from jobs.spring_index import ranges
 from jobs.spring_index.chunks import Batch, Column, Index, chunk_index
@@ -35,7 +35,7 @@ def open_dataset(url: str, kind: str) -> Iterator[xr.Dataset]:
     Raises
     ------
     InputError
-        If there is no such file, or it is not what its name says.
+        If there is no such file, it is not what its name says, or somebody denies it.
     """
     import xarray as xr
 
@@ -48,6 +48,8 @@ def open_dataset(url: str, kind: str) -> Iterator[xr.Dataset]:
         except InputError:
             raise
         except Exception as error:  # the libraries below raise anything on a damaged file
+            if doors.trouble(error, url) or doors.may_pass(error):
+                raise storage.unread(url, error) from error
             raise InputError(
                 f"{name} cannot be read: {_first_line(error)}", "Is it complete? Download or copy it again."
             ) from error
@@ -223,7 +225,9 @@ def _netcdf(url: str, stack: contextlib.ExitStack) -> xr.Dataset:
 
     try:
         source = stack.enter_context(ranges.opened(url))
-    except FileNotFoundError:
+    except FileNotFoundError as error:  # which HTTP says of all that is not there for us
+        if doors.trouble(error, url) or doors.may_pass(error):
+            raise
         raise InputError(f"{url} does not exist.") from None
     magic = source.begin()
     if magic[:3] == netcdf3.MAGIC:

@@ -12,6 +12,12 @@ import pytest
 from click.testing import CliRunner
 
 from jobs.cli import cli
+from jobs.errors import InputError
+from jobs.spring_index.readers import open_dataset
+from jobs.spring_index.source import NETCDF
+from tests.jobs.conftest import Runner
+from tests.jobs.s3server import S3
+from tests.jobs.stac.servers import serve_web
 
 TMIN, TMAX, DAYL = (f"daymet_v4_daily_na_{v}_2000.nc" for v in ("tmin", "tmax", "dayl"))
 
@@ -168,3 +174,37 @@ def test_missing_places(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     assert "Zarr" in refusal("spring-index", "-i", folder, "-o", tmp_path / "file")
     assert "Did you mean 'spring-index'" in refusal("spring-indx", code=60)
+
+
+def test_a_server_that_does_not_answer(tmp_path: Path) -> None:
+    """A server that refuses connections is not taken for one that lacks the file."""
+    said = refusal("spring-index", "-i", f"http://127.0.0.1:9/{TMIN}", "-o", tmp_path / "o.zarr")
+    assert "does not answer" in said and "127.0.0.1" in said and "does not exist" not in said
+
+
+@pytest.mark.parametrize("known_by_name", [True, False])
+def test_a_server_that_asks_for_a_login(folder: Path, known_by_name: bool) -> None:
+    """Files that a server denies are not called damaged: which file takes the login is said."""
+    with serve_web(folder) as server:
+        server.login = True
+        names = [TMIN, TMAX, DAYL] if known_by_name else ["a.nc"]
+        urls = [f"{server.url}/{name}" for name in names]
+        said = refusal("spring-index", *urls, "-o", folder.parent / "o.zarr")
+        assert "127.0.0.1 asks for a login" in said and "~/.netrc" in said, said
+        with pytest.raises(InputError, match="asks for a login") as denied, open_dataset(urls[0], NETCDF):
+            pass
+        assert "netrc" in denied.value.hint
+
+
+def test_a_bucket_that_wants_keys(
+    run: Runner, sample: Path, s3: S3, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An object that S3 gives to nobody without keys: which variables hold them is said."""
+    s3.put("denied")
+    url = s3.put(f"denied/{TMIN}", (sample / TMIN).read_bytes())
+    for name in (*s3.keys, "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("AWS_ENDPOINT_URL", s3.url)
+    done = run("run", "spring-index", url, "-o", tmp_path / "o.zarr")
+    assert done.returncode == 2 and "AWS_ACCESS_KEY_ID" in done.stderr and "keys" in done.stderr, done.stderr
