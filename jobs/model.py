@@ -164,7 +164,7 @@ class BatchJob:
     begin: str = ""
     """`begin(asked) -> None`: makes that output ready, after the plan and before anything is scheduled."""
     finish: str = ""
-    """`finish(asked) -> Finished`: closes that output, after all items were done or failed."""
+    """`finish(asked) -> Finished`: closes that output as far as it is done, at the end or when the run is stopped."""
     prefetch: str = ""
     """`prefetch(sources, options) -> None`: told in the item's process what will be asked for next."""
     hook_options: tuple[Option, ...] = ()

@@ -95,12 +95,12 @@ class Items:
             self._end_if_forked()
             if row is None:
                 raise TypeError("the function returned no row, or one that is no JSON")
-            return row, 0
+            return row, _bytes_out(row) or 0
         targets.prepare(target, scratch, self._setup.one_object)
         result = _plain(self._function(source, scratch, **options))
         self._end_if_forked()
-        told = result.get("bytes_out") if result and self._setup.one_object else None
-        return result, told if isinstance(told, int) else _written(scratch)
+        told = _bytes_out(result) if self._setup.one_object else None
+        return result, _written(scratch) if told is None else told
 
     def _end_if_forked(self) -> None:
         """End a copy of this process that the function made and let return."""
@@ -167,6 +167,12 @@ def _hint(error: BaseException) -> str:
     """What to do about an error of access, wherever it was met."""
     known = doors.trouble(error)
     return f"— {known[0]}. {known[1]}" if known else ""
+
+
+def _bytes_out(result: Mapping[str, Any] | None) -> int | None:
+    """What a function that writes elsewhere, or in its own way, says of how much that was."""
+    told = result.get("bytes_out") if result else None
+    return told if isinstance(told, int) else None
 
 
 def _written(scratch: str) -> int:

@@ -115,6 +115,7 @@ def _run(one: Run, planned: plan.Plan) -> Report:
         book.flush()
         finished = one.hook(one.batch.finish) or finished
     except KeyboardInterrupt:
+        finished = _finish_early(one, tally, book) if why == "interrupted" else finished
         why = "interrupted"
     finally:
         _show(one, progress, tally)
@@ -126,6 +127,21 @@ def _run(one: Run, planned: plan.Plan) -> Report:
         left = f"{tally.left:,} of {tally.total:,} items left"
         raise InterruptedRunError(f"Stopped with {left}.", "The same command goes on where this one stopped.")
     return report
+
+
+def _finish_early(one: Run, tally: Tally, book: ledger.Ledger) -> Finished:
+    """Close the output of a run that was stopped, so that what is done of it can be used."""
+    note = one.request.progress.note
+    if one.batch.finish and tally.done + tally.skipped:
+        note("stopped: closing the output; Ctrl-C again leaves it as it is")
+        try:
+            book.flush()
+            return one.hook(one.batch.finish) or Finished()
+        except KeyboardInterrupt:
+            note("the output is not closed; the same command does it at its end")
+        except Exception as error:  # noqa: BLE001 - what is told is that the run was stopped
+            note(f"the output cannot be closed: {type(error).__name__}: {error}")
+    return Finished()
 
 
 def _work(one: Run, planned: plan.Plan, tally: Tally, book: ledger.Ledger, progress: Progress) -> str:
