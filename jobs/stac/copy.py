@@ -42,8 +42,9 @@ class Expected:
 
 
 def stage(
-    source: str, target: str, *, name: str = "", filesize: int | None = None, checksum: str = "", **_: object
-) -> dict[str, Any]:
+    source: str, target: str, *, name: str = "", filesize: int | None = None, checksum: str = "",
+    media: str = "", signed: str = "", **_: object,
+) -> dict[str, Any]:  # fmt: skip
     """Copy one file.
 
     Parameters
@@ -52,6 +53,10 @@ def stage(
         What the file will be called; `target` may be a scratch beside it.
     filesize, checksum
         What the catalog says: bytes, and a multihash.
+    media
+        The media type of the file, as the catalog says.
+    signed
+        The source with what lets somebody in for a while.
 
     Raises
     ------

@@ -16,6 +16,8 @@ COLUMNS = (
     Option("name", "What the copy is called."),
     Option("filesize", "What the catalog says [bytes].", int),
     Option("checksum", "What the catalog says, as a multihash."),
+    Option("media", "What the catalog says it is, as a media type."),
+    Option("signed", "The URL with what lets somebody in for a while; it is written down nowhere."),
 )
 """What a row says of its asset."""
 

@@ -2,68 +2,120 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jobs import doors, storage
 from jobs.errors import InputError, OutputError, UsageError
 from jobs.model import Asked, Finished, Row
 from jobs.stac import api, hrefs, places, rewriting, select
-from jobs.stac.reading import read, root_href
+from jobs.stac.reading import Node, read, root_href
 from jobs.stac.rewriting import Copy
+from jobs.stac.staged import Staged, is_named
+
+if TYPE_CHECKING:
+    import pystac
 
 
 def plan(asked: Asked) -> Iterator[Row]:
     """A row for each asset that is wanted. Writes nothing."""
     url = _refuse(asked)
-    known, standing, taken = noted(asked), Standing(asked.output), dict[str, select.Chosen]()
+    known, standing, taken = noted(asked), Standing(asked.output), dict[str, tuple[str, str]]()
+    looking = _Looking(asked, Staged(asked.output, standing.size, asked.overwrite), known, standing)
     for one in select.chosen(url, _filters(asked), asked.note):
-        if one.problem:
-            yield Row(one.href, problem=one.problem)
-            continue
-        target = hrefs.copy_of(asked.output, one.parents, one.item, one.href, one.asset)
-        other = taken.setdefault(target, one)
-        if other is not one:
-            if other.href != one.href:
-                yield Row(one.href, problem=_clash(one, other))
-        elif one.href == target:
-            yield _staged_before(one, known.get(target), standing, asked.overwrite)
+        source = hrefs.unsigned(one.href)
+        if one.problem or one.node is None:
+            yield Row(source, problem=one.problem)
+        elif not is_named(one.node):
+            yield Row(
+                source, problem=f"the item {one.item!r} ({one.node.href}) or a catalog above it has no id in words"
+            )
         else:
-            named = (one.parents, one.item, one.asset)
-            copy = known.get(target) or rewriting.copy_in(asked.output, *named, target, standing.size)
-            yield _row(one.href, one, target, copy is not None and _stands(copy, one, standing))
+            target = hrefs.copy_of(asked.output, one.parents, one.item, one.href, one.asset)
+            asset, href = taken.setdefault(target, (one.asset, source))
+            if href != source:
+                yield Row(source, problem=_clash(one, asset))
+            elif asset == one.asset:
+                yield looking.row(one, one.node, target)
+
+
+@dataclass
+class _Looking:
+    """What is there of an asset's copy."""
+
+    asked: Asked
+    staged: Staged
+    known: dict[str, Copy]
+    standing: Standing
+
+    def __post_init__(self) -> None:
+        """Learn what the last run left unsaid."""
+        self._is_unsaid, self._refused = _unsaid(self.asked)
+
+    def row(self, one: select.Chosen, node: Node, target: str) -> Row:
+        """The row of an asset; with a problem where something else is in the place of its copy or item."""
+        assert node.item is not None
+        asset, updates = node.item.assets[one.asset], bool(self.asked.options.get("update"))
+        if one.href == target:
+            return self._staged_before(one, asset)
+        old, problem = self.staged.look(node)
+        if problem and not updates:
+            return Row(hrefs.unsigned(one.href), problem=problem)
+        spelled = hrefs.named_from(target, hrefs.item_file(self.asked.output, one.parents, one.item), self.asked.output)
+        copy = self.known.get(target) or rewriting.named_in(old, one.asset, target, spelled, self.standing.size)
+        there, is_of = self.standing.size(target), copy is not None and copy.is_of(asset)
+        foreign = copy is None and not (self._is_unsaid and target not in self._refused)
+        if there is not None and not self.asked.overwrite and (foreign or (updates and not is_of)):
+            what = f"a copy of {copy.source}" if copy else "no copy that this run knows of"
+            problem = f"{target} is there and is {what}: move it away, or --overwrite replaces it"
+            return Row(hrefs.unsigned(one.href), problem=problem)
+        whole = copy is not None and is_of and one.size in (None, copy.size) and there == copy.size
+        return _row(one.href, one, target, whole)
+
+    def _staged_before(self, one: select.Chosen, asset: pystac.Asset) -> Row:
+        """The row of an asset whose href is that of its copy already."""
+        size, copy, origin = self.standing.size(one.href), self.known.get(one.href), rewriting.origin_of(asset)
+        source = copy.source if copy else "" if origin == one.href else origin
+        wanted = copy.size if copy else one.size
+        whole = size is not None and wanted in (None, size)
+        if source:
+            return _row(source, one, one.href, done=whole)
+        if whole and not self.asked.overwrite:
+            return _row(f"{one.item} {one.asset}", one, one.href, done=True)
+        there = "is gone" if size is None else "is there" if whole else f"has {size:,} bytes instead of {wanted:,}"
+        return Row(one.href, problem=f"the copy {one.href} {there}, and nothing says where it came from")
 
 
 def _row(source: str, one: select.Chosen, target: str, done: bool) -> Row:
-    columns: dict[str, Any] = {"item": one.item, "asset": one.asset, "name": hrefs.file_name(one.href, one.asset)}
+    name = target.rpartition("/")[2]
+    columns: dict[str, Any] = {"item": one.item, "asset": one.asset, "name": name, "media": one.media_type}
     columns |= {} if one.size is None else {"filesize": one.size}
     columns |= {"checksum": one.checksum} if one.checksum else {}
-    return Row(source, target, columns, done=done)
+    unsigned = hrefs.unsigned(source)
+    columns |= {} if unsigned == source else {"signed": source}
+    return Row(unsigned, target, columns, done=done)
 
 
-def _stands(copy: Copy, one: select.Chosen, standing: Standing) -> bool:
-    """Whether a copy is of this asset, and as long as it was when it was made."""
-    return copy.is_of(one.href) and one.size in (None, copy.size) and standing.size(copy.target) == copy.size
+def _unsaid(asked: Asked) -> tuple[bool, set[str]]:
+    """Whether the last run was cut off, so that copies may be there of which nothing is noted; and what was refused."""
+    is_open, refused = False, set[str]()
+    for record in asked.records():
+        if record.get("event") in ("start", "end"):
+            is_open = record["event"] == "start" or record.get("why") != "finished"
+        elif record.get("state") == "failed" and not record.get("attempt"):
+            refused.add(record.get("target", ""))
+        elif record.get("state") == "done":
+            refused.discard(record.get("target", ""))
+    return is_open, refused
 
 
-def _staged_before(one: select.Chosen, copy: Copy | None, standing: Standing, overwrite: bool) -> Row:
-    """The row of an asset whose href is that of its copy already."""
-    size = standing.size(one.href)
-    whole = size is not None and size == (copy.size if copy else one.size if one.size is not None else size)
-    if copy:
-        return _row(copy.source, one, one.href, done=whole)
-    if whole and not overwrite:
-        return _row(f"{one.item} {one.asset}", one, one.href, done=True)
-    there = "is gone" if size is None else "is there" if whole else f"has {size:,} bytes instead of {one.size:,}"
-    problem = f"the copy {one.href} {there}, and this run directory does not know where it came from"
-    return Row(one.href, problem=problem)
-
-
-def _clash(one: select.Chosen, other: select.Chosen) -> str:
+def _clash(one: select.Chosen, other: str) -> str:
     name = hrefs.file_name(one.href, one.asset)
     return (
-        f"the assets {other.asset} and {one.asset} of the item {one.item} are both called {name}: one would "
+        f"the assets {other} and {one.asset} of the item {one.item} are both called {name}: one would "
         f"overwrite the other; stage one of them, with --assets, to another place"
     )
 
@@ -110,33 +162,40 @@ def noted(asked: Asked) -> dict[str, Copy]:
         result = record.get("result")
         if record.get("state") == "done" and isinstance(result, dict):
             size, checksum = result.get("size", -1), result.get("checksum", "")
-            found[record["target"]] = Copy(record["target"], record["item"], size, checksum)
+            found[record["target"]] = Copy(record["target"], hrefs.unsigned(record["item"]), size, checksum)
     return found
 
 
 def begin(asked: Asked) -> None:
-    """Remove what an earlier run left half-written on S3, where it is stored and paid for."""
+    """Write the catalog with what is there so far, and remove what an earlier run left half-written on S3, where it costs"""
     if doors.protocol_of(asked.output) in doors.S3 and any(asked.records()):
         places.abort_uploads(asked.output)
+    if not asked.options.get("update"):
+        _rewrite(asked)
 
 
 def finish(asked: Asked) -> Finished:
-    """Write the catalog, of whatever was staged so far."""
+    """Let the catalog name whatever was staged so far."""
+    named, nodes = _rewrite(asked)
+    is_update = bool(asked.options.get("update"))
+    catalog = root_href(asked.inputs[0]) if is_update else f"{asked.output}/{hrefs.CATALOG}"
+    items = [node.item for node in nodes if node.item is not None]
+    there, size = sum(len(item.assets) for item in items), sum(copy.size for copy in named)
+    values = {
+        "catalog": catalog, "items": len(items), "assets": there, "staged": len(named), "staged_bytes": size,
+    }  # fmt: skip
+    what = f"{len(named):,} of {there:,} assets of {len(items):,} items are copies ({size:,} bytes)"
+    return Finished(values, (f"catalog     {catalog}: {what}",))
+
+
+def _rewrite(asked: Asked) -> tuple[list[Copy], list[Node]]:
+    """Let the catalog name the copies that are whole; they, and what is wanted of the source."""
     url, standing = asked.inputs[0], Standing(asked.output)
     copies = {target: copy for target, copy in noted(asked).items() if standing.size(target) == copy.size}
-    nodes = [node for node in select.items(url, _filters(asked), lambda text: None) if node.item is not None]
+    nodes = list(select.nodes(url, _filters(asked), lambda text: None))
     if asked.options.get("update"):
-        named = rewriting.update(url, asked.output, nodes, copies)
-        catalog = root_href(url)
-    else:
-        named = rewriting.write(asked.output, nodes, copies, standing.size)
-        catalog = f"{asked.output}/{hrefs.CATALOG}"
-    there, size = sum(len(node.item.assets) for node in nodes if node.item), sum(copy.size for copy in named)
-    values = {
-        "catalog": catalog, "items": len(nodes), "assets": there, "staged": len(named), "staged_bytes": size,
-    }  # fmt: skip
-    what = f"{len(named):,} of {there:,} assets of {len(nodes):,} items are copies ({size:,} bytes)"
-    return Finished(values, (f"catalog     {catalog}: {what}",))
+        return rewriting.update(url, asked.output, nodes, copies, standing.size), nodes
+    return Staged(asked.output, standing.size, asked.overwrite).extend(nodes, copies), nodes
 
 
 def _filters(asked: Asked) -> select.Filters:
@@ -159,8 +218,27 @@ def _refuse(asked: Asked) -> str:
             )
         if storage.is_plain(url):
             storage.refuse_unwritable(str(Path(root_href(url)).parent))
-    elif hrefs.folder(storage.absolute(url).removesuffix(f"/{hrefs.CATALOG}"), ()) == asked.output:
-        raise OutputError(
-            f"{asked.output} is the catalog itself.", "Add --update to rewrite its hrefs, or choose another --to."
-        )
+    else:
+        _refuse_itself(url, asked.output)
+        Staged(asked.output, lambda text: None).refuse()
     return url
+
+
+def _refuse_itself(url: str, output: str) -> None:
+    """Refuse to write the copies' catalog over the one that is read, or over the one that it is part of."""
+    if api.is_api(url):
+        return
+    file = root_href(url)
+    link = read(file).get_root_link()
+    top = str(link.get_absolute_href() or "") if link else ""
+    for one in (file, top):
+        if one and _place(one.rpartition("/")[0]) == _place(output):
+            raise OutputError(
+                f"{output} is the catalog itself.", "Add --update to rewrite its hrefs, or choose another --to."
+            )
+
+
+def _place(url: str) -> str:
+    """One spelling for each directory."""
+    url = url.removeprefix("file://")
+    return os.path.realpath(url) if storage.is_plain(url) else url.rstrip("/")

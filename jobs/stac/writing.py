@@ -28,7 +28,6 @@ SCRATCH = ".part-"
 BUILDING = "building.json"
 """Stands in a directory of an object store or server until all of a catalog is there."""
 AT_ONCE = 16
-IN_MEMORY = "/catalog"
 OTHER = "Choose another --output."
 
 
@@ -119,7 +118,7 @@ def _texts(catalog: pystac.Catalog, where: Place) -> Mapping[str, str]:
             for asset in item.assets.values():
                 if storage.is_plain(asset.href):
                     asset.href = os.path.relpath(asset.href, Path(item.get_self_href() or "").parent)
-    found = saved(catalog, kinds[where.links], IN_MEMORY)
+    found = saved(catalog, kinds[where.links])
     return {name: text_of(values) for name, values in found.items()}
 
 
@@ -134,22 +133,17 @@ def layout() -> pystac.layout.HrefLayoutStrategy:
     return CustomLayoutStrategy(above, above, lambda item, parent: hrefs.item_file(parent, (), item.id))
 
 
-def saved(catalog: pystac.Catalog, kind: pystac.CatalogType, root: str) -> dict[str, dict[str, Any]]:
-    """What pystac saves of a catalog, by names below its root: items first, then what links to them, the root last.
-
-    Parameters
-    ----------
-    root
-        Where pystac shall believe that it saves it.
-    """
+def saved(catalog: pystac.Catalog, kind: pystac.CatalogType) -> dict[str, dict[str, Any]]:
+    """What pystac saves of a catalog, by names below its root: items first, then what links to them, the root last."""
     import pystac
 
     class Collected(pystac.stac_io.DefaultStacIO):
         def save_json(self, dest: Any, json_dict: dict[str, Any], *_: Any, **__: Any) -> None:  # noqa: ANN401 - pystac's
-            found[str(dest).removeprefix(f"{root}/")] = json_dict
+            found[str(dest).removeprefix(root)] = json_dict
 
+    root = (catalog.get_self_href() or "").rpartition("/")[0] + "/"
     found: dict[str, dict[str, Any]] = {}
-    catalog.save(catalog_type=kind, dest_href=root, stac_io=Collected())
+    catalog.save(catalog_type=kind, stac_io=Collected())
     return found
 
 

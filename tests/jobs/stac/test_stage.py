@@ -169,7 +169,7 @@ def test_a_catalog_on_other_places(
         assert command("stac-stage", f"{root}/x/catalog.json", "--assets", "tmin", "--to", tmp_path / "back").code == 0
         found = assets(tmp_path / "back/catalog.json")
         assert found["hi-1981 tmin"]["href"] == "./tmin_1981.nc"
-        assert found["hi-1981 tmin"]["alternate"]["origin"]["href"] == f"{root}/x/hi/hi-1981/tmin_1981.nc"
+        assert found["hi-1981 tmin"]["alternate"]["origin"]["href"] == f"{web.url}/tmin_1981.nc"
         assert found["hi-1981 dayl"]["href"] == f"{web.url}/dayl_1981.nc"
         assert (tmp_path / "back/hi/hi-1981/tmin_1981.nc").read_bytes() == b"tmin 1981" * 100
         fs, path = storage.filesystem(f"{root}/x")
@@ -200,15 +200,15 @@ def test_update_of_a_catalog_on_s3_and_on_a_server_that_is_only_read(
     """S3 is rewritten; HTTP is refused, with what to do instead."""
     monkeypatch.chdir(tmp_path)
     configure(monkeypatch, {"s3": {"endpoint_url": s3.url}}, {**s3.keys, "AWS_ENDPOINT_URL": s3.url})
-    s3.put("catalogs")
+    s3.put("rewritten")
     folder = make(tmp_path / "catalog", web.url).parent
     for path in folder.rglob("*.json"):
-        s3.put(f"catalogs/c/{path.relative_to(folder)}", path.read_bytes())
+        s3.put(f"rewritten/c/{path.relative_to(folder)}", path.read_bytes())
     said = command(
-        "stac-stage", "s3://catalogs/c/catalog.json", "--assets", "tmin", "--to", "s3://catalogs/c", "--update"
+        "stac-stage", "s3://rewritten/c/catalog.json", "--assets", "tmin", "--to", "s3://rewritten/c", "--update"
     )
     assert said.code == 0, said.errors
-    body = s3.client.get_object(Bucket="catalogs", Key="c/hi/hi-1980/hi-1980.json")["Body"].read()
+    body = s3.client.get_object(Bucket="rewritten", Key="c/hi/hi-1980/hi-1980.json")["Body"].read()
     assert json.loads(body)["assets"]["tmin"]["href"] == "./tmin_1980.nc"
     make(web.folder, web.url)
     said = command("stac-stage", f"{web.url}/catalog.json", "--to", tmp_path / "out", "--update")
