@@ -164,7 +164,15 @@ def _of_web(error: BaseException, url: str) -> tuple[str, str] | None:
     said = f"{host} asks for a login" if code == 401 else f"{host} denies it (HTTP 403)"
     if kind in WEBDAV or type(error).__module__.startswith(("webdav4", "httpx")):
         return said, f"Put it in ~/.netrc ({line}), or in FSSPEC_WEBDAV_AUTH=NAME:PASSWORD."
-    return said, f"Put it in ~/.netrc: {line}. NASA's servers want machine urs.earthdata.nasa.gov there."
+    return said, login_of(host)
+
+
+def login_of(host: str) -> str:
+    """Where the login of a web server has to be written."""
+    return (
+        f"Put it in ~/.netrc: machine {host} login NAME password PASSWORD. "
+        "NASA's servers want machine urs.earthdata.nasa.gov there."
+    )
 
 
 def may_pass(error: BaseException) -> bool:

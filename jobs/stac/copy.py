@@ -9,8 +9,9 @@ import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import IO, Any
+from urllib.parse import urlsplit
 
 from jobs import doors, storage
 from jobs.errors import InputError
@@ -36,6 +37,10 @@ class Expected:
     """Bytes of the file."""
     found: str = ""
     """The multihash of what came."""
+    media: str = ""
+    """A media type, as the catalog says."""
+    signed: str = ""
+    """The URL with what lets somebody in for a while."""
     opened: bool = False
     failure: Exception | None = None
     """What went wrong with the file itself; clients of the place it goes to have other words for it."""
@@ -63,12 +68,13 @@ def stage(
     InputError
         If the file is not what the catalog or its server say, or changes meanwhile, or may not be read or written.
     """
-    expected, resumed = Expected(source, filesize, checksum), 0
+    expected, resumed = Expected(source, filesize, checksum, media=media, signed=signed or source), 0
     try:
         if storage.is_plain(target):
             resumed = _to_file(expected, Path(target), Path(target).with_name(HALF + (name or Path(target).name)))
         else:
-            with origins.opened(source) as origin:
+            with origins.opened(expected.signed) as origin:
+                _refuse_page(expected, origin.facts)
                 places.put(target, _held_back(_checked(origin, expected)), origin.facts.size)
     except Exception as error:
         raise _told(expected.failure or error, expected, target) from error
@@ -156,6 +162,19 @@ def _refuse_size(expected: Expected, size: int | None) -> None:
         )
 
 
+def _refuse_page(expected: Expected, facts: Facts) -> None:
+    """Refuse a web page in the place of data: a login, or the listing of a directory."""
+    if not facts.page:
+        return
+    ending = PurePosixPath(urlsplit(expected.url).path).suffix.lower()
+    if "html" in expected.media or (not expected.media and ending in ("", ".html", ".htm", ".xhtml")):
+        return
+    raise InputError(
+        f"{facts.page} sends a web page instead of {expected.url}: a login, or the listing of a directory.",
+        f"{doors.login_of(facts.page)} If it is a directory: only files are staged.",
+    )
+
+
 def _refuse_change(expected: Expected, first: Facts, again: Callable[[], Facts]) -> None:
     """Refuse a file that has become another one while it was read; a server that does not answer is believed."""
     try:
@@ -178,8 +197,9 @@ def _changed(expected: Expected, before: int, after: int) -> InputError:
 def _to_file(expected: Expected, scratch: Path, half: Path) -> int:
     """Write a file of this machine; returns how many bytes of it were there from an earlier attempt."""
     start, tag = _left(half, expected.url)
-    with origins.opened(expected.url, start, tag) as origin:
+    with origins.opened(expected.signed, start, tag) as origin:
         facts = origin.facts
+        _refuse_page(expected, facts)
         _refuse_size(expected, facts.size)
         _refuse_full(half.parent, (facts.size or 0) - origin.start)
         if not facts.tag or (facts.size or 0) <= CHUNK:

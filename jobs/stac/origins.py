@@ -16,6 +16,7 @@ from jobs.errors import InputError
 
 CHUNK = 4 << 20
 """Bytes that are read and written at a time."""
+PAGES = ("text/html", "application/xhtml")
 SILENCE = 120.0
 """Seconds without a byte after which a connection is given up."""
 S3_OPTIONS: storage.Options = {
@@ -37,6 +38,8 @@ class Facts:
     """Another one for another content; empty where the server does not tell."""
     md5: str = ""
     """Of the content, where the server tells."""
+    page: str = ""
+    """The host that answered, where what it sent is a web page."""
 
 
 @dataclass(frozen=True)
@@ -126,10 +129,11 @@ def _asked(start: int, tag: str) -> dict[str, str]:
     return {"Accept-Encoding": "identity", **rest}
 
 
-def _told(headers: Mapping[str, str], status: int = 200) -> tuple[Facts, int]:
+def _told(headers: Mapping[str, str], status: int = 200, host: str | None = "") -> tuple[Facts, int]:
     """What the headers of an answer say of the whole file, and where the bytes begin that follow."""
+    page = (host or "HOST") if headers.get("Content-Type", "").lower().startswith(PAGES) else ""
     if headers.get("Content-Encoding", "identity") != "identity":
-        return Facts(), 0
+        return Facts(page=page), 0
     etag = headers.get("ETag", "")
     tag = headers.get("Last-Modified", "") if not etag or etag.startswith("W/") else etag
     length: str | None = headers.get("Content-Length")
@@ -137,7 +141,7 @@ def _told(headers: Mapping[str, str], status: int = 200) -> tuple[Facts, int]:
     if status == 206:
         span, _, length = headers.get("Content-Range", "").removeprefix("bytes ").partition("/")
         start = int(span.partition("-")[0])
-    return Facts(int(length) if length and length.isdecimal() else None, tag), start
+    return Facts(int(length) if length and length.isdecimal() else None, tag, page=page), start
 
 
 @contextmanager
@@ -165,11 +169,11 @@ def _of_aiohttp(fs: Any, href: Any, url: str, options: Mapping[str, Any], where:
 
     response = sync(fs.loop, ask, "GET", *where)
     try:
-        facts, start = _told(response.headers, response.status)
+        facts, start = _told(response.headers, response.status, response.url.host)
         if response.status == 416 or (response.status == 206 and (facts.tag, start) != (where[1], where[0])):
             fs.loop.call_soon_threadsafe(response.close)
             response = sync(fs.loop, ask, "GET", 0, "")
-            facts, start = _told(response.headers)
+            facts, start = _told(response.headers, host=response.url.host)
         yield Origin(facts, start, _chunks(fs, response.content), again)
     finally:
         fs.loop.call_soon_threadsafe(response.close)
@@ -196,12 +200,12 @@ def _of_httpx(client: Any, path: str, url: str, where: tuple[int, str]) -> Itera
 
     response = ask("GET", *where)
     try:
-        facts, start = _told(response.headers, response.status_code)
+        facts, start = _told(response.headers, response.status_code, response.url.host)
         partial = response.status_code == 206
         if response.status_code == 416 or (partial and (facts.tag, start) != (where[1], where[0])):
             response.close()
             response = ask("GET", 0, "")
-            facts, start = _told(response.headers)
+            facts, start = _told(response.headers, host=response.url.host)
         yield Origin(facts, start, response.iter_raw(CHUNK), again)
     finally:
         response.close()

@@ -221,7 +221,7 @@ class Staged:
             made = {} if path else {writing.MADE_BY: version("springline")}
             return pystac.Catalog(name, text, title=title, extra_fields=made)
         found = source.clone()
-        if isinstance(source, pystac.Collection):
+        if isinstance(source, pystac.Collection) and isinstance(found, pystac.Collection):
             for key, asset in source.assets.items():
                 found.assets[key].href = hrefs.unsigned(rewriting.href_of(asset))
         return found

@@ -167,7 +167,7 @@ def noted(asked: Asked) -> dict[str, Copy]:
 
 
 def begin(asked: Asked) -> None:
-    """Write the catalog with what is there so far, and remove what an earlier run left half-written on S3, where it costs"""
+    """Write the catalog with what is there so far; remove what an earlier run left half-written on S3."""
     if doors.protocol_of(asked.output) in doors.S3 and any(asked.records()):
         places.abort_uploads(asked.output)
     if not asked.options.get("update"):

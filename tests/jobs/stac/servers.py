@@ -58,6 +58,12 @@ class _Handler(BaseHTTPRequestHandler):
         allowed = f"Basic {base64.b64encode(f'{NAME}:{PASSWORD}'.encode()).decode()}"
         if self.server.login and self.headers.get("Authorization") != allowed:
             return self._refuse(401)
+        if isinstance(fault, str) and fault.startswith("http"):
+            self.send_response(302)
+            self.send_header("Location", fault)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return None
         if isinstance(fault, str) and fault.isdigit():
             return self._refuse(int(fault))
         if not file.is_file():
@@ -85,7 +91,8 @@ class _Handler(BaseHTTPRequestHandler):
         if self.server.etags:
             self.send_header("ETag", etag)
         self.send_header("Content-Length", str(size - start + (1000 if fault == "lie" else 0)))
-        self.send_header("Content-Type", "application/json" if file.suffix == ".json" else "application/octet-stream")
+        kinds = {".json": "application/json", ".html": "text/html; charset=utf-8"}
+        self.send_header("Content-Type", kinds.get(file.suffix, "application/octet-stream"))
         self.end_headers()
         if self.command == "GET":
             self._body(file, start, fault)

@@ -269,6 +269,25 @@ def test_a_login_comes_from_netrc(web: Web, tmp_path: Path, monkeypatch: pytest.
     assert copy.stage(f"{web.url}/large.nc", str(tmp_path / "large.nc"))["size"] == len(LARGE)
 
 
+@pytest.mark.parametrize("place", ["file", "webdav"])
+def test_a_login_page_is_no_data(web: Web, everywhere: Places, place: str) -> None:
+    """A redirect to a page with a form: the message says where a login goes, nothing appears; a page may be a page."""
+    (web.folder / "login.html").write_text("<html><form>Name, password</form></html>")
+    (web.folder / "page").mkdir()
+    login = f"{web.url.replace('127.0.0.1', 'localhost')}/login.html"
+    web.faults["/large.nc"] = [login]
+    target = everywhere.url(place, "in/large.nc")
+    (everywhere.folder / "in").mkdir()
+    with pytest.raises(InputError, match=r"localhost sends a web page instead of .*large\.nc") as raised:
+        copy.stage(f"{web.url}/large.nc", target, media="application/netcdf")
+    assert "~/.netrc: machine localhost login NAME" in raised.value.hint
+    assert causes.cause(raised.value) == causes.PERMANENT
+    assert not [path for path in everywhere.folder.rglob("*") if path.is_file()]
+    assert not [path for path in everywhere.dav.folder.rglob("*") if path.is_file()]
+    for media in ("text/html", ""):
+        assert copy.stage(f"{web.url}/login.html", everywhere.url(place, "in/page.html"), media=media)["size"] > 9
+
+
 def test_a_door_without_a_login_names_the_variable(everywhere: Places, monkeypatch: pytest.MonkeyPatch) -> None:
     """WebDAV and dCache, read and written, and a dCache that nobody said where it is."""
     source = everywhere.put("http", "a.nc", b"small")
