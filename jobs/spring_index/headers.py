@@ -12,7 +12,7 @@ import numpy as np
 from jobs import storage
 from jobs.errors import InputError
 from jobs.spring_index.calendars import YearDays, days_of_years
-from jobs.spring_index.readers import open_dataset
+from jobs.spring_index.readers import open_dataset, unread
 from jobs.spring_index.source import NETCDF, ZARR, Coord, Grid, Slot
 from jobs.spring_index.stream import Units
 
@@ -52,24 +52,39 @@ class Part:
 
 
 def look_into(url: str) -> Part:
-    """Look into one file or store."""
+    """Look into one file or store.
+
+    Raises
+    ------
+    InputError
+        If it cannot be used.
+    DamagedError
+        If it is not whole.
+    """
     kind = ZARR if storage.is_zarr(url) else NETCDF
-    name = storage.basename(url)
     with open_dataset(url, kind) as dataset:
-        found = [v for v in VARIABLES if v in dataset.data_vars]
-        if not found:
-            raise InputError(
-                f"{name} holds none of tmin, tmax and dayl, but: {', '.join(map(str, dataset)) or 'nothing'}.",
-                "Give spring-index only files it can use, or rename the variables.",
-            )
-        array = dataset[found[0]]
-        grid = _grid(dataset, array, url, kind)
-        time = dataset[array.dims[0]]
-        attrs = time.attrs
-        years = days_of_years(time.values, attrs.get("units", ""), attrs.get("calendar", "standard"), name)
-        units = {v: str(dataset[v].attrs.get("units", "")) for v in found}
-        source = str(dataset.attrs.get("source", dataset.attrs.get("title", "")))
-        return Part(url, kind, grid, units, years, source, _chunks(array))
+        try:
+            return _part(dataset, url, kind)
+        except (OSError, RuntimeError) as error:  # coordinates are read here
+            raise unread(url, error) from error
+
+
+def _part(dataset: xr.Dataset, url: str, kind: str) -> Part:
+    name = storage.basename(url)
+    found = [v for v in VARIABLES if v in dataset.data_vars]
+    if not found:
+        raise InputError(
+            f"{name} holds none of tmin, tmax and dayl, but: {', '.join(map(str, dataset)) or 'nothing'}.",
+            "Give spring-index only files it can use, or rename the variables.",
+        )
+    array = dataset[found[0]]
+    grid = _grid(dataset, array, url, kind)
+    time = dataset[array.dims[0]]
+    attrs = time.attrs
+    years = days_of_years(time.values, attrs.get("units", ""), attrs.get("calendar", "standard"), name)
+    units = {v: str(dataset[v].attrs.get("units", "")) for v in found}
+    source = str(dataset.attrs.get("source", dataset.attrs.get("title", "")))
+    return Part(url, kind, grid, units, years, source, _chunks(array))
 
 
 _look_once = lru_cache(16)(look_into)

@@ -2,29 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
 
 from jobs import storage
 from jobs.errors import InputError
+from jobs.model import Row
 from jobs.spring_index import daylength
 from jobs.spring_index.calendars import YearDays
 from jobs.spring_index.headers import VARIABLES, Part, look_into, units_of
 from jobs.spring_index.listing import Given, Years
 from jobs.spring_index.pixels import Pixel, read_pixel
+from jobs.spring_index.readers import DamagedError
 from jobs.spring_index.source import CSV, Collection, Coord, Grid, Slot
 from jobs.spring_index.stream import Units
 
 
-def open_collections(found: list[Given], years: Years, *, partly: bool = False) -> dict[str, Collection]:
+def open_collections(found: list[Given], years: Years, problems: list[Row]) -> dict[str, Collection]:
     """Look into the inputs and check that they belong together; region → its years, "" where there is only one.
 
     Parameters
     ----------
-    partly
-        Whether years that lack a variable are left out, as it is known that inputs are missing.
+    problems
+        Inputs that are known to be missing; those that cannot be read are added. Years they leave incomplete are
+        left out.
 
     Raises
     ------
@@ -32,37 +35,60 @@ def open_collections(found: list[Given], years: Years, *, partly: bool = False) 
         Naming the file, what is wrong with it and what to do.
     """
     if found[0].url.lower().endswith(".csv"):
-        return {"": _only({"": _points([one.url for one in found])}, years)[""]}
+        return {"": _only({"": _points([one.url for one in found])}, years, problems)[""]}
     regions = sorted({one.region for one in found})
     if "" in regions:  # names that tell nothing: all must be on one grid
         regions = [""]
     members = {name: [one for one in found if name in ("", one.region)] for name in regions}
-    return _only({name: _grids(list(_parts(ones)), years, partly) for name, ones in members.items()}, years)
+    opened = {name: _parts(ones, problems) for name, ones in members.items()}
+    grids = {name: _grids(parts, lost, years, bool(problems)) for name, (parts, lost) in opened.items() if parts}
+    return _only(grids, years, problems)
 
 
-def _parts(found: list[Given]) -> Iterator[Part]:
+def _parts(found: list[Given], problems: list[Row]) -> tuple[list[Part], set[int]]:
     """A look into each; of remote files whose names say what they hold, into the first of each variable.
 
-    The others are taken to be like it until their own first block is read: opening takes a second each.
+    The others, and files that are not whole, are taken to be like it until their own blocks are read: opening takes
+    a second each, and what is wrong with one file concerns its own blocks. Also tells the years that cannot be
+    planned even so.
     """
-    first: dict[str, Part] = {}
+    parts, first, lost = list[Part](), dict[str, Part](), set[int]()
+    damaged: list[tuple[Given, DamagedError]] = []
     for one in found:
         leader = first.get(one.variable)
-        if one.is_known and one.year and leader and not storage.is_local(one.url):
-            days = next(iter(leader.years.values()))
-            yield replace(leader, url=one.url, years={one.year: days}, is_seen=False)
+        if one.is_known and leader and not storage.is_local(one.url):
+            parts.append(_like(leader, one))
             continue
-        part = look_into(one.url)
+        try:
+            part = look_into(one.url)
+        except DamagedError as error:
+            damaged.append((one, error))
+            continue
         if one.is_known and set(part.years) == {one.year} and set(part.variables) == {one.variable}:
             first.setdefault(one.variable, part)
-        yield part
+        parts.append(part)
+    for one, error in damaged:
+        if one.is_known and one.variable in first:
+            parts.append(_like(first[one.variable], one))
+        else:
+            problems.append(Row(one.url, problem=f"{error.message} {error.hint}"))
+            lost |= {one.year} if one.year else set()
+    return parts, lost
 
 
-def _only(collections: dict[str, Collection], years: Years) -> dict[str, Collection]:
-    """The years asked for; each has to be there for one region at least."""
+def _like(leader: Part, one: Given) -> Part:
+    """What a file holds if it is what its name says."""
+    days = next(iter(leader.years.values()))
+    return replace(leader, url=one.url, years={one.year or 0: days}, is_seen=False)
+
+
+def _only(collections: dict[str, Collection], years: Years, problems: list[Row]) -> dict[str, Collection]:
+    """The years asked for; each has to be there for one region at least, if no input is known to be missing."""
     have = {year for collection in collections.values() for year in collection.years}
     missing = sorted((years or frozenset()) - have)
-    if missing:
+    if problems and not have:
+        raise InputError(problems[0].problem)
+    if missing and not problems:
         raise InputError(
             f"The input has no data for {', '.join(map(str, missing))}.", "Change --years or add the files."
         )
@@ -104,20 +130,22 @@ def _degrees(name: str, towards: str) -> dict[str, str]:
     return {"standard_name": name, "long_name": name, "units": f"degrees_{towards}"}
 
 
-def _grids(parts: list[Part], wanted: Years, partly: bool) -> Collection:
-    """Files or stores on one grid."""
+def _grids(parts: list[Part], lost: set[int], wanted: Years, partly: bool) -> Collection:
+    """Files or stores on one grid, without years of which a file is lost."""
     first = parts[0]
     for part in parts[1:]:
         _same_grid(first, part)
-    years = _years(parts, wanted, partly)
+    years = {year: slots for year, slots in _years(parts, wanted, partly).items() if year not in lost}
     has_dayl = [y for y, slots in years.items() if "dayl" in slots]
+    if partly and has_dayl:
+        years = {year: years[year] for year in has_dayl}
     if has_dayl and len(has_dayl) < len(years):
         lacking = sorted(set(years) - set(has_dayl))
         raise InputError(
             f"Day length (dayl) is there for some years but not for {', '.join(map(str, lacking))}.",
             "Add the missing dayl files, or leave all of them out: day length is then computed.",
         )
-    if not has_dayl and not first.grid.latitude:
+    if years and not has_dayl and not first.grid.latitude:
         raise InputError(
             f"{storage.basename(first.url)}: there is neither day length (dayl) nor latitude (lat).",
             "Add the dayl files, or a variable lat [degrees_north] on the grid.",

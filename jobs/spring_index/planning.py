@@ -57,9 +57,10 @@ def planned(asked: Asked) -> Run:
     chosen = settings(asked.options)
     found, problems = listed(asked, chosen.years)
     storage.refuse_overlap(asked.output, (one.url for one in found))
-    collections = open_collections(found, chosen.years, partly=bool(problems))
+    collections = open_collections(found, chosen.years, problems)
+    lost = {one.region for one in found} - collections.keys() if "" not in collections else set()
     collections = _clipped(collections, chosen, asked)
-    has_regions = len(collections) > 1 or (not asked.overwrite and output.is_of_regions(asked.output))
+    has_regions = len(collections) + len(lost) > 1 or (not asked.overwrite and output.is_of_regions(asked.output))
     sizes = {one.url: one.size for one in found if one.size is not None}
     if has_regions and "" in collections:
         raise OutputError(f"{asked.output} holds regions, and the input does not say which it is.", "Choose another.")

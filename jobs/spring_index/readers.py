@@ -28,6 +28,10 @@ Array = npt.NDArray[Any]
 HDF5_MAGIC = b"\x89HDF"
 
 
+class DamagedError(InputError):
+    """A file that is not whole, or not what its name says; others may be."""
+
+
 @contextmanager
 def open_dataset(url: str, kind: str) -> Iterator[xr.Dataset]:
     """An xarray dataset over a NetCDF file or a Zarr store: fill values as NaN, times as plain numbers.
@@ -35,11 +39,12 @@ def open_dataset(url: str, kind: str) -> Iterator[xr.Dataset]:
     Raises
     ------
     InputError
-        If there is no such file, it is not what its name says, or somebody denies it.
+        If there is no such file, or somebody denies it.
+    DamagedError
+        If it is not what its name says.
     """
     import xarray as xr
 
-    name = storage.basename(url)
     with contextlib.ExitStack() as stack:
         try:
             raw = _zarr(url) if kind == ZARR else _netcdf(url, stack)
@@ -48,12 +53,16 @@ def open_dataset(url: str, kind: str) -> Iterator[xr.Dataset]:
         except InputError:
             raise
         except Exception as error:  # the libraries below raise anything on a damaged file
-            if doors.trouble(error, url) or doors.may_pass(error):
-                raise storage.unread(url, error) from error
-            raise InputError(
-                f"{name} cannot be read: {_first_line(error)}", "Is it complete? Download or copy it again."
-            ) from error
+            raise unread(url, error) from error
         yield dataset
+
+
+def unread(url: str, error: Exception) -> InputError:
+    """What a library's error says of a file: somebody denies it, or it is damaged."""
+    if doors.trouble(error, url) or doors.may_pass(error):
+        return storage.unread(url, error)
+    said = f"{storage.basename(url)} cannot be read: {_first_line(error)}"
+    return DamagedError(said, "Is it complete? Download or copy it again.")
 
 
 @contextmanager
@@ -233,7 +242,7 @@ def _netcdf(url: str, stack: contextlib.ExitStack) -> xr.Dataset:
     if magic[:3] == netcdf3.MAGIC:
         return netcdf3.open_classic(_map(url, source.stamp))
     if magic != HDF5_MAGIC:
-        raise InputError(
+        raise DamagedError(
             f"{storage.basename(url)} is not a NetCDF file: it begins with {magic!r}.",
             "A download that failed often leaves a web page or an empty file behind.",
         )

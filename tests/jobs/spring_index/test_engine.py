@@ -305,3 +305,65 @@ def test_stores_of_earlier_versions_are_known(spring: Spring, sample: Path, tmp_
     spring(sample, tmp_path / "out.zarr", years="2000")
     root = json.loads((tmp_path / "out.zarr/zarr.json").read_text())
     assert root["attributes"]["springline_signature"] == "694973ec81ec5419"
+
+
+HALF: dict[str, Callable[[bytes], bytes]] = {
+    "truncated": lambda content: content[: len(content) // 2],
+    "empty": lambda content: b"",
+    "classic": lambda content: b"CDF\x01\0\0\0\x01\0\0",
+    "a web page": lambda content: b"<!DOCTYPE html>",
+}
+
+
+@pytest.mark.parametrize(
+    "how", [pytest.param(how, marks=pytest.mark.slow) if how != "truncated" else how for how in HALF]
+)
+def test_half_a_file_costs_only_its_year(run: Runner, sample: Path, tmp_path: Path, how: str) -> None:
+    """A file that is not whole fails the blocks of its year, by name; the others are computed; repaired, it goes on."""
+    folder, store = tmp_path / "in", tmp_path / "out.zarr"
+    shutil.copytree(sample, folder)
+    bad = folder / "daymet_v4_daily_na_tmax_2000.nc"
+    good = bad.read_bytes()
+    bad.write_bytes(HALF[how](good))
+    call = ("run", "spring-index", "-i", folder, "-o", store, "--json")
+    done = run(*call)
+    assert done.returncode == 1 and "Traceback" not in done.stderr, done.stderr
+    report = json.loads(done.stdout)
+    assert {y: v["state"] for y, v in report["years"].items()} == {"2000": "failed", "2001": "done"}
+    assert bad.name in report["years"]["2000"]["error"]
+    assert bad.name in (Path(f"{store}.run") / "failed.csv").read_text()
+    bad.write_bytes(good)
+    assert run(*call, "--only-failed").returncode == 0 and (store / "2000/zarr.json").exists()
+
+
+def test_half_a_file_costs_only_its_region(run: Runner, sample: Path, tmp_path: Path) -> None:
+    """Where nothing tells what a file would hold, it is a failed item itself; other regions keep their places."""
+    folder, store = tmp_path / "in", tmp_path / "out.zarr"
+    folder.mkdir()
+    for path in sample.glob("*_2000.nc"):
+        shutil.copy(path, folder)
+    other_region(sample, folder)
+    bad = folder / "daymet_v4_daily_hi_dayl_2000.nc"
+    good = bad.read_bytes()
+    bad.write_bytes(good[:1000])
+    call = ("run", "spring-index", "-i", folder, "-o", store, "--json")
+    done = run(*call)
+    assert done.returncode == 1 and bad.name in done.stderr, done.stderr
+    assert {y: v["state"] for y, v in json.loads(done.stdout)["years"].items()} == {"na/2000": "done"}
+    assert bad.name in (Path(f"{store}.run") / "failed.csv").read_text()
+    bad.write_bytes(good)
+    assert json.loads(run(*call).stdout)["years"]["hi/2000"]["state"] == "done"
+
+
+@pytest.mark.slow
+def test_half_a_file_of_any_name(run: Runner, sample: Path, tmp_path: Path) -> None:
+    """A file whose name tells nothing is named as the item that failed; years that have all they need are computed."""
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for path in sample.glob("*.nc"):
+        shutil.copy(path, folder / path.name.replace("daymet_v4_daily_na_", ""))
+    (folder / "tmin_2001.nc").write_bytes(b"")
+    done = run("run", "spring-index", "-i", folder, "-o", tmp_path / "out.zarr", "--json")
+    assert done.returncode == 1 and "tmin_2001.nc" in done.stderr, done.stderr
+    assert {y: v["state"] for y, v in json.loads(done.stdout)["years"].items()} == {"2000": "done"}
+    assert "tmin_2001.nc" in (tmp_path / "out.zarr.run/failed.csv").read_text()
