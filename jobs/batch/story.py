@@ -12,6 +12,9 @@ from jobs.batch.tally import Tally
 from jobs.batch.verdict import Work
 from jobs.batch.work import FOUND, Outcome
 
+SECRET = ("signed",)
+"""Options of an item that let somebody in: a URL with a signature."""
+
 
 def attempt_record(work: Work, outcome: Outcome, state: str) -> dict[str, Any]:
     """One attempt at one item."""
@@ -20,8 +23,8 @@ def attempt_record(work: Work, outcome: Outcome, state: str) -> dict[str, Any]:
         "time": round(outcome.began, 3), "seconds": round(outcome.seconds, 6), "worker": outcome.worker,
         "bytes_in": outcome.bytes_in, "bytes_out": outcome.bytes_out, "peak_memory": outcome.peak,
     }  # fmt: skip
-    if work.item.options:
-        record["options"] = dict(work.item.options)
+    if own := noted(work.item):
+        record["options"] = own
     if outcome.how == FOUND:
         record["found"] = True  # whole already: written by an attempt whose worker was lost before it could tell
     if outcome.result:
@@ -38,8 +41,13 @@ def refused_record(item: Item, error: Exception, now: float) -> dict[str, Any]:
         "item": item.source, "target": item.target, "attempt": 0, "state": "failed", "time": round(now, 3),
         "seconds": 0.0,        "worker": "", "bytes_in": 0, "bytes_out": 0, "peak_memory": 0,
         "error": type(error).__name__, "message": message, "traceback": "",
-        **({"options": dict(item.options)} if item.options else {}),
+        **({"options": own} if (own := noted(item)) else {}),
     }  # fmt: skip
+
+
+def noted(item: Item) -> dict[str, Any]:
+    """An item's own options as they may be written down."""
+    return {name: value for name, value in item.options.items() if name not in SECRET}
 
 
 def lost_record(worker: str, items: int, now: float, seconds: float) -> dict[str, Any]:
