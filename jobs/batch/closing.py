@@ -10,9 +10,10 @@ from typing import Any
 from jobs import ledger, storage
 from jobs.batch.failures import failed_csv
 from jobs.batch.report import report_page
-from jobs.batch.tally import Tally, duration, file_size, per_minute
+from jobs.batch.tally import Tally, duration, per_minute
 from jobs.errors import JobError
 from jobs.model import Finished, Report, Request
+from jobs.words import file_size
 
 WHYS = {
     "max-failures": "Given up: more items failed than --max-failures allows.",

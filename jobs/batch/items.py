@@ -237,7 +237,7 @@ class Template:
         except (KeyError, IndexError, AttributeError, ValueError, TypeError) as error:
             wrong = str(error).strip("'\"")
             near = difflib.get_close_matches(wrong, known, n=1)
-            hint = f"Did you mean {{{near[0]}}}?" if near else f"There are: {', '.join(FIELDS)} and a table's columns."
+            hint = f"Did you mean {{{near[0]}}}?" if near else _what_there_is(row)
             raise UsageError(f"--target {self.text}: {{{wrong}}} is not known of {row.source}.", hint) from error
 
     def root(self) -> str:
@@ -245,6 +245,11 @@ class Template:
         fixed = self.text.replace("{output}", self.output).partition("{")[0]
         folder = fixed.rpartition("/")[0]
         return anchored(folder) if folder else ""
+
+
+def _what_there_is(row: Row) -> str:
+    more = "a table's columns" if not row.columns else f"its own {', '.join(row.columns)}"
+    return f"There are: {', '.join(FIELDS)}, the options, and {more}."
 
 
 def _as_name(value: object) -> object:

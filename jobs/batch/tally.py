@@ -86,11 +86,3 @@ def duration(seconds: float) -> str:
     """4000 → 1:06:40."""
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes // 60}:{minutes % 60:02}:{rest:02}" if minutes >= 60 else f"{minutes}:{rest:02}"
-
-
-def file_size(count: float) -> str:
-    """1234567 → 1.23 MB."""
-    for power, name in ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
-        if count >= power:
-            return f"{count / power:.3g} {name}"
-    return f"{count:.0f} bytes"

@@ -56,7 +56,7 @@ def listed(asked: Asked, years: Years) -> tuple[list[Given], list[Row]]:
     found = [by_name(url) for url in expand(paths)]
     problems: list[Row] = []
     for url in catalogs:
-        found += _catalog(url, asked, years, problems)
+        found += _in_catalog(url, asked, years, problems)
     found = [one for one in dict.fromkeys(found) if _wanted(one, years)]
     _refuse_mixed(found, years, problems)
     return found, problems
@@ -135,7 +135,7 @@ def _refuse_mixed(found: list[Given], years: Years, problems: list[Row]) -> None
         raise InputError(f"No input file holds {asked or 'any year'}.{why}", "Check --years and the file names.")
 
 
-def _catalog(url: str, asked: Asked, years: Years, problems: list[Row]) -> Iterator[Given]:
+def _in_catalog(url: str, asked: Asked, years: Years, problems: list[Row]) -> Iterator[Given]:
     """The assets of a catalog; what is broken in it becomes a problem, unless it is of another year."""
     from jobs.stac import select
 

@@ -8,11 +8,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jobs import storage
+from jobs import doors, storage
 from jobs.errors import UsageError
 from jobs.model import Job, Option, Report, Request
-from jobs.stac.listing import count, size_of
 from jobs.stac.roots import AT_ONCE, plain, told
+from jobs.words import count, file_size
 
 if TYPE_CHECKING:
     import pystac
@@ -35,6 +35,7 @@ OPTIONS = (
     Option("published", "With a published kind: where the catalog will stand. Default: --output.", metavar="URL"),
     Option("sizes", "Ask each asset for its size, written as file:size; one that is not there is named.", bool, False),
 )  # fmt: skip
+GONE = (404, 410)
 SHOWN = 5
 """Assets that are named one by one."""
 
@@ -52,14 +53,14 @@ def run(request: Request) -> Report:
     where = writing.place(request.output, str(options.get("links") or LINKS[0]), options.get("published"))
     with storage.exclusive(where.output):
         writing.refuse(where, request.overwrite)
-        catalog = _catalog(source, options)
+        catalog = _asked_for(source, options)
         counts = _counts(catalog)
         sizes = _sizes(catalog, request) if options.get("sizes") else {}
         writing.write(catalog, where)
     return _report(where.output, catalog, counts, sizes)
 
 
-def _catalog(source: str, options: Mapping[str, Any]) -> pystac.Catalog:
+def _asked_for(source: str, options: Mapping[str, Any]) -> pystac.Catalog:
     from jobs.stac import daymet, table
 
     root = options.get("root")
@@ -116,6 +117,7 @@ def _sizes(catalog: pystac.Catalog, request: Request) -> dict[str, int | str]:
 
 
 def _size(href: str) -> int | str:
+    href = plain(href)
     try:
         if storage.is_plain(href):
             path = Path(href)
@@ -124,10 +126,11 @@ def _size(href: str) -> int | str:
         about = fs.info(path_in)
         size = fs.du(path_in) if about.get("type") == "directory" else about.get("size")
         return int(size) if size is not None else "the server does not say its size"
-    except FileNotFoundError:
-        return "not there"
     except Exception as error:  # noqa: BLE001 - the clients' errors have no class in common; it is named
-        return told("it cannot be asked", error, href)[0]
+        said = error.__cause__ if isinstance(error, FileNotFoundError) else error  # fsspec says so of any trouble
+        if said is None or doors.status(said) in GONE:
+            return "not there"
+        return told("it cannot be asked", said, href)[0]
 
 
 def _du(folder: str) -> int:
@@ -145,7 +148,7 @@ def _report(output: str, catalog: pystac.Catalog, counts: Mapping[str, int], siz
         "id": catalog.id, **counts, "bytes": known if sizes else None, "missing": missing,
     }  # fmt: skip
     below = f" in {count(counts['catalogs'], 'collection')}" if counts["catalogs"] else ""
-    sized = f"{count(len(sizes) - len(missing), 'asset')} of {len(sizes):,} there, {size_of(known)}"
+    sized = f"{count(len(sizes) - len(missing), 'asset')} of {len(sizes):,} there, {file_size(known)}"
     lines = [
         f"stac-build: {catalog.id}: {count(counts['items'], 'item')} with {count(counts['assets'], 'asset')}{below}",
         *([f"sizes  {sized}"] if sizes else []),

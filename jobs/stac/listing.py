@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 from jobs.errors import UsageError
 from jobs.model import Job, Option, Report, Request
 from jobs.stac import filters
+from jobs.stac.roots import leads_to
+from jobs.words import count, file_size
 
 if TYPE_CHECKING:
     import pystac
@@ -22,7 +24,6 @@ OPTIONS = (
     *filters.OPTIONS,
     Option("limit", f"List so many items at most; all are counted, but of an API. Default: {SHOWN}.", int, metavar="N"),
 )
-UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
 
 
 @dataclass
@@ -31,6 +32,8 @@ class _Listed:
     catalogs: list[dict[str, Any]] = field(default_factory=list)
     at: list[int] = field(default_factory=list)
     """The line of each of them, which says at the end how many items it has."""
+    latest: dict[tuple[str, ...], dict[str, Any]] = field(default_factory=dict)
+    """By their ids from the root down: two may have the same, but the items of one come before the other."""
     items: list[dict[str, Any]] = field(default_factory=list)
     problems: list[dict[str, str]] = field(default_factory=list)
     counted: int = 0
@@ -53,7 +56,7 @@ def run(request: Request) -> Report:
     if is_api:
         for collection in api.collections(url):
             if filters.named(collection.id, wanted.collections):
-                _catalog(listed, collection, collection.id, ())
+                _add_catalog(listed, collection, collection.id, ())
     for node in select.nodes(url, wanted, request.progress.note):
         if is_api and listed.counted == limit:
             listed.is_cut = True
@@ -67,20 +70,20 @@ def _add(listed: _Listed, node: Node, limit: int, wanted: filters.Filters) -> No
         listed.problems.append({"href": node.href, "problem": node.problem})
         listed.lines.append(f"{_indent(node)}! {node.problem}")
     elif node.catalog is not None:
-        _catalog(listed, node.catalog, node.id, node.parents, root=node.is_root)
+        _add_catalog(listed, node.catalog, node.id, node.parents, root=node.is_root)
     elif node.item is not None:
         listed.counted += 1
-        for catalog in listed.catalogs:
-            catalog["items"] += [*catalog["parents"], catalog["id"]] == list(node.parents)
+        if node.parents in listed.latest:
+            listed.latest[node.parents]["items"] += 1
         if listed.counted <= limit:
-            _item(listed, node, node.item, wanted)
+            _add_item(listed, node, node.item, wanted)
 
 
 def _indent(node: Node) -> str:
     return "  " * (len(node.parents) + 1)
 
 
-def _catalog(
+def _add_catalog(
     listed: _Listed, catalog: pystac.Catalog, name: str, parents: tuple[str, ...], *, root: bool = False
 ) -> None:
     import pystac
@@ -94,6 +97,7 @@ def _catalog(
     }  # fmt: skip
     if not root:
         listed.catalogs.append(found)
+        listed.latest[*parents, name] = found
         listed.at.append(len(listed.lines))
     when = "/".join(end or ".." for end in interval or ())
     words = [found["title"] or "", when, _box(found["bbox"])]
@@ -106,10 +110,10 @@ def _interval(extent: pystac.Extent | None) -> list[str | None] | None:
     return [end.isoformat().replace("+00:00", "Z") if end else None for end in extent.temporal.intervals[0]]
 
 
-def _item(listed: _Listed, node: Node, item: pystac.Item, wanted: filters.Filters) -> None:
+def _add_item(listed: _Listed, node: Node, item: pystac.Item, wanted: filters.Filters) -> None:
     said = item.properties
     begin, end = said.get("start_datetime"), said.get("end_datetime")
-    assets = [_asset(key, asset) for key, asset in item.assets.items() if filters.named(key, wanted.assets)]
+    assets = [_asset(node, key, asset) for key, asset in item.assets.items() if filters.named(key, wanted.assets)]
     listed.items.append({
         "id": item.id, "collection": node.collection or None, "parents": list(node.parents), "href": node.href,
         "datetime": said.get("datetime"), "start_datetime": begin, "end_datetime": end,
@@ -120,34 +124,20 @@ def _item(listed: _Listed, node: Node, item: pystac.Item, wanted: filters.Filter
     listed.lines.append("  ".join(filter(None, [f"{indent}{item.id}", when, _box(item.bbox)])))
     for one in assets:
         listed.lines.append(
-            f"{indent}  {one['key']:<12} {size_of(one['size']):>9}  {one['type'] or '-':<24} {_short(one['href'])}"
+            f"{indent}  {one['key']:<12} {file_size(one['size']):>9}  {one['type'] or '-':<24} {_short(one['href'])}"
         )
 
 
-def _asset(key: str, asset: pystac.Asset) -> dict[str, Any]:
+def _asset(node: Node, key: str, asset: pystac.Asset) -> dict[str, Any]:
+    size = asset.extra_fields.get("file:size")
     return {
-        "key": key, "href": asset.get_absolute_href() or asset.href, "type": asset.media_type,
-        "size": asset.extra_fields.get("file:size"), "checksum": asset.extra_fields.get("file:checksum"),
+        "key": key, "href": leads_to(asset.href, node.href), "type": asset.media_type,
+        "size": size if isinstance(size, int) else None, "checksum": asset.extra_fields.get("file:checksum"),
     }  # fmt: skip
 
 
 def _box(bbox: Any) -> str:  # noqa: ANN401 - a list of numbers, or none
     return ",".join(f"{edge:.2f}" for edge in bbox) if bbox else ""
-
-
-def count(number: int, what: str) -> str:
-    """A number of things in words."""
-    return f"{number:,} {what}{'' if number == 1 else 's'}"
-
-
-def size_of(size: object) -> str:
-    """Bytes in the unit in which they are easily read; - if they are not known."""
-    if not isinstance(size, int):
-        return "-"
-    number, unit = float(size), 0
-    while number >= 1000 and unit < len(UNITS) - 1:
-        number, unit = number / 1000, unit + 1
-    return f"{number:.3g} {UNITS[unit]}" if unit else f"{size} B"
 
 
 def _short(href: str, longest: int = 90) -> str:
@@ -167,7 +157,7 @@ def _report(url: str, kind: str, listed: _Listed) -> Report:
     for at, catalog in zip(listed.at, listed.catalogs, strict=True):
         listed.lines[at] += f"  {count(catalog['items'], 'item')}" if catalog["items"] else ""
     lines = [*listed.lines, *([f"  … and {more:,} items more"] if more else [])]
-    size = f", {size_of(known)} as far as the catalog says" if known else ""
+    size = f", {file_size(known)} as far as the catalog says" if known else ""
     at_least = "the first " if listed.is_cut else ""
     lines.append(f"{at_least}{count(listed.counted, 'item')}; {count(len(assets), 'asset')} listed{size}")
     return Report(values, tuple(lines), dict(_failed(listed.problems)))

@@ -34,6 +34,16 @@ def plain(href: str) -> str:
     return path if "%" not in path or os.path.lexists(path) else unquote(path)
 
 
+def leads_to(href: str, beside: str) -> str:
+    """Where an href in a file leads: a URL, or a path of this machine, in whose names # and ? are letters."""
+    if storage.is_plain(href) and storage.is_plain(beside):
+        path = os.path.normpath(os.path.join(os.path.dirname(beside), href))  # noqa: PTH118, PTH120 - links in it stay
+        return plain(f"{FILE}{path}")
+    from pystac.utils import make_absolute_href
+
+    return plain(make_absolute_href(href, beside))
+
+
 def is_catalog(text: str) -> bool:
     """Whether an input is a STAC catalog, collection, item or API; a look at a name is enough for most others."""
     text = plain(text)

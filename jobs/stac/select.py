@@ -13,7 +13,7 @@ from jobs.model import Row
 from jobs.stac import api
 from jobs.stac.filters import Filters, filters, is_pattern, named, overlaps, touches
 from jobs.stac.reading import Node, Note, walk
-from jobs.stac.roots import is_catalog, plain
+from jobs.stac.roots import is_catalog, leads_to
 
 if TYPE_CHECKING:
     import pystac
@@ -196,7 +196,7 @@ def _assets(node: Node, filters: Filters, met: _Met) -> Iterator[Chosen]:
 def _chosen(node: Node, item: pystac.Item, key: str, asset: pystac.Asset) -> Chosen:
     size, said = asset.extra_fields.get("file:size"), item.properties
     return Chosen(
-        item.id, key, plain(asset.get_absolute_href() or asset.href), node.parents, node.collection,
+        item.id, key, leads_to(asset.href, node.href), node.parents, node.collection,
         str(said.get("datetime") or said.get("start_datetime") or ""), size if isinstance(size, int) else None,
         str(asset.extra_fields.get("file:checksum") or ""), asset.media_type or "", said, node=node,
     )  # fmt: skip

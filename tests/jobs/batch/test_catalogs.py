@@ -62,6 +62,18 @@ def test_what_a_catalog_says_is_no_path(mapped: Map, catalog: Path) -> None:
     assert (mapped.output / "deep/er/x.out").exists()
 
 
+def test_hints_name_what_a_catalog_says(mapped: Map, catalog: Path) -> None:
+    """Where a target names something else, or is the same for several assets."""
+    function = f"{Path(__file__).with_name('functions.py')}:copy"
+    for target, hint in [
+        ("{itme}", "Did you mean {item}?"),
+        ("{xyz}", "item, asset, collection"),
+        ("{item}", "{asset}"),
+    ]:
+        said = mapped.refused("map", function, "--input", str(catalog), "--target", f"{mapped.output}/{target}")
+        assert hint in said, said
+
+
 def test_filters_need_a_catalog(mapped: Map) -> None:
     """And a catalog what the filters name."""
     mapped.source("a.txt")

@@ -12,10 +12,10 @@ import pystac
 import pytest
 
 from jobs.errors import OutputError
-from jobs.stac import writing
+from jobs.stac import select, writing
 from tests.jobs.s3server import S3
 from tests.jobs.stac.conftest import Said
-from tests.jobs.stac.servers import serve_dav
+from tests.jobs.stac.servers import serve_dav, serve_web
 
 pytestmark = pytest.mark.filterwarnings("ignore:get_item is deprecated")  # as the lecture calls it
 Command = Callable[..., Said]
@@ -106,6 +106,36 @@ def test_sizes_are_asked_for(command: Command, tmp_path: Path) -> None:
     item = json.loads((tmp_path / "catalog/hi/hi-1980/hi-1980.json").read_text())
     assert [asset.get("file:size") for asset in item["assets"].values()] == [1000, 1000, None]
     assert item["stac_extensions"] == ["https://stac-extensions.github.io/file/v2.1.0/schema.json"]
+
+
+def test_why_a_size_is_not_known(command: Command, tmp_path: Path) -> None:
+    """A server that denies it or is not there is no missing file."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        nobody = f"http://127.0.0.1:{taken.getsockname()[1]}/x.nc"
+    with serve_web(tmp_path) as server:
+        server.faults["/denied.nc"] = ["403"] * 9
+        hrefs = {"gone": f"{server.url}/gone.nc", "denied": f"{server.url}/denied.nc", "nobody": nobody}
+        lines = ["id,datetime,asset,href", *(f"x,2001-05-01,{key},{href}" for key, href in hrefs.items())]
+        (tmp_path / "t.csv").write_text("\n".join(lines))
+        said = command("stac-build", tmp_path / "t.csv", "--sizes", "--output", tmp_path / "catalog", "--json")
+    missing = said.values["missing"]
+    assert said.code == 1 and missing[hrefs["gone"]] == "not there"
+    assert "denies it (HTTP 403)" in missing[hrefs["denied"]]
+    assert missing[nobody].startswith("it cannot be asked: ") and "Connect" in missing[nobody]
+
+
+def test_names_with_odd_letters(command: Command, tmp_path: Path) -> None:
+    """Blanks, # and ? in an id and in the names of files; a URL of a file writes a blank as %20."""
+    (tmp_path / "a b#c?d.nc").write_bytes(bytes(1000))
+    hrefs = ("a b#c?d.nc", f"file://{tmp_path}/a%20b%23c%3Fd.nc")
+    lines = ["id,datetime,asset:relative,asset:url", f"a b#c?d,2001-05-01,{','.join(hrefs)}"]
+    (tmp_path / "t.csv").write_text("\n".join(lines))
+    said = command("stac-build", tmp_path / "t.csv", "--sizes", "--output", tmp_path / "catalog", "--json")
+    assert (said.code, said.values["bytes"]) == (0, 2000), said.errors
+    (item,) = command("stac-list", tmp_path / "catalog", "--json").values["items"]
+    assert [asset["href"] for asset in item["assets"]] == [str(tmp_path / "a b#c?d.nc")] * 2
+    found = select.chosen(str(tmp_path / "catalog"), select.Filters(), pytest.fail)
+    assert [one.href for one in found] == [str(tmp_path / "a b#c?d.nc")] * 2
 
 
 def test_only_a_catalog_of_ours_is_replaced(command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

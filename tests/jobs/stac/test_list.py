@@ -69,3 +69,18 @@ def test_what_is_broken_is_named_after_the_rest(daymet: Path, command: Command, 
     (copy / "catalog.json").write_text(json.dumps({"no": "stac"}))
     said = command("stac-list", copy)
     assert said.code == 2 and "is no STAC" in said.errors
+
+
+def test_a_directory_that_is_no_catalog(command: Command, tmp_path: Path) -> None:
+    """It is said what it lacks."""
+    said = command("stac-list", tmp_path)
+    assert said.code == 2 and f"{tmp_path} is a directory without a catalog.json" in said.errors, said.errors
+
+
+def test_two_catalogs_of_one_name(daymet: Path, command: Command, tmp_path: Path) -> None:
+    """The items of each are counted for it."""
+    copy = shutil.copytree(daymet, tmp_path / "copy")
+    pr = copy / "pr/collection.json"
+    edit(pr, lambda found: found.update(id="hi", links=[one for one in found["links"] if "1982" not in one["href"]]))
+    values = command("stac-list", copy, "--json").values
+    assert [(one["id"], one["items"]) for one in values["collections"]] == [("hi", 3), ("hi", 2)]
