@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from jobs import registry, running
 from jobs.errors import ItemsFailedError, UsageError
 from jobs.model import Job, Option, Report
+from jobs.stac import filters
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -45,7 +46,8 @@ def run(
     dask
         As on the command line, or a Dask client that is there already.
     options
-        The job's own, with underscores for hyphens. Lists and tuples may stand where the command line takes commas.
+        The job's own, with underscores for hyphens; further spellings too, such as `to` for stac-stage's `output`.
+        Lists and tuples may stand where the command line takes commas.
 
     Returns
     -------
@@ -58,10 +60,10 @@ def run(
         As the command line says it. Where items failed an `ItemsFailedError` names them; its `values` are the report.
     """
     found, rest = _job(job, inputs)
+    where = fspath(_one_of(found, {"output": output, **_taken(options, found.output_aliases)}) or "")
     request = running.request(
-        found, rest, fspath(output or ""), _options(found, options), running.progress(quiet),
-        _connect(dask, workers, wait), overwrite,
-    )  # fmt: skip
+        found, rest, where, _options(found, options), running.progress(quiet), _connect(dask, workers, wait), overwrite
+    )
     report = found.run(request)
     if error := running.failure(report):
         raise ItemsFailedError(_with_names(error.message, report), error.hint, report.values)
@@ -72,6 +74,9 @@ def run(
 
 def _job(name: str, inputs: tuple[str | PathLike[str], ...]) -> tuple[Job, tuple[str, ...]]:
     """The job, and what is left of the inputs."""
+    for given in inputs:
+        if not isinstance(given, str | PathLike):
+            raise UsageError(f"{name}: {given!r} is neither text nor a path.", _instead(given))
     texts = tuple(fspath(text) for text in inputs)
     if name != registry.MAP:
         return registry.load(name), texts
@@ -80,15 +85,43 @@ def _job(name: str, inputs: tuple[str | PathLike[str], ...]) -> tuple[Job, tuple
     return registry.function_job(texts[0]), texts[1:]
 
 
+def _instead(given: object) -> str:
+    """How to write what was given."""
+    if callable(given):
+        where = getattr(given, "__module__", "module")
+        named = f"{'mine.py' if where == '__main__' else where}:{getattr(given, '__qualname__', 'function')}"
+        return f'Workers import it by its name: write it to a file, and name it "{named}".'
+    return "Each input stands for itself: run(JOB, first, second, …)."
+
+
+def _taken(options: dict[str, Any], aliases: tuple[str, ...]) -> dict[str, Any]:
+    """What was given under further spellings of an option, which is not among the options then any more."""
+    names = [alias.lstrip("-").replace("-", "_") for alias in aliases]
+    return {name: options.pop(name) for name in names if name in options}
+
+
+def _one_of(job: Job, spellings: Mapping[str, Any]) -> Any:  # noqa: ANN401 - whatever the person wrote
+    """The value that was given under one of several names."""
+    given = [name for name, value in spellings.items() if value is not None]
+    if len(given) > 1:
+        raise UsageError(f"{job.name}: {' and '.join(given)} are the same.", "Give one of them.")
+    return spellings[given[0]] if given else None
+
+
 def _options(job: Job, given: Mapping[str, Any]) -> dict[str, Any]:
     """All options of a job, with their defaults and of their types, as the command line makes them."""
     known = {option.name.replace("-", "_"): option for option in job.options}
-    for name in given:
+    rest = dict(given)
+    values = {
+        name: _one_of(job, {name: rest.pop(name, None), **_taken(rest, option.aliases)})
+        for name, option in known.items()
+    }
+    for name in rest:
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1)
             hint = f"Did you mean {near[0]!r}?" if near else f"There are: {', '.join(sorted(known))}."
             raise UsageError(f"{job.name} has no option {name!r}.", hint)
-    return {name: _value(job, option, given.get(name)) for name, option in known.items()}
+    return {name: _value(job, option, values[name]) for name, option in known.items()}
 
 
 def _value(job: Job, option: Option, given: Any) -> Any:  # noqa: ANN401 - whatever the person wrote
@@ -110,7 +143,9 @@ def _text(option: Option, given: Any) -> Any:  # noqa: ANN401
     if isinstance(given, PathLike):
         return fspath(given)
     if isinstance(given, Iterable) and not isinstance(given, str):
-        return list(map(str, given)) if option.multiple else ",".join(map(str, given))
+        if option.multiple:
+            return list(map(str, given))
+        return filters.listed(map(str, given)) if option.name in filters.LISTS else ",".join(map(str, given))
     return [given] if option.multiple and given is not None else given
 
 

@@ -20,7 +20,7 @@ ITEMS = Option(
 )
 ITEMS_OR_IDS = replace(
     ITEMS,
-    help=f"{ITEMS.help} Where --input is a STAC catalog: its items to take, ids or patterns with commas.",
+    help=f"{ITEMS.help} Of a STAC catalog as --input the items to take, ids or patterns with commas (\\, in an id).",
     metavar="FILE|IDS",
 )
 TARGET = Option(

@@ -196,8 +196,8 @@ class Planner:
         if pairs:
             raise OutputError(
                 f"Several items would have one target: {'; '.join(pairs)}.",
-                "Let the target tell them apart: {stem}, {dir} and a table's columns may stand in it, and {collection}, "
-                "{item} and {asset} of a STAC catalog.",
+                "Let the target tell them apart: {stem}, {dir} and a table's columns may stand in it, and "
+                "{collection}, {item} and {asset} of a STAC catalog.",
             )
 
 

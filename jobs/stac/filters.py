@@ -27,6 +27,9 @@ OPTIONS = (
 )  # fmt: skip
 """The options besides --items by which a command line says it."""
 NAMES = tuple(option.name for option in OPTIONS)
+LISTS = ("items", "assets", "collections")
+"""The options that are lists of names, in which a comma of a name is written \\,."""
+COMMA = re.compile(r"(?<!\\),")
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,7 @@ class Filters:
     def said(self) -> str:
         """The filters as they are written on a command line."""
         lists = {"items": self.items, "assets": self.assets, "collections": self.collections}
-        parts = [f"--{name} {','.join(values)}" for name, values in lists.items() if values]
+        parts = [f"--{name} {listed(values)}" for name, values in lists.items() if values]
         if self.bbox:
             parts.append(f"--bbox {','.join(f'{edge:g}' for edge in self.bbox)}")
         if self.time:
@@ -107,8 +110,14 @@ def aware(moment: datetime) -> datetime:
 
 
 def _names(text: str | Iterable[str] | None) -> tuple[str, ...]:
-    parts = text.split(",") if isinstance(text, str) else text or ()
-    return tuple(dict.fromkeys(part.strip() for part in parts if part.strip()))
+    if isinstance(text, str):
+        text = [part.replace("\\,", ",") for part in COMMA.split(text)]
+    return tuple(dict.fromkeys(part.strip() for part in text or () if part.strip()))
+
+
+def listed(names: Iterable[str]) -> str:
+    """Names as a command line has them."""
+    return ",".join(name.replace(",", "\\,") for name in names)
 
 
 def _bbox(text: str | Sequence[float] | None) -> Box | None:

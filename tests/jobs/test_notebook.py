@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from jobs import cli, notebook, registry
 from jobs.errors import ItemsFailedError, NotFoundError, UsageError
+from tests.jobs.batch import functions
 
 FUNCTIONS = Path(__file__).parent / "batch/functions.py"
 
@@ -38,6 +40,33 @@ def test_failed_items_are_named(tmp_path: Path) -> None:
     with pytest.raises(ItemsFailedError, match=r"1 item is not done\.\n.*bad-corrupt\.txt: .*can't decode") as caught:
         notebook.run("map", function, tmp_path / "*.txt", target=target, case="upper", quiet=True)
     assert caught.value.values["done"] == 1 and (tmp_path / "out/good.txt").read_text() == "WORDS"
+
+
+def test_a_function_itself_is_no_name() -> None:
+    """It is said how to name it."""
+    with pytest.raises(UsageError, match="neither text nor a path") as caught:
+        notebook.run("map", functions.copy, "x", target="{stem}")  # type: ignore[arg-type]
+    assert '"tests.jobs.batch.functions:copy"' in caught.value.hint
+    with pytest.raises(UsageError, match="neither text nor a path"):
+        notebook.run("stac-list", ["x"])  # type: ignore[arg-type]
+
+
+def test_further_spellings_and_ids_with_commas(tmp_path: Path) -> None:
+    """`to` is stac-stage's output, once; each member of a list is one name, whatever is in it."""
+    for item in ("a,b", "a", "b"):
+        (tmp_path / f"{item}.bin").write_text(item)
+    lines = ["id,datetime,asset:data", *(f'"{item}",2001-05-01,"{item}.bin"' for item in ("a,b", "a", "b"))]
+    (tmp_path / "t.csv").write_text("\n".join(lines))
+    notebook.run("stac-build", tmp_path / "t.csv", output=tmp_path / "catalog", quiet=True)
+    asked: dict[str, Any] = {"items": ["a,b"], "quiet": True}
+    assert [one["id"] for one in notebook.run("stac-list", tmp_path / "catalog", **asked)["items"]] == ["a,b"]
+    told = notebook.run("stac-stage", tmp_path / "catalog", to=tmp_path / "staged", **asked)
+    assert (told["done"], told["output"]) == (1, str(tmp_path / "staged"))
+    assert [path.read_text() for path in (tmp_path / "staged").rglob("*.bin")] == ["a,b"]
+    with pytest.raises(UsageError, match="output and to are the same"):
+        notebook.run("stac-stage", tmp_path / "catalog", output="x", to="y")
+    with pytest.raises(UsageError, match="no option 'to'"):
+        notebook.run("spring-index", "x", to="y")
 
 
 def test_options_are_those_of_the_command_line() -> None:
