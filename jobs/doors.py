@@ -187,12 +187,13 @@ def may_pass(error: BaseException) -> bool:
 
 
 def status(error: BaseException) -> int | None:
-    """The HTTP status that errors of aiohttp, httpx, requests and botocore carry, each in its own place."""
+    """The HTTP status that errors of aiohttp, httpx, requests, pystac-client and botocore carry, each in its place."""
     response = getattr(error, "response", None)
     if isinstance(response, dict):
         found = response.get("ResponseMetadata", {}).get("HTTPStatusCode")
     else:
-        found = getattr(error, "status", None) or getattr(response, "status_code", None)
+        places = (error, "status"), (response, "status_code"), (error, "status_code")
+        found = next((code for place, name in places if (code := getattr(place, name, None))), None)
     return found if isinstance(found, int) else None
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pystac_client.exceptions import APIError
 
 from jobs.errors import InputError, UsageError
 from jobs.stac import api as apis
@@ -224,6 +225,24 @@ def test_an_api_whose_search_fails(tmp_path: Path) -> None:
         (tmp_path / "v1").write_text(json.dumps({**root, "conformsTo": [conforms]}))
         with pytest.raises(InputError, match="answers with status 501"):  # it knows no POST
             choose(f"{server.url}/v1")
+
+
+def test_an_api_that_denies_a_search() -> None:
+    """It is said where the login goes."""
+    error = APIError("no")
+    error.status_code = 401
+    said = apis.wrong("https://stac.invalid/v1", error)
+    assert "answers with status 401" in said.message and "machine stac.invalid login" in said.hint
+
+
+def test_an_item_of_an_api_that_says_odd_things_is_one_problem(daymet: Path) -> None:
+    """The others are found."""
+    found = json.loads((daymet / "hi/hi-1980/hi-1980.json").read_text())
+    assert apis._node("https://stac.invalid", found).item is not None
+    for change, message in (({"id": 5}, "its id is 5"), ({"links": 5, "properties": {}}, "no datetime")):
+        node = apis._node("https://stac.invalid", {**found, **change})
+        assert node.item is None and node.is_leaf and message in node.problem
+    assert apis._node("https://stac.invalid", {**found, "links": [{"rel": "self"}, 5]}).id == "hi-1980"
 
 
 def test_what_is_a_catalog(daymet: Path, web: Web, tmp_path: Path) -> None:
