@@ -62,7 +62,8 @@ def _lines(name: str, tally: Tally, values: Mapping[str, Any], why: str) -> list
     lines = [f"{name}: {said} of {tally.total:,} items in {duration(tally.seconds())}"]
     if tally.done:
         rate = f"{per_minute(values['items_per_minute'])} items/min"
-        amounts = f"{file_size(tally.bytes_in)} read, {file_size(tally.bytes_out)} written"
+        amounts = f"{file_size(tally.bytes_in)} read"
+        amounts += f", {file_size(tally.bytes_out)} written" if tally.bytes_out else ""  # some items do not tell
         lines.append(f"  {rate}, {amounts}" + (f", {tally.retried:,} tried again" if tally.retried else ""))
     if why in WHYS:
         lines.append(f"  {WHYS[why]} The same command goes on from here.")

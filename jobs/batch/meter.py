@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import sys
 
 LINE = 40
 """Bytes read of /proc/self/io for its first line; the kernel counts them too."""
@@ -16,16 +18,30 @@ class Meter:
         self._reset = _opened("/proc/self/clear_refs", os.O_WRONLY)
         self._status = _opened("/proc/self/status", os.O_RDONLY)
         self._before = 0
+        self._modules: set[str] = set()
 
     def start(self) -> None:
         """An item begins: its memory and its reading count from here."""
         if self._reset is not None:
             os.pwrite(self._reset, b"5", 0)  # the largest memory so far is that of now
+        if len(sys.modules) != len(self._modules):
+            self._modules = set(sys.modules)
         self._before = self._read()
 
     def bytes_in(self) -> int:
-        """Bytes read through system calls since `start`, from the page cache too."""
-        return max(0, self._read() - self._before - LINE)
+        """Bytes read through system calls since `start`, from the page cache too, but for the modules imported."""
+        return max(0, self._read() - self._before - LINE - self._imported())
+
+    def _imported(self) -> int:
+        """Bytes of the code that was read since `start`, which may be more than the item itself is."""
+        if len(sys.modules) == len(self._modules):
+            return 0
+        size = 0
+        for name in set(sys.modules) - self._modules:
+            path = getattr(sys.modules[name], "__cached__", None)
+            with contextlib.suppress(OSError, TypeError, ValueError):
+                size += os.stat(path).st_size if path else 0
+        return size
 
     def peak(self) -> int:
         """Largest memory since `start` [bytes]; getrusage would count that of the process this one was made by."""

@@ -144,5 +144,13 @@ def fill_most(source: str, target: str) -> None:
         stream.write(bytes(100_000))
 
 
+def needs_much(source: str, target: str) -> None:
+    """Import a lot for its first item, and read little."""
+    import xarray.tutorial
+    import zarr
+
+    Path(target).write_text(f"{Path(source).read_text()} {xarray.tutorial.__name__} {zarr.__name__}")
+
+
 def one_parameter(source: str) -> None:
     """No batch function: it has no target."""

@@ -90,3 +90,11 @@ def test_directories_appear_whole(mapped: Map, sources: Sources) -> None:
     mapped("tree")
     assert {len(list(path.iterdir())) for path in mapped.output.iterdir()} == {5}
     assert sum(line["bytes_out"] for line in mapped.attempts()) == 3 * 5 * len("text 0\n")
+
+
+def test_modules_are_no_input(mapped: Map, sources: Sources) -> None:
+    """What an item imports is not counted as what it read."""
+    sources(2)
+    mapped("needs_much", "--workers", "1")
+    first, second = (line["bytes_in"] for line in mapped.attempts())
+    assert first < 500_000 and second < 500_000
