@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
 from jobs import doors, s3
 from jobs.errors import InputError, OutputError
@@ -25,6 +25,7 @@ READ_ONLY = ("http", "https")
 FSSPEC = "Is the protocol's fsspec package installed?"
 OTHER = "Choose another --target or --output."
 WEB_HINT = "A WebDAV server is written as webdav://HOST/PATH; directories, s3:// and dcache:// are written too."
+Answer = TypeVar("Answer")
 WAITS = (0.2, 1.0, 3.0)
 """Seconds before a small file is asked for again."""
 NOT_THERE = 404
@@ -271,16 +272,24 @@ def read_json(url: str) -> dict[str, Any] | None:
 
 def _read_patiently(url: str) -> bytes | None:
     fs, path = filesystem(url)
-    for wait in (*WAITS, None):
-        try:
-            return bytes(fs.cat_file(path))
-        except (FileNotFoundError, NotADirectoryError):
+    try:
+        return bytes(patiently(lambda: fs.cat_file(path)))
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except Exception as error:  # the clients' errors have no class in common
+        if doors.status(error) == NOT_THERE:
             return None
+        said, hint = doors.trouble(error, url) or (f"{type(error).__name__}: {error}", TRY_AGAIN)
+        raise InputError(f"{url} cannot be read: {said}.", hint) from error
+
+
+def patiently(action: Callable[[], Answer]) -> Answer:
+    """What a request gives; a server that is busy is asked a few times more."""
+    for wait in WAITS:
+        try:
+            return action()
         except Exception as error:  # the clients' errors have no class in common
-            if doors.status(error) == NOT_THERE:
-                return None
-            if wait is None or not doors.may_pass(error):
-                said, hint = doors.trouble(error, url) or (f"{type(error).__name__}: {error}", TRY_AGAIN)
-                raise InputError(f"{url} cannot be read: {said}.", hint) from error
+            if not doors.may_pass(error):
+                raise
             time.sleep(wait)
-    raise AssertionError("the last attempt returns or raises")
+    return action()

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import hashlib
 import secrets
+import time
 import zlib
 from collections.abc import AsyncIterator, Iterator
 from functools import lru_cache
@@ -20,6 +21,8 @@ from jobs.stac.origins import CHUNK, S3_OPTIONS, SILENCE, dcache_href
 PART, MOST_PARTS = 16 << 20, 9000
 """Bytes of a part of an S3 upload, unless the file is so large that it would have too many."""
 SCRATCH = ".part-"
+REMEMBERED = 60.0
+"""Seconds for which a directory that was made is believed to be there."""
 FULL = 507
 """The HTTP status of a server without room."""
 
@@ -98,7 +101,7 @@ def _regrouped(chunks: Iterator[bytes], size: int) -> Iterator[bytes]:
 def _to_webdav(fs: Any, path: str, chunks: Iterator[bytes], size: int | None) -> None:  # noqa: ANN401 - webdav4 is untyped
     """A whole file under another name, whose size is asked for, then renamed."""
     scratch, counted = _scratch(path), _Counted(chunks)
-    _make_folder(fs, path.rpartition("/")[0])
+    _make_folder(fs, path.rpartition("/")[0], int(time.monotonic() / REMEMBERED))
     client = fs.client
     try:
         length = {} if size is None else {"Content-Length": str(size)}
@@ -115,7 +118,7 @@ def _to_webdav(fs: Any, path: str, chunks: Iterator[bytes], size: int | None) ->
 
 
 @lru_cache(4096)
-def _make_folder(fs: Any, folder: str) -> None:  # noqa: ANN401 - a file system
+def _make_folder(fs: Any, folder: str, _: int) -> None:  # noqa: ANN401 - a file system
     if folder.strip("/"):
         fs.makedirs(folder, exist_ok=True)
 

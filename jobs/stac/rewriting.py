@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import copy as copying
-import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from jobs import doors, storage
+from jobs import storage
 from jobs.errors import OutputError
 from jobs.stac import hrefs, places, reading, writing
 from jobs.stac.reading import Node
@@ -127,11 +126,7 @@ def save(url: str, values: Json) -> None:
     if storage.is_plain(url):
         storage.write_bytes(url, content)
         return
-    for wait in (*storage.WAITS, None):
-        try:
-            places.put(url, iter([content]), len(content))
-            return
-        except Exception as error:  # the clients' errors have no class in common
-            if wait is None or not doors.may_pass(error):
-                raise OutputError(*reading.told(f"{url} cannot be written", error, url)) from error
-            time.sleep(wait)
+    try:
+        storage.patiently(lambda: places.put(url, iter([content]), len(content)))
+    except Exception as error:  # the clients' errors have no class in common
+        raise OutputError(*reading.told(f"{url} cannot be written", error, url)) from error

@@ -143,7 +143,7 @@ def _listed(root: str) -> dict[str, int]:
     fs, path = storage.filesystem(root)
     fs.invalidate_cache()
     try:
-        found = fs.find(path, detail=True)
+        found = storage.patiently(lambda: fs.find(path, detail=True))
     except FileNotFoundError:
         return {}
     except Exception as error:  # the clients' errors have no class in common
