@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
 from jobs import storage
+from jobs.errors import OutputError
 
 UNSAFE = re.compile(r"[^A-Za-z0-9._@+=,-]+")
 """What means something else in a path or URL, or may not stand in one; pystac opens only URLs in ASCII. Names that were
@@ -16,6 +17,7 @@ LONGEST = 160
 """Characters of a name: scratch names are longer, and file systems take 255 bytes."""
 ENDING = re.compile(r"(\.[A-Za-z0-9]{1,8})+$")
 CATALOG = "catalog.json"
+OTHER = "Choose another place, without it."
 CATALOGS = ("catalog", "collection")
 """How the files of catalogs are called, which lie beside those of items and copies."""
 SIGNATURES = {"sig", "se", "sp", "sv", "sr", "st", "skoid", "sktid", "skt", "ske", "sks", "skv", "spr",
@@ -50,6 +52,19 @@ def unsigned(href: str) -> str:
     if len(kept) == len(pairs):
         return href
     return f"{before}?{urlencode(kept)}" if kept else before
+
+
+def refuse_odd(output: str) -> None:
+    """Refuse a place for a catalog below which neither pystac nor a server would find anything.
+
+    Raises
+    ------
+    OutputError
+        Naming what stands in it.
+    """
+    odd = sorted(set(output) & set("#?"))
+    if odd:
+        raise OutputError(f"{output} has {' and '.join(odd)} in it: no link in a catalog leads there.", OTHER)
 
 
 def file_name(href: str, asset: str) -> str:

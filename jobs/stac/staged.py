@@ -155,13 +155,14 @@ class Staged:
         return bool(href) and (storage.is_plain(self.root) or not storage.is_plain(href.removeprefix("file://")))
 
     def _others(self, found: pystac.STACObject) -> list[Json]:
-        """Links to the world outside, and to where it was."""
+        """Links to the world outside, and to the URL where it was."""
         links = [
             {**link.to_dict(transform_href=False), "href": hrefs.unsigned(link.get_absolute_href() or str(link.target))}
             for link in found.links if link.rel not in TREE
         ]  # fmt: skip
         where = hrefs.unsigned(found.get_self_href() or "")
-        if where and not any(link["rel"] == "canonical" for link in links):
+        links = [link for link in links if link["rel"] != "canonical" or not storage.is_plain(link["href"])]
+        if not storage.is_plain(where) and not any(link["rel"] == "canonical" for link in links):
             links.append({"rel": "canonical", "href": where, "type": "application/json"})
         return [link for link in links if self._may_name(link["href"])]
 
@@ -249,7 +250,7 @@ def is_named(node: Node) -> bool:
 
 
 def _same(old: pystac.Item, node: Node) -> bool:
-    """Whether an item that is there is this one: from the same file, or with an asset from the same place."""
+    """Whether an item that is there is this one: from the same URL, or with an asset from the same place."""
     assert node.item is not None
     here = hrefs.unsigned(node.item.get_self_href() or "")
     if here and any(link.rel == "canonical" and str(link.target) == here for link in old.links):

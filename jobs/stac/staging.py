@@ -219,6 +219,7 @@ def _refuse(asked: Asked) -> str:
         if storage.is_plain(url):
             storage.refuse_unwritable(str(Path(root_href(url)).parent))
     else:
+        hrefs.refuse_odd(asked.output)
         _refuse_itself(url, asked.output)
         Staged(asked.output, lambda text: None).refuse()
     return url

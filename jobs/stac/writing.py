@@ -57,6 +57,7 @@ def refuse(where: Place, overwrite: bool) -> None:
     OutputError
         Naming what is there.
     """
+    hrefs.refuse_odd(where.output)
     files = _files(where.output)
     storage.refuse_unwritable(where.output.rpartition("/")[0] or "/")
     if not files:
