@@ -44,19 +44,3 @@ def _larger(_: Any, a: Any, b: Any) -> tuple[Any, Any]:  # noqa: ANN401 - numba'
 
 larger = cast(Callable[[float, float], float], intrinsic(_larger))
 """The larger of two float64, or the one that is not NaN: loops over comparisons would not be vectorised."""
-
-
-def _fetch(_: Any, array: Any, i: Any) -> tuple[Any, Any]:  # noqa: ANN401
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:  # noqa: ANN401
-        data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
-        place = builder.bitcast(builder.gep(data, [arguments[1]]), ir.PointerType(ir.IntType(8)))
-        kind = ir.FunctionType(ir.VoidType(), [place.type, *[ir.IntType(32)] * 3])
-        prefetch = builder.module.declare_intrinsic("llvm.prefetch", [place.type], kind)
-        builder.call(prefetch, [place, *map(ir.IntType(32), (0, 2, 1))])  # to read, soon, data
-        return context.get_dummy_value()
-
-    return numba.types.none(array, i), generate
-
-
-fetch = cast(Callable[[Any, int], None], intrinsic(_fetch))
-"""Have an element of a contiguous array, all axes as one, brought into the cache before it is needed."""

@@ -35,7 +35,7 @@ def compute_block(plan: Plan, block: Block) -> Done:
     """Read, compute and write one block; runs in a worker."""
     started = time.perf_counter()
     shape = tuple(c.stop - c.start for c in block.cells)
-    dates, source = _dates(plan, block, int(np.prod(shape)))
+    dates, source = _dates(plan, block, shape)
     products = block_products(dates, plan.variant, plan.plants, shape)
     planes = {name: read_coordinate(plan.grid, name, block.cells, plan.coarsen) for name in plan.grid.planes}
     output.write_block(plan, block, products | planes)
@@ -44,19 +44,21 @@ def compute_block(plan: Plan, block: Block) -> Done:
     return Done(block.year, int(np.prod(shape)), dates.valid_cells, dates.gap_cells, seconds, sums, source)
 
 
-def _dates(plan: Plan, block: Block, cells: int) -> tuple[Dates, str]:
+def _dates(plan: Plan, block: Block, shape: tuple[int, ...]) -> tuple[Dates, str]:
     """Read and compute a block; also says where its day lengths came from."""
-    stream, source = _carried(plan, block, cells)
+    stream, source = _carried(plan, block, shape)
     return_memory()  # of what was read
     return stream.result(), source
 
 
-def _carried(plan: Plan, block: Block, cells: int) -> tuple[Stream, str]:
+def _carried(plan: Plan, block: Block, shape: tuple[int, ...]) -> tuple[Stream, str]:
     """The state of a block after all its days, and where their lengths came from."""
     with reading(block.slots, fine_cells(block.cells, plan.coarsen)) as ahead:
         days = Days(plan, block, ahead)
         light = day_length(plan, block, days)
-        stream = Stream(plan.variant, block.window, cells, plan.units, plan.dtype, light.groups)
+        stream = Stream(
+            plan.variant, block.window, int(np.prod(shape)), plan.units, plan.dtype, light.groups, shape[-1]
+        )
         _advance(plan, block, days, stream, light)
     return stream, light.source
 

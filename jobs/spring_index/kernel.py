@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from jobs.compiled import compiled, fetch, fused, larger
+from jobs.compiled import compiled, fused, larger
 
 Array = npt.NDArray[Any]
 Scales = tuple[float, float, float]
@@ -33,8 +33,11 @@ LOG_HOURS = np.log(np.maximum(np.arange(HOURS + 1.0), 1.0))
 
 # Rows of the state of a cell: `heat` is float64, `dates` int16 (0 = not yet).
 DDE2, GDH, PREV_MIN, PREV_MAX, SYNOP, AGDH, HEAT_ROWS = 0, 6, 9, 10, 11, 12, 15
-LEAF, BLOOM, FREEZE, SEEN, DATE_ROWS = 0, 3, 6, 7, 8
+LEAF, BLOOM, SEEN, DATE_ROWS = 0, 3, 6, 7
 SEEN_VALUE, SEEN_GAP = 1, 2
+# What a tile needs of a batch: nothing more, nothing but time (sea, else all in bloom), the same and that was noted
+# before, to be computed.
+NOTHING, TIME, WAITING, COMPUTE = 0, 1, 2, 3
 # Rows of the scratch of a tile.
 RANGE, ABOVE, TOP, TODAY, SCRATCH_ROWS = 0, 1, 2, 3, 4
 # What is known of a tile: `peaks`, no more than which are its DDE2 of six days, GDH of three, SYNOP and AGDH; `counts`
@@ -66,6 +69,8 @@ class State(NamedTuple):
     cells: int
     size: int
     """Cells of a tile."""
+    order: Array
+    """(cell) uint32: the place in the input of the first cell of the first tile, of the second, …"""
     heat: Array
     dates: Array
     peaks: Array
@@ -74,13 +79,20 @@ class State(NamedTuple):
     """(tile, COUNTS)"""
     needs: Array
     """`tile_state` of the tiles."""
+    freeze: Array
+    """(cell), like the next in the order of the input: day of the last hard freeze, 0 or -1; see `block_freezes`."""
+    holes: Array
+    """Whether a minimum was missing on any day."""
 
 
 def new_state(cells: int, size: int) -> State:
     """The state of a block before its first day."""
     tiles = -(-cells // size)
-    peaks, counts, needs = np.zeros((tiles, PEAKS)), np.zeros((tiles, COUNTS), np.int64), np.full(tiles, 2, np.int8)
-    return State(cells, size, np.zeros(HEAT_ROWS * cells), np.zeros(DATE_ROWS * cells, np.int16), peaks, counts, needs)
+    peaks, counts = np.zeros((tiles, PEAKS)), np.zeros((tiles, COUNTS), np.int64)
+    needs, order = np.full(tiles, COMPUTE, np.int8), np.arange(cells, dtype=np.uint32)
+    heat, dates = np.zeros(HEAT_ROWS * cells), np.zeros(DATE_ROWS * cells, np.int16)
+    freeze, holes = np.zeros((2, cells), np.int16)
+    return State(cells, size, order, heat, dates, peaks, counts, needs, freeze, holes)
 
 
 class Bounds(NamedTuple):
@@ -108,6 +120,28 @@ class Runs(NamedTuple):
     """First run of each tile."""
     cells: Array
     """A cell of each group."""
+
+
+class Batch(NamedTuple):
+    """Some days of a block, in the order of the input, and how to look at them."""
+
+    first: int
+    """Day of year of the first of them."""
+    start: int
+    """The first day of the window."""
+    in_order: bool
+    """The cells of a tile are neighbours in the input, and need not be gathered."""
+    tmin: Array
+    tmax: Array
+    dayl: Array
+    units: Scales
+    rule: Rule
+    light: Runs
+    leaf: Array
+    """Weights of the sum that opens the first leaves, (plant, term)."""
+    bloom: Array
+    above: float
+    """What the sums must exceed."""
 
 
 @compiled
@@ -230,12 +264,19 @@ def degree_hours(dayl: Array, dayl_unit: float, spread: Array, above: Array, gdh
 
 
 @compiled
-def as_shared(dayl: Array, light: Runs, tile: int) -> bool:
-    """Whether the cells of a tile have the day lengths of their groups."""
+def gather(values: Array, order: Array, found: Array) -> None:
+    """The values of the cells of a tile."""
+    for i in range(len(found)):
+        found[i] = values[order[i]]
+
+
+@compiled
+def as_shared(given: Array, dayl: Array, light: Runs, tile: int, lo: int) -> bool:
+    """Whether the cells of a tile that begins with `lo` have, in `dayl`, the day lengths `given` for their groups."""
     starts, groups, cells, strangers = light.starts, light.groups, light.cells, 0
     for run in range(light.tiles[tile], light.tiles[tile + 1]):
-        length = dayl[cells[groups[run]]]
-        for i in range(np.uint64(starts[run]), np.uint64(starts[run + 1])):
+        length = given[cells[groups[run]]]
+        for i in range(np.uint64(starts[run] - lo), np.uint64(starts[run + 1] - lo)):
             strangers += 0 if dayl[i] == length or (dayl[i] != dayl[i] and length != length) else 1
     return strangers == 0
 
@@ -406,30 +447,13 @@ def drop_cold(spread: Array, base: Array, gdh: Array) -> None:
 
 
 @compiled
-def count_found(dates: Array) -> int:
-    """How many dates have been found."""
-    found = 0
-    for i in range(len(dates)):
-        found += 1 if dates[i] > 0 else 0
-    return found
-
-
-@compiled
 def tile_hours(
-    tile: int, lo: int, bounds: Bounds, light: Runs, table: Array, spread: Array, above: Array, gdh: Array,
-    ahead: int, tmin: Array, tmax: Array, dayl: Array,
-) -> int:  # fmt: skip
-    """GDH of a tile that begins with cell `lo`, run by run; returns the cells whose day length cannot be.
-
-    Meanwhile the same cells' elements from `ahead` on, the next day's, are brought into the cache.
-    """
+    tile: int, lo: int, bounds: Bounds, light: Runs, table: Array, spread: Array, above: Array, gdh: Array
+) -> int:
+    """GDH of a tile that begins with cell `lo`, run by run; returns the cells whose day length cannot be."""
     starts, groups, dark = light.starts, light.groups, 0
     for run in range(light.tiles[tile], light.tiles[tile + 1]):
         a, b, day = np.uint64(starts[run] - lo), np.uint64(starts[run + 1] - lo), groups[run]
-        for i in range(ahead + starts[run], ahead + starts[run + 1], 16):
-            fetch(tmin, i)
-            fetch(tmax, i)
-            fetch(dayl, i)
         if table[day, SUMS] != table[day, SUMS]:
             for i in range(a, b):
                 spread[i] = gdh[i] = np.nan
@@ -442,24 +466,41 @@ def tile_hours(
 
 
 @compiled
-def heat_day(
-    k: int, tile: int, lo: int, tmin: Array, tmax: Array, dayl: Array, units: Scales, rule: Rule, light: Runs,
-    table: Array, heat: Array, scratch: Array, gdh: Array, counts: Array,
+def heat_of(
+    k: int, tile: int, lo: int, batch: Batch, table: Array, tmin: Array, tmax: Array, dayl: Array,
+    heat: Array, scratch: Array, gdh: Array, counts: Array,
 ) -> int:  # fmt: skip
-    """GDH of day `k` of a batch of one tile into `gdh`; returns how many cells lack the day."""
-    hi, ahead = lo + len(gdh), min(k + 1, len(tmin) - 1) * tmin.shape[1]
+    """GDH of day `k` of a batch of one tile, its weather given, into `gdh`; returns how many cells lack the day."""
+    units, rule, light = batch.units, batch.rule, batch.light
     prev, spread, above = heat[PREV_MIN : PREV_MAX + 1], scratch[RANGE], scratch[ABOVE]
-    bounds = load_day(tmin[k, lo:hi], tmax[k, lo:hi], units, rule.lag_check, rule.guards, prev, scratch)
-    if light.shared and (not light.told or as_shared(dayl[k], light, tile)):
-        dark = tile_hours(tile, lo, bounds, light, table[k], spread, above, gdh, ahead, tmin, tmax, dayl)
-        return bounds.gaps + dark
+    bounds = load_day(tmin, tmax, units, rule.lag_check, rule.guards, prev, scratch)
+    if light.shared and (not light.told or as_shared(batch.dayl[k], dayl, light, tile, lo)):
+        return bounds.gaps + tile_hours(tile, lo, bounds, light, table[k], spread, above, gdh)
     counts[STRANGE] += 1
-    gaps = note_light(dayl[k, lo:hi], LONGEST_DAY * units[2], spread)
+    gaps = note_light(dayl, LONGEST_DAY * units[2], spread)
     if gaps == 0 and bounds.max_low <= 0.0 and bounds.max_high <= 0.0:
         gdh[:] = 0.0
     else:
-        degree_hours(dayl[k, lo:hi], units[2], spread, above, gdh)
+        degree_hours(dayl, units[2], spread, above, gdh)
     return gaps
+
+
+@compiled
+def heat_day(
+    k: int, tile: int, lo: int, batch: Batch, table: Array, order: Array, room: tuple[Array, Array, Array],
+    heat: Array, scratch: Array, gdh: Array, counts: Array,
+) -> int:  # fmt: skip
+    """The same, its weather taken from the input, by way of the room for it if it does not lie there in order."""
+    hi = lo + len(order)
+    if batch.in_order:
+        low, high, hours = batch.tmin[k, lo:hi], batch.tmax[k, lo:hi], batch.dayl[k, lo:hi]
+        return heat_of(k, tile, lo, batch, table, low, high, hours, heat, scratch, gdh, counts)
+    tmin, tmax, dayl = room[0][: len(order)], room[1][: len(order)], room[2][: len(order)]
+    gather(batch.tmin[k], order, tmin)
+    gather(batch.tmax[k], order, tmax)
+    if batch.light.told:
+        gather(batch.dayl[k], order, dayl)
+    return heat_of(k, tile, lo, batch, table, tmin, tmax, dayl, heat, scratch, gdh, counts)
 
 
 @compiled
@@ -509,92 +550,106 @@ def bloom_pass(
 
 @compiled
 def tile_days(
-    day: int, start: int, tile: int, lo: int, tmin: Array, tmax: Array, dayl: Array, units: Scales, rule: Rule,
-    light: Runs, table: Array, w_leaf: Array, w_bloom: Array, above: float,
+    tile: int, lo: int, batch: Batch, table: Array, order: Array, room: tuple[Array, Array, Array],
     heat: Array, dates: Array, peaks: Array, counts: Array, scratch: Array,
 ) -> None:  # fmt: skip
-    """Take one tile, its first cell is `lo`, through a batch of days beginning with `day`."""
-    cells = dates.shape[1]
-    leaf, bloom = dates[LEAF : LEAF + 3], dates[BLOOM : BLOOM + 3]
-    if day == start:
+    """Take one tile, its first cell is `lo`, through a batch of days."""
+    cells, rule, start, above = dates.shape[1], batch.rule, batch.start, batch.above
+    leaf = dates[LEAF : LEAF + 3]
+    if batch.first == start:
         heat[PREV_MIN : PREV_MAX + 1] = np.nan
-    for k in range(len(tmin)):
-        today = day + k
+    for k in range(len(batch.tmin)):
+        today = batch.first + k
         gdh = scratch[TODAY] if rule.skip_cold else heat[GDH + today % 3]
-        gaps = heat_day(k, tile, lo, tmin, tmax, dayl, units, rule, light, table, heat, scratch, gdh, counts)
+        gaps = heat_day(k, tile, lo, batch, table, order, room, heat, scratch, gdh, counts)
         peak = max(0.0, highest(gdh))
         if counts[:3].sum() < 3 * cells:
             if rule.skip_cold:
-                leaf_day_skipping(today, start, gdh, scratch, w_leaf, above, heat, leaf, counts)
+                leaf_day_skipping(today, start, gdh, scratch, batch.leaf, above, heat, leaf, counts)
             else:
-                leaf_pass(today, start, rule, w_leaf, above, heat, leaf, peak, peaks, counts)
+                leaf_pass(today, start, rule, batch.leaf, above, heat, leaf, peak, peaks, counts)
         if rule.skip_cold:
             drop_cold(scratch[RANGE], scratch[ABOVE], gdh)
-        bloom_pass(today, rule, w_bloom, above, gdh, heat, dates, peak, peaks, counts)
+        bloom_pass(today, rule, batch.bloom, above, gdh, heat, dates, peak, peaks, counts)
         if gaps > 0 or counts[VALUED] == 0:
-            note_gaps(gdh, bloom, dates[SEEN])
+            note_gaps(gdh, dates[BLOOM : BLOOM + 3], dates[SEEN])
             counts[VALUED] = 1 if gaps == 0 else counts[VALUED]
         if counts[3:6].sum() == 3 * cells:
             return
 
 
 @compiled
-def tile_state(tmin: Array, lo: int, heat: Array, dates: Array, gap_zero: bool) -> int:
-    """What a tile needs of a batch: 0 nothing more, 1 nothing but time (sea, else all in bloom), 2 to be computed."""
-    state = 0
-    for i in range(dates.shape[1]):
+def tile_state(tmin: Array, order: Array, heat: Array, dates: Array, found: Array, gap_zero: bool) -> int:
+    """What a tile needs of a batch."""
+    state = NOTHING
+    if found.sum() == 3 * len(order):
+        return state
+    for i in range(len(order)):
         waits = False
         for p in range(3):
             lost = heat[AGDH + p, i] != heat[AGDH + p, i] and not gap_zero
             waits = waits or not (lost or dates[BLOOM + p, i] > 0)
         if waits:
             if dates[SEEN, i] & SEEN_VALUE:
-                return 2
+                return COMPUTE
             for k in range(len(tmin)):
-                if tmin[k, lo + i] == tmin[k, lo + i]:
-                    return 2
-            state = 1
+                if tmin[k, order[i]] == tmin[k, order[i]]:
+                    return COMPUTE
+            state = TIME
     return state
 
 
 @compiled
-def tile_of(state: State, tile: int) -> tuple[int, Array, Array]:
-    """First cell, heat and dates of a tile; its rows lie side by side, so that loops over them are vectorised."""
+def tile_of(state: State, tile: int) -> tuple[int, Array, Array, Array]:
+    """First cell, order, heat and dates of a tile; its rows lie side by side: loops over them are vectorised."""
     lo, hi = tile * state.size, min((tile + 1) * state.size, state.cells)
     heat = state.heat[lo * HEAT_ROWS : hi * HEAT_ROWS].reshape(HEAT_ROWS, hi - lo)
-    return lo, heat, state.dates[lo * DATE_ROWS : hi * DATE_ROWS].reshape(DATE_ROWS, hi - lo)
+    return lo, state.order[lo:hi], heat, state.dates[lo * DATE_ROWS : hi * DATE_ROWS].reshape(DATE_ROWS, hi - lo)
 
 
 @compiled
 def block_needs(tmin: Array, gap_zero: bool, state: State) -> None:
-    """Fill in `tile_state` of every tile of a block."""
+    """Fill in what every tile of a block needs."""
     for t in range(len(state.needs)):
-        lo, heat, dates = tile_of(state, t)
-        state.needs[t] = tile_state(tmin, lo, heat, dates, gap_zero)
+        _, order, heat, dates = tile_of(state, t)
+        needs = tile_state(tmin, order, heat, dates, state.counts[t, 3:6], gap_zero)
+        if needs != TIME or state.needs[t] != WAITING:
+            state.needs[t] = needs
 
 
 @compiled
-def note_freeze(tmin: Array, scale: float, offset: float, day: int, freeze: Array, seen: Array) -> None:
+def note_freeze(tmin: Array, limit: float, day: int, freeze: Array, holes: Array) -> None:
     """Remember the day where its minimum is a hard freeze; -1 after a missing day, which may have been one."""
     warm, here, unknown = 0, np.int16(day), np.int16(-1)
     for i in range(len(tmin)):
-        warm += 1 if np.float64(tmin[i] * scale + offset) > 28.0 else 0
+        warm += 1 if tmin[i] > limit else 0
     if warm == len(tmin):
         return
     for i in range(len(tmin)):
         known = tmin[i] == tmin[i]
-        warm_here = np.float64(tmin[i] * scale + offset) > 28.0
-        freeze[i] = freeze[i] if warm_here else (here if known else unknown)
-        seen[i] |= np.int16(0 if known else SEEN_GAP)
+        freeze[i] = freeze[i] if tmin[i] > limit else (here if known else unknown)
+        holes[i] |= np.int16(0 if known else 1)
 
 
 @compiled
-def block_freezes(day: int, tmin: Array, scale: float, offset: float, state: State) -> None:
-    """Last hard freeze of every cell of a block, up to the end of this batch."""
-    for t in range(len(state.needs)):
-        lo, _, dates = tile_of(state, t)
+def block_freezes(day: int, tmin: Array, limit: float, state: State) -> None:
+    """Last hard freeze of every cell of a block, up to the end of this batch; minima above `limit` are none."""
+    for lo in range(0, state.cells, state.size):
+        hi = min(lo + state.size, state.cells)
         for k in range(len(tmin)):
-            note_freeze(tmin[k, lo : lo + dates.shape[1]], scale, offset, day + k, dates[FREEZE], dates[SEEN])
+            note_freeze(tmin[k, lo:hi], limit, day + k, state.freeze[lo:hi], state.holes[lo:hi])
+
+
+@compiled
+def block_dates(state: State) -> Array:
+    """The dates of all cells, in the order of the input."""
+    found = np.empty((DATE_ROWS, state.cells), np.int16)
+    for t in range(len(state.needs)):
+        _, order, _, dates = tile_of(state, t)
+        for row in range(DATE_ROWS):
+            for i in range(len(order)):
+                found[row, order[i]] = dates[row, i]
+    return found
 
 
 @compiled
@@ -606,22 +661,18 @@ def wait_for_data(heat: Array, seen: Array) -> None:
 
 
 @compiled
-def block_days(
-    day: int, start: int, tmin: Array, tmax: Array, dayl: Array, units: Scales, rule: Rule,
-    light: Runs, lengths: Array, w_leaf: Array, w_bloom: Array, above: float, state: State,
-) -> None:  # fmt: skip
+def block_days(batch: Batch, lengths: Array, state: State) -> None:
     """Take the tiles that need it through a batch of days; a tile's state stays in the cache meanwhile."""
-    table = np.empty((len(tmin), lengths.shape[1], TABLE))
+    table = np.empty((len(lengths), lengths.shape[1], TABLE))
     for k in range(len(lengths)):
-        tabulate(lengths[k], units[2], table[k])
-    room = np.empty(SCRATCH_ROWS * state.size)
+        tabulate(lengths[k], batch.units[2], table[k])
+    rows, size = np.empty(SCRATCH_ROWS * state.size), state.size
+    room = np.empty(size, batch.tmin.dtype), np.empty(size, batch.tmax.dtype), np.empty(size, batch.dayl.dtype)
     for t in range(len(state.needs)):
-        lo, heat, dates = tile_of(state, t)
-        if state.needs[t] == 2:
-            scratch = room[: SCRATCH_ROWS * dates.shape[1]].reshape(SCRATCH_ROWS, dates.shape[1])
-            tile_days(
-                day, start, t, lo, tmin, tmax, dayl, units, rule, light, table, w_leaf, w_bloom, above,
-                heat, dates, state.peaks[t], state.counts[t], scratch,
-            )  # fmt: skip
-        elif state.needs[t] == 1:
+        lo, order, heat, dates = tile_of(state, t)
+        if state.needs[t] == COMPUTE:
+            scratch = rows[: SCRATCH_ROWS * len(order)].reshape(SCRATCH_ROWS, len(order))
+            tile_days(t, lo, batch, table, order, room, heat, dates, state.peaks[t], state.counts[t], scratch)
+        elif state.needs[t] == TIME:
             wait_for_data(heat, dates[SEEN])
+            state.needs[t] = WAITING

@@ -5,6 +5,7 @@ The hours of a day depend on its length alone, so what cells share is computed o
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -100,6 +101,19 @@ def by_daymet_day(dayl: Array, day: int, dtype: npt.DTypeLike = np.float32, seco
         return None
     one = steps[_first_cells(groups)]
     return Light(groups, _table(lambda d: daylength.daymet_of_step(one, d), dtype, seconds))
+
+
+def in_patches(groups: Array, empty: Array, width: int, tile: int) -> Array:
+    """The order of cells (uint32) in which every `tile` of them are a compact patch of land, one group after the other.
+
+    The `empty` ones, as at sea, come last, so that no patch of land waits for them. `width` cells are a row.
+    """
+    rows = len(groups) // width
+    high = min(math.isqrt(tile), rows)
+    down, across = np.arange(rows) // high, np.arange(width) // (tile // high)
+    patch = (down[:, None] * (across[-1] + 1) + across).ravel() + empty * np.int64(len(groups))
+    order: Array = np.argsort(patch * (groups.max() + 1) + groups, kind="stable").astype(np.uint32)
+    return order
 
 
 def runs(groups: Array, tile: int) -> tuple[Array, Array]:

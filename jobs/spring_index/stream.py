@@ -10,13 +10,15 @@ import numpy as np
 import numpy.typing as npt
 
 from jobs.spring_index import model
-from jobs.spring_index.light import Light, by_value, runs
+from jobs.spring_index.light import Light, by_value, in_patches, runs
 from jobs.spring_index.model import Variant, Window
 
 Array = npt.NDArray[Any]
 TILE = 3072
 """Cells that go through a batch together: their state (0.14 MB) stays in the processor's cache, and the weather of
 neighbours is much alike, which the kernels make use of."""
+ROWS = 8
+"""A tile of fewer rows than these is a strip, not a patch, and worth gathering from elsewhere; see `in_patches`."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,8 @@ class Stream:
         Type of the input arrays; decides the arithmetic of variants with `single`.
     light
         Day lengths that cells share; with its `lengths`, `advance` needs none.
+    width
+        Cells of a row of the block, if they lie in rows.
     """
 
     def __init__(
@@ -82,10 +86,11 @@ class Stream:
         units: Units = Units(),
         dtype: npt.DTypeLike = np.float32,
         light: Light | None = None,
+        width: int | None = None,
     ) -> None:
         from jobs.spring_index import kernel
 
-        self.kernel, self.light, self.given = kernel, light, light is not None
+        self.kernel, self.light, self.width = kernel, light, width or cells
         self.variant, self.window, self.day = variant, window, window.first
         self.state = kernel.new_state(cells, TILE)
         real = np.float32 if variant.single and np.dtype(dtype) == np.float32 else np.float64
@@ -94,19 +99,27 @@ class Stream:
         self.rule = kernel.Rule(*(getattr(variant, name) for name in kernel.Rule._fields))
         # v >= t and v > (the number just below t) are the same test; the kernels know only the second.
         self.above = model.TRIGGER if variant.strict_trigger else math.nextafter(model.TRIGGER, -math.inf)
+        self.in_order = self.width * ROWS <= TILE or self.width == cells
         self.shared, self.own, self.search = self._runs(), light is None, light is None
 
     def _runs(self) -> tuple[Array, ...]:
         """The runs of cells that share a day length, as `kernel.Runs` has them."""
         if self.light is None:
             return (np.zeros(0, np.int64),) * 4
-        starts, tiles = runs(self.light.groups, TILE)
-        return starts, self.light.groups[starts[:-1]], tiles, self.light.cells
+        groups = self.light.groups[self.state.order]
+        starts, tiles = runs(groups, TILE)
+        return starts, groups[starts[:-1]], tiles, self.light.cells
+
+    def _arrange(self, tmin: Array) -> None:
+        """On the first days: make patches of the cells."""
+        groups = self.light.groups if self.light else np.zeros(self.state.cells, np.int32)
+        self.state.order[:] = in_patches(groups, np.isnan(tmin).all(axis=0), self.width, TILE)
+        self.kernel.block_needs(tmin, self.variant.gap_counts_zero, self.state)
 
     def needs_heat(self, tmin: Array) -> bool:
         """Whether the batch that begins with these minima, (day, cell), needs maxima and day lengths too."""
         self.kernel.block_needs(np.ascontiguousarray(tmin), self.variant.gap_counts_zero, self.state)
-        return bool((self.state.needs == 2).any())
+        return bool((self.state.needs == self.kernel.COMPUTE).any())
 
     def advance(self, tmin: Array, tmax: Array | None, dayl: Array | None) -> None:
         """Take the block through the days of these arrays, (day, cell); `needs_heat` says if one is enough.
@@ -114,18 +127,24 @@ class Stream:
         Day lengths may be None where the `light` of the stream has its own; those given count, whatever it has.
         """
         kernel, day, told = self.kernel, self.day, dayl is not None
-        if dayl is not None and self.search:
-            self.light, self.search = by_value(dayl[0]), False
-            self.shared = self._runs()
         low = np.ascontiguousarray(tmin)
         high, length = (low if days is None else np.ascontiguousarray(days) for days in (tmax, dayl))
+        searched, self.search = self.search and told, self.search and not told
+        if searched:
+            self.light = by_value(length[0])
+        arranged = day == self.window.first and not self.in_order
+        if arranged:
+            self._arrange(low)
+        if searched or arranged:
+            self.shared = self._runs()
         if not self.variant.zero_based:
-            kernel.block_freezes(day, low, self.units[0], self.units[1], self.state)
-        kernel.block_days(
-            day, self.window.first, low, high, length, self.units, self.rule,
-            kernel.Runs(self.light is not None, told, *self.shared), self._lengths(length, told),
-            LEAF_WEIGHTS, BLOOM_WEIGHTS, self.above, self.state,
+            kernel.block_freezes(day, low, _highest_freezing(low.dtype, self.units), self.state)
+        light = kernel.Runs(self.light is not None, told, *self.shared)
+        batch = kernel.Batch(
+            day, self.window.first, self.in_order, low, high, length, self.units, self.rule, light,
+            LEAF_WEIGHTS, BLOOM_WEIGHTS, self.above,
         )  # fmt: skip
+        kernel.block_days(batch, self._lengths(length, told), self.state)
         self.day += len(low)
         # Cells of a group may part, as after a polar night: the next batch tells which stay together.
         strange = self.state.counts[:, kernel.STRANGE]
@@ -145,16 +164,25 @@ class Stream:
 
     def result(self) -> Dates:
         """The dates found so far."""
-        k, size = self.kernel, TILE * self.kernel.DATE_ROWS
-        tiles = [
-            tile.reshape(k.DATE_ROWS, -1)
-            for tile in np.split(self.state.dates, range(size, len(self.state.dates), size))
-        ]
-        dates = np.concatenate(tiles, axis=1)
-        found = np.where(dates[: k.SEEN] > 0, dates[: k.SEEN], np.nan)
+        k = self.kernel
+        dates = k.block_dates(self.state)
+        found = np.concatenate([dates[: k.SEEN], self.state.freeze[None]]).astype(np.float64)
+        found[found <= 0] = np.nan
         if self.variant.zero_based:
             found -= 1.0
-        return Dates(found[k.LEAF : k.LEAF + 3], found[k.BLOOM : k.BLOOM + 3], found[k.FREEZE], dates[k.SEEN])
+        seen = dates[k.SEEN] | self.state.holes * np.int16(k.SEEN_GAP)
+        return Dates(found[k.LEAF : k.LEAF + 3], found[k.BLOOM : k.BLOOM + 3], found[-1], seen)
+
+
+def _highest_freezing(dtype: np.dtype[Any], units: tuple[Any, ...]) -> Any:  # noqa: ANN401 - of that type
+    """The highest minimum that is a hard freeze, as the kernels' arithmetic would have it."""
+    real = dtype.type if dtype.kind == "f" else np.float64
+    limit = real((28.0 - units[1]) / units[0])
+    while np.float64(limit * units[0] + units[1]) > 28.0:
+        limit = np.nextafter(limit, real(-np.inf))
+    while np.float64(np.nextafter(limit, real(np.inf)) * units[0] + units[1]) <= 28.0:
+        limit = np.nextafter(limit, real(np.inf))
+    return limit
 
 
 LEAF_WEIGHTS = np.array(model.LEAF_WEIGHTS)
@@ -187,7 +215,7 @@ def spring_dates(
     window = window or variant.window
     window = Window(window.first, min(window.last, len(tmin)))
     low, high, light = (np.reshape(a, (len(a), -1)) for a in (tmin, tmax, dayl))
-    stream = Stream(variant, window, low.shape[1], units, low.dtype)
+    stream = Stream(variant, window, low.shape[1], units, low.dtype, width=np.shape(tmin)[-1])
     for first in range(window.first - 1, window.last, batch):
         days = slice(first, min(first + batch, window.last))
         if stream.needs_heat(low[days]):

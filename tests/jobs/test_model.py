@@ -323,6 +323,58 @@ def test_groups_change_nothing(variant: str, monkeypatch: pytest.MonkeyPatch) ->
     assert np.isfinite(shared.leaf).mean() > 0.5 and (shared.seen == 3).any()
 
 
+@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize(("shape", "tile"), [((11, 600), 3072), ((101, 37), 200), ((1, 900), 200), ((900, 1), 200)])
+def test_patches_change_nothing(
+    variant: str, shape: tuple[int, int], tile: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Cells of a grid that are computed in patches of land have the dates of the same cells in a row, sea or not."""
+    tmin, tmax, dayl = (a[:, : shape[0] * shape[1]] for a in banded())
+    tmin[:, 100:300] = tmin[:, ::17] = np.nan
+    tmin[:40, 500:520] = np.nan
+    in_a_row = spring_dates(tmin, tmax, dayl, VARIANTS[variant])
+    monkeypatch.setattr(stream, "TILE", tile)
+    same_dates(spring_dates(*(a.reshape(-1, *shape) for a in (tmin, tmax, dayl)), VARIANTS[variant]), in_a_row)
+    flow = Stream(VARIANTS[variant], Window(1, 300), dayl.shape[1], width=shape[1])
+    assert flow.in_order == (1 in shape)
+    assert np.isfinite(in_a_row.leaf).any() and (in_a_row.seen & 1 == 0).any()
+
+
+def test_patches_are_compact() -> None:
+    """Every tile of a grid in patches has neighbours in both directions, groups together, and sea only at the end."""
+    sea, groups = np.zeros(6000, bool), np.repeat(np.arange(60, dtype=np.int32), 100) // 5
+    sea[::7] = True
+    order = light.in_patches(groups, sea, 100, 400)
+    assert sorted(order) == list(range(6000)) and not sea[order[: int((~sea).sum())]].any()
+    for first in range(0, 4800, 400):
+        rows, columns = np.divmod(order[first : first + 400], 100)
+        assert (
+            np.ptp(rows) < 60
+            and np.ptp(columns) < 100
+            and (np.diff(groups[order[first : first + 340]]) != 0).sum() < 20
+        )
+
+
+@pytest.mark.parametrize("variant", ["corrected", "npn"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_hard_freeze_is_28_degrees(variant: str, dtype: type) -> None:
+    """The highest minimum that is a freeze is told as its conversion to °F would, to the last bit."""
+    from itertools import pairwise
+
+    near = [dtype(-20 / 9)]
+    for _ in range(6):
+        near = [np.nextafter(near[0], dtype(-9)), *near, np.nextafter(near[-1], dtype(9))]
+    days = np.stack([near] * 12)
+    dates = spring_dates(days, days + 5, np.full_like(days, 40_000), VARIANTS[variant])
+    real = np.float32 if VARIANTS[variant].single and dtype == np.float32 else np.float64
+    cold = [np.float64(v * real(1.8) + real(32.0)) <= 28.0 for v in near]
+    assert (
+        np.isfinite(dates.last_freeze).tolist() == cold
+        and all(a >= b for a, b in pairwise(cold))
+        and 0 < sum(cold) < 13
+    )
+
+
 def test_groups_that_part() -> None:
     """Cells that share the first day's length but no later one's, as after a polar night, have their own dates."""
     tmin, tmax, dayl = (a[:, :400] for a in banded())
