@@ -86,7 +86,7 @@ def _close(run: Run, errors: dict[str, str], region: Region, year: Year, known: 
         output.clear(year.place)
         return told
     missing = (region.item(year.year, name) for name in names if name not in facts)
-    told.fail(next((errors[item] for item in missing if item in errors), ""), len(known.blocks - facts.keys()))
+    told.fail(next((errors[item] for item in missing if item in errors), ""))
     return told
 
 
@@ -118,7 +118,7 @@ def _finished(run: Run, years: list[Told], seconds: float, plots: list[str]) -> 
     parts = ", ".join(f"{n} {state}" for state, n in count.items() if n)
     lines = [f"{run.output}: {len(years)} years ({parts}), {cells:,} cells in {seconds:.1f} s"]
     lines += [year.line() for year in years if year.state != "skipped"]
-    return Finished(values, (*lines, *plots), sum(year.lost for year in years), {"inputs": inputs} | versions)
+    return Finished(values, (*lines, *plots), record={"inputs": inputs} | versions)
 
 
 def _plot(run: Run, years: list[Told]) -> list[str]:

@@ -108,6 +108,8 @@ class Known:
     begun: bool = False
     blocks: frozenset[str] = frozenset()
     """Names of those that are done."""
+    is_stale: bool = False
+    """Whether blocks were done from other inputs or with other options."""
 
 
 NOTHING = Known(None)
@@ -118,8 +120,11 @@ def look(place: Place) -> Known:
     document = _document(f"{place.group}/{MARKER}")
     if document is not None:
         return Known(dict(document.get("attributes", {})))
-    names = _names(place.notes)
-    return Known(None, True, _blocks(names)) if MARKER in names else NOTHING
+    begun = _names(f"{place.group}/{DONE}")
+    if place.signature not in begun:
+        return Known(None, is_stale=bool(begun))
+    waiting = _document(place.waiting)
+    return Known(None, True, frozenset(notes(place))) if waiting and "attributes" in waiting else NOTHING
 
 
 def noted(place: Place) -> frozenset[str]:
@@ -149,15 +154,24 @@ def write_note(place: Place, block: str, facts: Mapping[str, Any]) -> None:
 
 
 def notes(place: Place) -> dict[str, dict[str, Any]]:
-    """Block → its facts; a note that cannot be read, which only a crash of the machine leaves, is removed."""
+    """Block → its facts; a note that is not whole, as a crash of the machine leaves it, is none."""
     names = sorted(noted(place))
     urls = [f"{place.notes}/{name.replace(',', '.')}.json" for name in names]
     with ThreadPoolExecutor(THREADS) as pool:
         found = dict(zip(names, pool.map(_document, urls), strict=True))
-    for name, url in zip(names, urls, strict=True):
-        if found[name] == {}:
-            storage.remove(url)
-    return {name: facts for name, facts in found.items() if facts}
+    return {name: facts for name, facts in found.items() if facts and _is_whole(facts)}
+
+
+def _is_whole(facts: Mapping[str, Any]) -> bool:
+    """Whether a note says all that is asked of it."""
+    numbers = all(isinstance(facts.get(key), (int, float)) for key in (*COUNTS, "seconds"))
+    sums = facts.get("sums")
+    pairs = sums.values() if isinstance(sums, dict) else [None]
+    return numbers and isinstance(facts.get("day_length"), str) and all(map(_is_pair, pairs))
+
+
+def _is_pair(values: object) -> bool:
+    return isinstance(values, list) and len(values) == 2 and all(isinstance(one, (int, float)) for one in values)
 
 
 def _document(url: str) -> dict[str, Any] | None:
@@ -242,8 +256,8 @@ def clear_plans(output: str) -> None:
 def finish_year(place: Place, facts: Collection[Mapping[str, Any]]) -> None:
     """Make a year appear, with the sums of what was found in its blocks. Twice is the same as once."""
     document = _document(place.waiting)
-    if document is None:
-        raise OutputError(f"{place.waiting} is gone.", "Run the same command again.")
+    if not document:
+        raise OutputError(f"{place.waiting} is gone, or damaged.", "Run the same command again.")
     attrs = document["attributes"]
     attrs |= {f"springline_{key}": sum(int(one[key]) for one in facts) for key in COUNTS}
     if formulas := {one["day_length"] for one in facts} - {attrs["springline_day_length"]}:

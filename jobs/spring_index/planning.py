@@ -16,7 +16,7 @@ from jobs.spring_index.layout import batch_days, block_shape
 from jobs.spring_index.model import Window
 from jobs.spring_index.options import Settings, settings
 from jobs.spring_index.output import NOTHING, Known, Place
-from jobs.spring_index.source import CSV, Collection, Slot
+from jobs.spring_index.source import CSV, Collection
 from jobs.spring_index.work import Region, Regions, Year, pack
 
 
@@ -101,17 +101,13 @@ def _region(name: str, found: Collection, chosen: Settings, where: str, sizes: M
     )  # fmt: skip
     made_from = record.identity(plan, chosen) | {"chunks": chunks, "version": version("springline")}
     with ThreadPoolExecutor(output.THREADS) as pool:
-        signatures = pool.map(lambda slots: record.inputs_signature(slots, sizes), found.years.values())
-        years = {
-            year: _year(year, slots, chosen, inputs, Place(f"{where}/{year}", output.signature([made_from, inputs])))
-            for (year, slots), inputs in zip(found.years.items(), signatures, strict=True)
-        }
+        signatures = pool.map(lambda slots: record.inputs_signatures(slots, sizes), found.years.values())
+        years = {}
+        for (year, slots), (inputs, stamps) in zip(found.years.items(), signatures, strict=True):
+            window = Window(chosen.window.first, min(chosen.window.last, slots["tmin"].days))
+            place = Place(f"{where}/{year}", output.signature([made_from, stamps]))
+            years[year] = Year(year, slots, window, inputs, place)
     return Region(name, plan, chunks, found.source, years)
-
-
-def _year(year: int, slots: Mapping[str, Slot], chosen: Settings, inputs: str, place: Place) -> Year:
-    window = Window(chosen.window.first, min(chosen.window.last, slots["tmin"].days))
-    return Year(year, slots, window, inputs, place)
 
 
 def _look_at_store(asked: Asked, chosen: Settings, has_regions: bool, regions: Regions) -> None:
@@ -144,6 +140,8 @@ def _known(regions: Regions, replaced: bool) -> dict[str, Known]:
 
 def notes(run: Run) -> Iterator[str]:
     """What the user should know before waiting."""
+    if stale := [region.path(year.year) for region, year, known in run.years() if known.is_stale]:
+        yield f"{', '.join(stale)}: the inputs or options have changed since this was begun; all blocks are done anew."
     for region in run.regions.values():
         of = f" of {region.name}" if region.name else ""
         last = run.settings.window.last

@@ -11,7 +11,7 @@ import shutil
 import struct
 import tempfile
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -218,14 +218,25 @@ def opened(url: str) -> Iterator[Source]:
         with Path(path).open("rb", buffering=0) as stream:
             yield Local(url, stream, local_stamp(stream), path)
         return
-    with contextlib.suppress(NotImplementedError, TypeError):
-        fs.invalidate_cache(path)  # or an object store tells what it told before
-    info = fs.info(path)
-    stamp = tuple(str(info.get(mark, "")) for mark in MARKS)
+    info = about(fs, path)
+    stamp = stamped(info)
     if gives_pieces(url, stamp):
         yield Remote(url, fs, path, stamp, int(info["size"]))
     else:
         yield Local(url, whole(url, stamp), stamp)
+
+
+def about(fs: AbstractFileSystem, path: str) -> dict[str, Any]:
+    """What a file system tells of a file now."""
+    with contextlib.suppress(NotImplementedError, TypeError):
+        fs.invalidate_cache(path)  # or an object store tells what it told before
+    found: dict[str, Any] = fs.info(path)
+    return found
+
+
+def stamped(told: Mapping[str, Any]) -> tuple[str, ...]:
+    """What of it changes when the file's content does."""
+    return tuple(str(told.get(mark, "")) for mark in MARKS)
 
 
 def _read_at(descriptor: int, size: int, start: int) -> bytes:

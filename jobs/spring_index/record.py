@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from jobs import storage
-from jobs.spring_index import output
+from jobs.spring_index import output, ranges
 from jobs.spring_index.blocks import Plan
+from jobs.spring_index.listing import SUFFIXES
 from jobs.spring_index.model import TRIGGER
 from jobs.spring_index.options import Settings
 from jobs.spring_index.source import Slot
@@ -33,14 +34,11 @@ class Told:
     """How many of them are done."""
     seconds: float = 0.0
     error: str = ""
-    lost: int = 0
-    """Blocks that seemed to be done, but whose notes say nothing."""
     sums: dict[str, tuple[float, int]] = field(default_factory=dict)
 
-    def fail(self, error: str, lost: int) -> None:
+    def fail(self, error: str) -> None:
         """Say why it is not done, if it should be."""
-        self.lost = lost
-        self.error = error or ("notes of its blocks are damaged: they are done again" if lost else "")
+        self.error = error
         self.state = "failed" if self.error else "waiting"
 
     def values(self) -> dict[str, Any]:
@@ -112,17 +110,33 @@ def input_names(year: Year) -> list[str]:
     return sorted({storage.basename(url) for slot in year.slots.values() for url in slot.urls})
 
 
-def inputs_signature(slots: Mapping[str, Slot], known: Mapping[str, int]) -> str:
-    """Names and sizes of a year's files, of some of which the size is known."""
-    sizes: dict[str, object] = {}
+def inputs_signatures(slots: Mapping[str, Slot], known: Mapping[str, int]) -> tuple[str, str]:
+    """Of a year's files: one of names and sizes, and one of their bytes, as far as their places tell of a change.
+
+    By the first a year that is complete is known wherever its files lie, by the second the notes of its blocks.
+    """
+    sizes: dict[str, list[object]] = {}
+    stamps = []
     for url in sorted({url for slot in slots.values() for url in slot.urls}):
-        if url in known:
-            sizes[storage.basename(url)] = known[url]
-            continue
-        fs, path = storage.filesystem(url)
+        size, stamp = known.get(url), ("",)
         with contextlib.suppress(OSError):
-            sizes[storage.basename(url)] = str(fs.modified(f"{path}/zarr.json")) if fs.isdir(path) else fs.size(path)
-    return output.signature(sizes)
+            told, stamp = _look_at(url)
+            size = told if size is None else size
+        if size is not None:
+            sizes.setdefault(storage.basename(url), []).append(size)
+        stamps.append((storage.basename(url), *stamp))
+    by_name = {name: found[0] if len(found) == 1 else sorted(map(str, found)) for name, found in sizes.items()}
+    return output.signature(by_name), output.signature([by_name, sorted(stamps)])
+
+
+def _look_at(url: str) -> tuple[object, tuple[str, ...]]:
+    """The size of a file, or when a store was written; and all that changes when it does."""
+    fs, path = storage.filesystem(url)
+    if url.lower().endswith(SUFFIXES) or not fs.isdir(path):
+        told = ranges.about(fs, path)
+        return told["size"], ranges.stamped(told)
+    when = str(fs.modified(f"{path}/{output.MARKER}"))
+    return when, (when,)
 
 
 def provenance(chosen: Settings, region: Region | None = None) -> dict[str, Any]:

@@ -21,6 +21,8 @@ import pytest
 import xarray as xr
 
 from jobs.errors import OutputError
+from jobs.spring_index.record import inputs_signatures
+from jobs.spring_index.source import NETCDF, Slot
 from tests.jobs.conftest import ROOT, Runner
 from tests.jobs.s3server import S3
 
@@ -143,18 +145,75 @@ def test_a_note_of_something_else_is_not_believed(spring: Spring, sample: Path, 
     assert spring(sample, store, years="2000", chunks="10")["skipped"] == 0
 
 
-@pytest.mark.slow
-def test_a_note_that_a_crash_has_cut(spring: Spring, sample: Path, tmp_path: Path) -> None:
-    """A year is not finished on a note that says nothing: its block is done again by the next run."""
+CUT = {"empty": b"", "no fields": b"{}", "a list": b"[1]", "half the fields": b'{"cells": 100, "sums": {"damage": 3}}'}
+
+
+@pytest.mark.parametrize("how", [pytest.param(how, marks=pytest.mark.slow) if how == "empty" else how for how in CUT])
+def test_a_note_that_is_not_whole(spring: Spring, sample: Path, tmp_path: Path, how: str) -> None:
+    """A note that a crash has cut, or that lacks what is asked of it, is not believed: its block is done again."""
     store = tmp_path / "out.zarr"
-    spring(sample, store, years="2000", chunks="10", limit=3)
-    cut = Path(next(iter(notes(store))))
-    cut.write_bytes(b"")
-    told = spring(sample, store, years="2000", chunks="10")["years"]["2000"]
-    assert told["state"] == "failed" and "damaged" in told["error"] and not (store / "2000/zarr.json").exists()
-    assert spring(sample, store, years="2000", chunks="10")["done"] == 1
-    spring(sample, tmp_path / "clean.zarr", years="2000", chunks="10")
-    assert files(store) == files(tmp_path / "clean.zarr")
+    spring(sample, store, years="2000", chunks="20", limit=2)
+    Path(next(iter(notes(store)))).write_bytes(CUT[how])
+    report = spring(sample, store, years="2000", chunks="20")
+    assert report["skipped"] == 1 and report["done"] == 3 and report["years"]["2000"]["state"] == "done"
+    if how == "empty":
+        spring(sample, tmp_path / "clean.zarr", years="2000", chunks="20")
+        assert files(store) == files(tmp_path / "clean.zarr")
+
+
+def test_a_layout_that_is_not_whole(spring: Spring, sample: Path, tmp_path: Path) -> None:
+    """A year whose waiting marker a crash has cut begins anew."""
+    store = tmp_path / "out.zarr"
+    spring(sample, store, years="2000", chunks="20", limit=2)
+    next(iter(store.rglob(".done/*/zarr.json"))).write_bytes(b"")
+    assert spring(sample, store, years="2000", chunks="20")["years"]["2000"]["state"] == "done"
+
+
+def test_inputs_of_the_same_size(run: Runner, spring: Spring, sample: Path, tmp_path: Path) -> None:
+    """A year is not finished from another file of the same name and size; one that is complete is not looked at."""
+    folder, store = tmp_path / "in", tmp_path / "out.zarr"
+    shutil.copytree(sample, folder)
+    call = ("run", "spring-index", "-i", folder, "-o", store, "--chunks", 20, "--years", 2000, "--json")
+    assert run(*call, "--limit", 2).returncode == 0
+    tmin = folder / "daymet_v4_daily_na_tmin_2000.nc"
+    tmin.write_bytes(tmin.read_bytes())
+    again = run(*call)
+    report = json.loads(again.stdout)
+    assert (
+        again.returncode == 0 and report["skipped"] == 0 and "2000: the inputs or options have changed" in again.stderr
+    )
+    os.utime(tmin)
+    assert json.loads(run(*call).stdout)["years"]["2000"]["state"] == "skipped"
+
+
+def test_an_object_of_the_same_size(s3: S3, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of an object in S3 its ETag tells that it is another; where it lies changes nothing."""
+    import fsspec
+
+    monkeypatch.setitem(fsspec.config.conf, "s3", dict(s3.options["s3"]))
+    s3.put("same")
+    slots = {"tmin": Slot((s3.put("same/a/tmin.nc", b"one"),), NETCDF, "tmin")}
+    names, stamps = inputs_signatures(slots, {})
+    assert inputs_signatures(slots, {"s3://same/a/tmin.nc": 3}) == (names, stamps)
+    s3.put("same/a/tmin.nc", b"two")
+    names_then, stamps_then = inputs_signatures(slots, {})
+    assert names_then == names and stamps_then != stamps
+    moved = {"tmin": Slot((s3.put("same/b/tmin.nc", b"two"),), NETCDF, "tmin")}
+    assert inputs_signatures(moved, {})[0] == names
+
+
+def test_files_of_one_name_count_each(tmp_path: Path) -> None:
+    """Files of one name in different folders are all in the signature."""
+    found = []
+    for size in (1, 2):
+        path = tmp_path / str(size) / "a.nc"
+        path.parent.mkdir()
+        path.write_bytes(bytes(size))
+        found.append(str(path))
+    slots = {"tmin": Slot((found[0],), NETCDF, "tmin"), "tmax": Slot((found[1],), NETCDF, "tmax")}
+    before = inputs_signatures(slots, {})[0]
+    Path(found[0]).write_bytes(bytes(9))
+    assert inputs_signatures(slots, {})[0] != before
 
 
 def test_what_cannot_be_read_is_not_taken_for_missing(spring: Spring, sample: Path, tmp_path: Path) -> None:
@@ -207,7 +266,7 @@ def test_a_region_outside_the_box_is_left_out(run: Runner, sample: Path, tmp_pat
 
 
 def test_one_bad_block(run: Runner, chunked: Path, tmp_path: Path) -> None:
-    """A damaged chunk fails its block and keeps its year away; once it is repaired only that block is computed."""
+    """A damaged chunk fails its block and keeps its year away; once the file is another one the year begins anew."""
     folder, store = tmp_path / "in", tmp_path / "out.zarr"
     shutil.copytree(chunked, folder)
     bad = folder / "daymet_v4_daily_na_tmax_2001.nc"
@@ -221,9 +280,10 @@ def test_one_bad_block(run: Runner, chunked: Path, tmp_path: Path) -> None:
     assert len(listed) == 2 and listed[1].startswith('"2001 block 2,2"')
     assert "2001 block 2,2" in (Path(f"{store}.run") / "report.html").read_text()
     bad.write_bytes(good)
-    again = run(*call, "--only-failed", "--json")
+    again = run(*call, "--json")
     report = json.loads(again.stdout)
-    assert again.returncode == 0 and report["done"] == 1 and tried(store) == ["2001 block 2,2"]
+    assert again.returncode == 0 and report["skipped"] == BLOCKS and tried(store) == names(2001)
+    assert "2001: the inputs or options have changed" in again.stderr
     assert report["years"]["2001"]["cells"] == 1600 and (store / "2001/zarr.json").exists()
 
 
