@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from jobs import storage
 from jobs.errors import OutputError
 from jobs.stac import hrefs
-from jobs.stac.reading import told
+from jobs.stac.roots import AT_ONCE, plain, told
 
 if TYPE_CHECKING:
     import pystac
@@ -27,7 +27,6 @@ ROOT = "catalog.json"
 SCRATCH = ".part-"
 BUILDING = "building.json"
 """Stands in a directory of an object store or server until all of a catalog is there."""
-AT_ONCE = 16
 OTHER = "Choose another --output."
 
 
@@ -44,7 +43,7 @@ class Place:
 
 def place(output: str, links: str, published: str | None) -> Place:
     """Where a catalog goes and says it stands."""
-    output = output.removeprefix("file://")
+    output = plain(output)
     where = str(Path(output).expanduser().absolute()) if storage.is_plain(output) else output.rstrip("/")
     return Place(where, links, (published or where).rstrip("/"))
 
