@@ -67,11 +67,11 @@ class _Looking:
         spelled = hrefs.named_from(target, hrefs.item_file(self.asked.output, one.parents, one.item), self.asked.output)
         copy = self.known.get(target) or rewriting.named_in(old, one.asset, target, spelled, self.standing.size)
         there, is_of = self.standing.size(target), copy is not None and copy.is_of(asset)
-        foreign = copy is None and not (self._is_unsaid and target not in self._refused)
-        if there is not None and not self.asked.overwrite and (foreign or (updates and not is_of)):
+        foreign = updates and not is_of if copy else target in self._refused or not self._is_unsaid
+        if there is not None and not self.asked.overwrite and foreign:
             what = f"a copy of {copy.source}" if copy else "no copy that this run knows of"
             problem = f"{target} is there and is {what}: move it away, or --overwrite replaces it"
-            return Row(hrefs.unsigned(one.href), problem=problem)
+            return Row(hrefs.unsigned(one.href), target, problem=problem)
         whole = copy is not None and is_of and one.size in (None, copy.size) and there == copy.size
         return _row(one.href, one, target, whole)
 

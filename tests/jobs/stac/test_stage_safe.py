@@ -169,8 +169,11 @@ def test_files_that_are_no_copies_stay(
     call = ["stac-stage", catalog, "--assets", "tmin", "--to", tmp_path / "out", *(["--update"] if update else [])]
     if update and name.endswith(".json"):
         pytest.skip("nothing is written there")
-    for _ in range(2):
+    ledger = tmp_path / "out.run/ledger.jsonl"
+    for again in range(3):
         assert command(*call).code == 1 and file.read_text() == '{"mine": true}'
+        if again:  # as if the run had been killed
+            ledger.write_text("".join(line for line in ledger.read_text().splitlines(True) if '"end"' not in line))
         assert f"{name} is there and is" in (tmp_path / "out.run/failed.csv").read_text()
     found = assets(catalog if update else tmp_path / "out/catalog.json")
     assert found["hi-1981 tmin"]["file:size"] == 900 and "file:size" not in found.get("hi-1980 tmin", {})
@@ -261,6 +264,19 @@ def test_update_counts_copies_without_its_run_directory(command: Command, catalo
         path.unlink()
     (out / "hi/hi-1980/tmin_1980.nc").unlink()
     assert command(*call).code == 0 and (out / "hi/hi-1980/tmin_1980.nc").stat().st_size == 900
+
+
+def test_update_goes_on_after_a_kill(command: Command, catalog: Path, tmp_path: Path) -> None:
+    """A copy that appeared before it was noted is no file of somebody else's."""
+    call = ("stac-stage", catalog, "--items", "hi-1980", "--assets", "tmin", "--to", tmp_path / "out", "--update")
+    item = catalog.parent / "hi/hi-1980/hi-1980.json"
+    before = item.read_text()
+    assert command(*call).code == 0
+    item.write_text(before)
+    ledger = tmp_path / "out.run/ledger.jsonl"
+    ledger.write_text("".join(line for line in ledger.read_text().splitlines(True) if '"start"' in line))
+    assert command(*call).code == 0
+    assert assets(catalog)["hi-1980 tmin"]["href"].endswith("out/hi/hi-1980/tmin_1980.nc")
 
 
 def test_no_path_of_this_machine_in_a_catalog_on_s3(
