@@ -113,7 +113,7 @@ class Stream:
     def _arrange(self, tmin: Array) -> None:
         """On the first days: make patches of the cells."""
         groups = self.light.groups if self.light else np.zeros(self.state.cells, np.int32)
-        self.state.order[:] = in_patches(groups, np.isnan(tmin).all(axis=0), self.width, TILE)
+        self.state.order[:] = in_patches(groups, np.logical_and.reduce(np.isnan(tmin)), self.width, TILE)
         self.kernel.block_needs(tmin, self.variant.gap_counts_zero, self.state)
 
     def needs_heat(self, tmin: Array) -> bool:
