@@ -41,6 +41,10 @@ class Ahead:
             self.ask(variable, following)
         return np.asarray(self.readers[variable].values(fetched))
 
+    def forget(self, variable: str) -> None:
+        """Let go of what was read of a variable: some days of it may bring whole chunks of many."""
+        self.readers[variable].forget()
+
 
 class Days:
     """The days of a block as the model takes them: (day, cell), coarsened, in units they can be in."""

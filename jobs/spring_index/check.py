@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
-
-import numpy as np
 
 from jobs import storage
-from jobs.errors import InputError
-from jobs.spring_index import daylength
 from jobs.spring_index.blocks import Block
+from jobs.spring_index.daylight import refuse_south
 from jobs.spring_index.planning import Run
-from jobs.spring_index.readers import PointReader, Reader, open_dataset
-from jobs.spring_index.source import CSV, Slot
+from jobs.spring_index.readers import open_slot
 from jobs.spring_index.values import check_values, fine_cells
 from jobs.spring_index.work import Region
 
@@ -31,33 +26,15 @@ def refuse_unusable(run: Run) -> None:
         if known.attrs is None and region.name not in seen and all(slot.is_seen for slot in year.slots.values()):
             seen.add(region.name)
             names = [name for name, _ in region.blocks()]
-            _refuse_south(region)
+            grid = region.plan.grid
+            if latitude := grid.coords.get(grid.latitude):
+                refuse_south(region.plan, latitude.values)
             _refuse_units(region, region.block(year, names[len(names) // 2]))
 
 
 def _refuse_units(region: Region, block: Block) -> None:
     day = slice(block.window.first - 1, block.window.first)
     for variable, slot in block.slots.items():
-        with contextlib.suppress(OSError), _reader(slot) as reader:  # damage is told of, block by block
+        with contextlib.suppress(OSError), open_slot(slot, once=True) as reader:  # damage is told of, block by block
             values = reader.days(day, fine_cells(block.cells, region.plan.coarsen))
             check_values(variable, values, region.plan.units, storage.basename(slot.urls[0]))
-
-
-@contextlib.contextmanager
-def _reader(slot: Slot) -> Iterator[Reader]:
-    """One that starts sooner than the one that reads many days."""
-    if slot.kind == CSV:
-        yield PointReader(slot)
-        return
-    with open_dataset(slot.urls[0], slot.kind) as dataset:
-        yield Reader(slot, dataset[slot.variable].variable)
-
-
-def _refuse_south(region: Region) -> None:
-    plan = region.plan
-    latitude = plan.grid.coords.get(plan.grid.latitude)
-    if plan.dayl_source == daylength.TOOLBOX and latitude and np.nanmin(latitude.values) < 0:
-        raise InputError(
-            "The input reaches south of the equator, where the toolbox's day length does not hold.",
-            "Give day length (dayl) with the data, or choose a --bbox in the north.",
-        )

@@ -118,7 +118,7 @@ class Column:
         out = self.room[:days]
         before, self.decoded = self.decoded, {}
         for chunk in self._chunks(batch.days):
-            raw = self._raw(chunk, batch.pieces[chunk]) if chunk in batch.pieces else before[chunk]
+            raw = self._raw(chunk, batch.pieces.pop(chunk)) if chunk in batch.pieces else before.pop(chunk)
             if (chunk[0] + 1) * index.chunk[0] > batch.days.stop:
                 self.decoded[chunk] = raw
             place(raw, chunk, index, box, out)

@@ -54,6 +54,7 @@ def day_length(plan: Plan, block: Block, days: Days) -> DayLength:
     if plan.grid.is_points:
         return DayLength(daylength.FILE)
     sample = _sample(plan, block.slots["dayl"].days, days)
+    days.ahead.forget("dayl")
     if not sample:
         return DayLength(daylength.FILE)
     seconds = plan.units.dayl_seconds
@@ -82,10 +83,21 @@ def _fits(found: Light, dayl: Array, day: int, seconds: bool) -> bool:
 def _computed(plan: Plan, block: Block) -> DayLength:
     """Day lengths from the latitude of the block's cells."""
     latitude = read_coordinate(plan.grid, plan.grid.latitude, block.cells, plan.coarsen)
+    refuse_south(plan, latitude)
+    found = light.by_latitude(latitude, plan.dayl_source, plan.dtype, plan.units.dayl_seconds)
+    return DayLength(plan.dayl_source, found, None if found else latitude)
+
+
+def refuse_south(plan: Plan, latitude: Array) -> None:
+    """Refuse latitudes for which day length cannot be computed.
+
+    Raises
+    ------
+    InputError
+        If the toolbox's formula is needed south of the equator.
+    """
     if plan.dayl_source == daylength.TOOLBOX and np.nanmin(latitude) < 0:
         raise InputError(
             "The input reaches south of the equator, where the toolbox's day length does not hold.",
             "Give day length (dayl) with the data, or choose a --bbox in the north.",
         )
-    found = light.by_latitude(latitude, plan.dayl_source, plan.dtype, plan.units.dayl_seconds)
-    return DayLength(plan.dayl_source, found, None if found else latitude)

@@ -66,13 +66,13 @@ def unread(url: str, error: Exception) -> InputError:
 
 
 @contextmanager
-def open_slot(slot: Slot) -> Iterator[Reader]:
-    """A reader of one variable, its file or store open meanwhile."""
+def open_slot(slot: Slot, *, once: bool = False) -> Iterator[Reader]:
+    """A reader of one variable, its file or store open meanwhile; one that starts sooner where it reads only once."""
     if slot.kind == CSV:
         yield PointReader(slot)
         return
     with contextlib.ExitStack() as stack:
-        if slot.kind == ZARR:
+        if slot.kind == ZARR or once:
             dataset = stack.enter_context(open_dataset(slot.urls[0], slot.kind))
             yield Reader(slot, dataset[slot.variable].variable)
             return
@@ -132,6 +132,9 @@ class Reader:
         """Fetch and values in one."""
         return self.values(self.fetch(days, cells))
 
+    def forget(self) -> None:
+        """Let go of what is kept for the next days."""
+
     def plane(self, cells: tuple[slice, ...]) -> Array:
         """A rectangle of a variable that has no time."""
         return self._checked(self._shift(cells))
@@ -181,6 +184,10 @@ class ChunkReader(Reader):
         super().__init__(slot, None)
         self.source, self.index = source, index
         self.columns: dict[str, Column] = {}
+
+    def forget(self) -> None:
+        """Let go of the chunks that hold the next days, too."""
+        self.columns.clear()
 
     def fetch(self, days: slice, cells: tuple[slice, ...]) -> tuple[Column, Batch]:
         """The bytes of some days, with whoever knows how to decode them."""
