@@ -62,5 +62,7 @@ class Done:
     seconds: float
     sums: dict[str, tuple[float, int]]
     """Product → sum and number of its dates, for a summary."""
+    written: int = 0
+    """Bytes of the store that it took."""
     day_length: str = daylength.FILE
     """Where the day lengths came from: `file`, or the name of a formula in `daylength`."""

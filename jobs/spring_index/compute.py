@@ -7,6 +7,7 @@ import ctypes
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,13 @@ def warm_up(plan: Plan) -> None:
     decode.warm_up(plan.dtype)
 
 
+def is_compiled() -> bool:
+    """Whether the kernels seem to be compiled on this machine; loads nothing to tell."""
+    source = Path(__file__).with_name("kernel.py")
+    found = source.parent.glob("__pycache__/kernel.block_days-*.nbi")
+    return any(index.stat().st_mtime >= source.stat().st_mtime for index in found)
+
+
 def compute_block(plan: Plan, block: Block) -> Done:
     """Read, compute and write one block; runs in a worker."""
     started = time.perf_counter()
@@ -38,10 +46,10 @@ def compute_block(plan: Plan, block: Block) -> Done:
     dates, source = _dates(plan, block, shape)
     products = block_products(dates, plan.variant, plan.plants, shape)
     planes = {name: read_coordinate(plan.grid, name, block.cells, plan.coarsen) for name in plan.grid.planes}
-    output.write_block(plan, block, products | planes)
+    written = output.write_block(plan, block, products | planes)
     sums = {name: (float(np.nansum(values)), int(np.isfinite(values).sum())) for name, values in products.items()}
     seconds = time.perf_counter() - started
-    return Done(block.year, int(np.prod(shape)), dates.valid_cells, dates.gap_cells, seconds, sums, source)
+    return Done(block.year, int(np.prod(shape)), dates.valid_cells, dates.gap_cells, seconds, sums, written, source)
 
 
 def _dates(plan: Plan, block: Block, shape: tuple[int, ...]) -> tuple[Dates, str]:
@@ -56,6 +64,7 @@ def _carried(plan: Plan, block: Block, shape: tuple[int, ...]) -> tuple[Stream, 
     with reading(block.slots, fine_cells(block.cells, plan.coarsen)) as ahead:
         days = Days(plan, block, ahead)
         light = day_length(plan, block, days)
+        return_memory()
         stream = Stream(
             plan.variant, block.window, int(np.prod(shape)), plan.units, plan.dtype, light.groups, shape[-1]
         )

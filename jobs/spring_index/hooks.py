@@ -41,7 +41,7 @@ def begin(asked: Asked) -> None:
     if not todo:
         return
     region = todo[0][0]
-    if len(todo) * len(list(region.blocks())) >= MANY:
+    if len(todo) * len(list(region.blocks())) >= MANY or not compute.is_compiled():
         compute.warm_up(region.plan)
     if asked.overwrite:  # only now, with all of it checked, is an old store replaced
         storage.remove(run.output)

@@ -21,7 +21,7 @@ def compute(source: str, *, plan: str, region: str = "", year: int, block: str) 
 
     Returns
     -------
-    The facts of the block, as they stand in its note.
+    The facts of the block, as they stand in its note, and the bytes it took.
     """
     where = work.read(plan)[region]
     one = where.years[year]
@@ -37,4 +37,4 @@ def compute(source: str, *, plan: str, region: str = "", year: int, block: str) 
     names = {name for name, _ in where.blocks()}
     if output.noted(one.place) >= names and (notes := output.notes(one.place)).keys() >= names:
         output.finish_year(one.place, list(notes.values()))
-    return facts
+    return facts | {"bytes_out": done.written}

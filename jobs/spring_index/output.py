@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -9,7 +10,7 @@ import warnings
 from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
+from itertools import product
 from typing import Any
 
 from jobs import storage
@@ -212,29 +213,45 @@ def refuse_unwanted(waiting: str) -> None:
         raise OutputError("Another run has begun this year anew.", "Let only one run write to a store.")
 
 
-def write_block(plan: Plan, block: Block, arrays: Mapping[str, Array]) -> None:
-    """Put the arrays of a block in their place; blocks and chunks coincide, so no two tasks touch one chunk."""
+def write_block(plan: Plan, block: Block, arrays: Mapping[str, Array]) -> int:
+    """Put the arrays of a block in their place; blocks and chunks coincide, so no two tasks touch one chunk.
+
+    Returns the bytes that this took.
+    """
     import zarr
 
     if block.waiting:
         refuse_unwanted(block.waiting)
-    group = f"{plan.output.rstrip('/')}/{block.year}"
+    group, written = f"{plan.output.rstrip('/')}/{block.year}", 0
     for name, values in arrays.items():
         lead = (slice(None),) * (values.ndim - len(block.cells))
         array = zarr.open_array(_store(f"{group}/{name}"), mode="r+")
         array[(*lead, *block.cells)] = values
-        at = [str(cut.start // size) for cut, size in zip(block.cells, array.chunks[len(lead) :], strict=True)]
-        _reach_disk(f"{group}/{name}/c", "/".join(["*"] * len(lead) + at))
+        at = [cut.start // size for cut, size in zip(block.cells, array.chunks[len(lead) :], strict=True)]
+        layers = product(
+            *(range(-(-n // size)) for n, size in zip(array.shape, array.chunks[: len(lead)], strict=False))
+        )
+        for layer in layers:
+            written += _reach_disk("/".join([group, name, "c", *map(str, (*layer, *at))]))
+    return written
 
 
-def _reach_disk(folder: str, chunks: str) -> None:
-    """Let a crash of the machine find whole chunks where it finds the note that tells of them."""
-    for path in Path(folder).glob(chunks) if storage.is_plain(folder) else ():
-        handle = os.open(path, os.O_RDONLY)
+def _reach_disk(chunk: str) -> int:
+    """Let a crash of the machine find whole chunks where it finds the note that tells of them; returns the size.
+
+    A chunk that has only missing values is not there.
+    """
+    with contextlib.suppress(FileNotFoundError):
+        if not storage.is_plain(chunk):
+            fs, path = storage.filesystem(chunk)
+            return int(fs.size(path))
+        handle = os.open(chunk, os.O_RDONLY)
         try:
             os.fsync(handle)
+            return os.fstat(handle).st_size
         finally:
             os.close(handle)
+    return 0
 
 
 def _store(url: str) -> Any:  # noqa: ANN401 - whatever Zarr takes
