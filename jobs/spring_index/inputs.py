@@ -67,11 +67,11 @@ def _parts(found: list[Given], problems: list[Row]) -> tuple[list[Part], set[int
         if one.is_known and set(part.years) == {one.year} and set(part.variables) == {one.variable}:
             first.setdefault(one.variable, part)
         parts.append(part)
-    for one, error in damaged:
+    for one, why in damaged:
         if one.is_known and one.variable in first:
             parts.append(_like(first[one.variable], one))
         else:
-            problems.append(Row(one.url, problem=f"{error.message} {error.hint}"))
+            problems.append(Row(one.url, problem=f"{why.message} {why.hint}"))
             lost |= {one.year} if one.year else set()
     return parts, lost
 

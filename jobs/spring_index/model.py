@@ -1,4 +1,7 @@
-"""The extended spring indices (SI-x) as values: plants, coefficients, variants and what a run yields."""
+"""The extended spring indices (SI-x) as values: plants, coefficients, variants.
+
+The model's other numbers (31 °F, 28 °F, 637 °F h, a leaf a day later) are constants of the kernels.
+"""
 
 from __future__ import annotations
 
@@ -10,14 +13,8 @@ PLANT_NAMES = {
     "arnold_red": "Lonicera tatarica 'Arnold Red'",
     "zabeli": "Lonicera korolkowii 'Zabeli'",
 }
-GDH_BASE_F = 31.0
-"""Base of the growing degree hours [°F]."""
 TRIGGER = 999.5
 """An event is due when the weighted sum of its predictors gets here (nominally 1000)."""
-SYNOPTIC_LIMIT = 637.0
-"""A warm spell: a day whose three-day GDH reaches this [°F h]."""
-HARD_FREEZE_F = 28.0
-"""Minimum temperature of a freeze that kills new tissue [°F]."""
 
 # Weights of MDS0 [d], SYNOP [d], DDE2 and DD57 [°F h]; rows in the order of PLANTS (Ault et al. 2015).
 LEAF_WEIGHTS = (
@@ -25,8 +22,6 @@ LEAF_WEIGHTS = (
     (4.266, 20.899, 0.000, 0.248),
     (2.802, 21.433, 0.266, 0.000),
 )
-LEAF_SHIFT = (0, 1, 0)
-"""Days from the trigger to the leaf: Arnold Red opens on the day after."""
 # Weights of MDS0 [d] and AGDH [°F h].
 BLOOM_WEIGHTS = ((-23.934, 0.116), (-24.825, 0.127), (-11.368, 0.096))
 

@@ -118,7 +118,8 @@ def inputs_signatures(slots: Mapping[str, Slot], known: Mapping[str, int]) -> tu
     sizes: dict[str, list[object]] = {}
     stamps = []
     for url in sorted({url for slot in slots.values() for url in slot.urls}):
-        size, stamp = known.get(url), ("",)
+        size: object = known.get(url)
+        stamp: tuple[str, ...] = ()
         with contextlib.suppress(OSError):
             told, stamp = _look_at(url)
             size = told if size is None else size

@@ -146,4 +146,7 @@ def main(size: int = SIZE) -> None:
 
 
 if __name__ == "__main__":
-    print(extra(SIDES[sys.argv[1]], int(sys.argv[2])))
+    if len(sys.argv) == 3:  # one side in a process of its own
+        print(extra(SIDES[sys.argv[1]], int(sys.argv[2])))
+    else:
+        main()
