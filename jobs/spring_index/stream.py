@@ -105,7 +105,8 @@ class Stream:
     def _runs(self) -> tuple[Array, ...]:
         """The runs of cells that share a day length, as `kernel.Runs` has them."""
         if self.light is None:
-            return (np.zeros(0, np.int64),) * 4
+            none = np.zeros(0, np.int64)
+            return none, none.astype(np.int32), none, none  # of the types they have else: one kernel serves both
         groups = self.light.groups[self.state.order]
         starts, tiles = runs(groups, TILE)
         return starts, groups[starts[:-1]], tiles, self.light.cells
@@ -154,7 +155,7 @@ class Stream:
     def _lengths(self, dayl: Array, told: bool) -> Array:
         """Day lengths of the groups on the days of a batch."""
         if self.light is None or self.light.lengths is None or told:
-            return dayl[:, self.shared[3]]
+            return np.ascontiguousarray(dayl[:, self.shared[3]])  # numpy gives columns: kernels for them, too
         return self.light.lengths[self.day - 1 : self.day - 1 + len(dayl)]
 
     @property
