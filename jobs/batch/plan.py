@@ -187,7 +187,7 @@ class Planner:
         pairs = []
         for item in (self.to_item(row) for row in rows()):
             target = normal(item.key)
-            if hash(target) in doubtful:
+            if hash(target) in doubtful and not item.problem:
                 if target in first:
                     pairs.append(f"{first[target]} and {item.source} → {target}")
                 first.setdefault(target, item.source)

@@ -124,6 +124,8 @@ def _size(href: str) -> int | str:
             return path.stat().st_size if path.is_file() else _du(href)
         fs, path_in = storage.filesystem(href)
         about = fs.info(path_in)
+        if about.get("mimetype") == "text/html" and not href.lower().endswith((".html", ".htm")):
+            return "a web page is there instead: does the server want a login?"
         size = fs.du(path_in) if about.get("type") == "directory" else about.get("size")
         return int(size) if size is not None else "the server does not say its size"
     except Exception as error:  # noqa: BLE001 - the clients' errors have no class in common; it is named

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Sequence
+from pathlib import PurePosixPath
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
 from jobs import storage
@@ -52,6 +53,12 @@ def unsigned(href: str) -> str:
     if len(kept) == len(pairs):
         return href
     return f"{before}?{urlencode(kept)}" if kept else before
+
+
+def told_at(root: str, href: str) -> str:
+    """An absolute href as a catalog at `root` writes it: a path of this machine is no path on a server."""
+    is_path_elsewhere = storage.is_plain(href) and not storage.is_plain(root)
+    return PurePosixPath(href).as_uri() if is_path_elsewhere and href.startswith("/") else href
 
 
 def refuse_odd(output: str) -> None:

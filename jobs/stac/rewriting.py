@@ -12,6 +12,7 @@ from jobs import storage
 from jobs.errors import OutputError
 from jobs.stac import hrefs, places, reading, writing
 from jobs.stac.reading import Node
+from jobs.stac.roots import plain
 
 if TYPE_CHECKING:
     import pystac
@@ -41,7 +42,7 @@ class Copy:
 
 def href_of(asset: pystac.Asset) -> str:
     """The absolute URL of an asset, or its path on this machine."""
-    return (asset.get_absolute_href() or asset.href).removeprefix("file://")
+    return plain(asset.get_absolute_href() or asset.href)
 
 
 def origin_of(asset: pystac.Asset) -> str:
@@ -49,7 +50,7 @@ def origin_of(asset: pystac.Asset) -> str:
     said = asset.extra_fields.get("alternate")
     origin = said.get("origin") if isinstance(said, dict) else None
     href = origin.get("href") if isinstance(origin, dict) else None
-    return hrefs.unsigned(href if isinstance(href, str) and href else href_of(asset))
+    return hrefs.unsigned(plain(href) if isinstance(href, str) and href else href_of(asset))
 
 
 def origins(asset: pystac.Asset) -> set[str]:
@@ -60,7 +61,7 @@ def origins(asset: pystac.Asset) -> set[str]:
 def named_in(item: pystac.Item | None, key: str, target: str, named: str, size: Size) -> Copy | None:
     """The copy that an item names, as `target` or as `named`, if it is as long as the item says."""
     asset = item.assets.get(key) if item else None
-    if asset is None or asset.href.removeprefix("file://") not in (target, named):
+    if asset is None or plain(asset.href) not in (target, named):
         return None
     there = size(target)
     if there is None or asset.extra_fields.get("file:size") != there:
@@ -70,12 +71,12 @@ def named_in(item: pystac.Item | None, key: str, target: str, named: str, size: 
     return Copy(target, known, there, str(asset.extra_fields.get("file:checksum") or ""))
 
 
-def name(asset: pystac.Asset, made: Copy, href: str, extensions: list[str]) -> None:
-    """Let an asset name its copy, and say where it came from first."""
-    origin = origin_of(asset)
+def name(asset: pystac.Asset, made: Copy, href: str, extensions: list[str], origin: str, root: str) -> None:
+    """Let an asset name its copy below `root`, and say where it came from first."""
     origin = made.source if origin in (made.target, "") else origin
     if origin and origin != made.target:
-        asset.extra_fields["alternate"] = {**asset.extra_fields.get("alternate", {}), "origin": {"href": origin}}
+        told = {"href": hrefs.told_at(root, origin)}
+        asset.extra_fields["alternate"] = {**asset.extra_fields.get("alternate", {}), "origin": told}
     asset.href = href
     asset.extra_fields["file:size"] = made.size
     if made.checksum:
@@ -100,8 +101,7 @@ def update(url: str, root: str, nodes: Iterable[Node], copies: Mapping[str, Copy
             made = copies.get(target) or named_in(node.item, key, target, href, size)
             if made and made.is_of(asset):
                 one = pystac.Asset.from_dict(found["assets"][key])
-                one.set_owner(node.item)
-                name(one, made, href, found.setdefault("stac_extensions", []))
+                name(one, made, href, found.setdefault("stac_extensions", []), origin_of(asset), root)
                 found["assets"][key] = one.to_dict()
                 named.append(made)
         if found != before:

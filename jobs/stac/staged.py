@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 TREE = ("root", "parent", "self", "child", "item", "collection")
 """Links that follow from where a file lies."""
+STAGED = "springline:staged"
+"""By this in its root such a catalog is known; one that was only built is left as it is."""
 IN_MEMORY = "https://catalog.invalid"
 """Where the catalog stands for pystac, which knows not all kinds of places and no odd names of directories."""
 OTHER = "Choose another --to, or move it away."
@@ -52,8 +54,8 @@ class Staged:
         """
         for name in reading.NAMES:
             found = storage.read_json(f"{self.root}/{name}")
-            if found is not None and (name != hrefs.CATALOG or writing.MADE_BY not in found):
-                raise OutputError(f"{self.root}/{name} is there and is no catalog of springline's.", OTHER)
+            if found is not None and (name != hrefs.CATALOG or STAGED not in found):
+                raise OutputError(f"{self.root}/{name} is there and is no catalog of copies.", OTHER)
 
     def look(self, node: Node) -> tuple[pystac.Item | None, str]:
         """An item as it is there, and why it cannot be replaced. The last one is remembered."""
@@ -123,12 +125,12 @@ class Staged:
             href, ours = rewriting.href_of(asset), item.assets[key]
             target = hrefs.copy_of(self.root, node.parents, node.id, href, key)
             spelled = hrefs.named_from(target, file, self.root)
-            ours.href = hrefs.unsigned(href)
+            ours.href = hrefs.told_at(self.root, hrefs.unsigned(href))
             made = copies.get(target)
             if not (made and made.is_of(asset)):
                 made = rewriting.named_in(old, key, target, spelled, self.size)
             if made and made.is_of(asset):
-                rewriting.name(ours, made, spelled, item.stac_extensions)
+                rewriting.name(ours, made, spelled, item.stac_extensions, rewriting.origin_of(asset), self.root)
                 named.append(made)
         return named
 
@@ -219,7 +221,7 @@ class Staged:
         if source is None or not path:
             text = source.description if source else "Copies of assets, and where the others are."
             name, title = (source.id, source.title) if source else (path[-1] if path else "staged", None)
-            made = {} if path else {writing.MADE_BY: version("springline")}
+            made = {} if path else {STAGED: version("springline")}
             return pystac.Catalog(name, text, title=title, extra_fields=made)
         found = source.clone()
         if isinstance(source, pystac.Collection) and isinstance(found, pystac.Collection):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -176,7 +176,7 @@ def begin(asked: Asked) -> None:
 
 def finish(asked: Asked) -> Finished:
     """Let the catalog name whatever was staged so far."""
-    named, nodes = _rewrite(asked)
+    named, nodes, lost = _rewrite(asked)
     is_update = bool(asked.options.get("update"))
     catalog = root_href(asked.inputs[0]) if is_update else f"{asked.output}/{hrefs.CATALOG}"
     items = [node.item for node in nodes if node.item is not None]
@@ -185,17 +185,32 @@ def finish(asked: Asked) -> Finished:
         "catalog": catalog, "items": len(items), "assets": there, "staged": len(named), "staged_bytes": size,
     }  # fmt: skip
     what = f"{len(named):,} of {there:,} assets of {len(items):,} items are copies ({size:,} bytes)"
-    return Finished(values, (f"catalog     {catalog}: {what}",))
+    lines = [f"catalog     {catalog}: {what}"]
+    lines += [f"            the copy {target} is whole and is not named there" for target in lost]
+    return Finished(values, tuple(lines), failed=len(lost))
 
 
-def _rewrite(asked: Asked) -> tuple[list[Copy], list[Node]]:
-    """Let the catalog name the copies that are whole; they, and what is wanted of the source."""
+def _rewrite(asked: Asked) -> tuple[list[Copy], list[Node], list[str]]:
+    """Let the catalog name the copies that are whole; those, what is wanted of the source, and what stays unnamed."""
     url, standing = asked.inputs[0], Standing(asked.output)
     copies = {target: copy for target, copy in noted(asked).items() if standing.size(target) == copy.size}
     nodes = list(select.nodes(url, _filters(asked), lambda text: None))
     if asked.options.get("update"):
-        return rewriting.update(url, asked.output, nodes, copies, standing.size), nodes
-    return Staged(asked.output, standing.size, asked.overwrite).extend(nodes, copies), nodes
+        named = rewriting.update(url, asked.output, nodes, copies, standing.size)
+    else:
+        named = Staged(asked.output, standing.size, asked.overwrite).extend(nodes, copies)
+    return named, nodes, sorted(_copies_of(nodes, copies, asked.output) - {copy.target for copy in named})
+
+
+def _copies_of(nodes: list[Node], copies: Mapping[str, Copy], root: str) -> set[str]:
+    """Which copies are those of the assets of these items."""
+    found = set()
+    for node in nodes:
+        for key, asset in node.item.assets.items() if node.item is not None and is_named(node) else ():
+            target = hrefs.copy_of(root, node.parents, node.id, rewriting.href_of(asset), key)
+            if target in copies and copies[target].is_of(asset):
+                found.add(target)
+    return found
 
 
 def _filters(asked: Asked) -> select.Filters:

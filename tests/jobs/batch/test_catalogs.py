@@ -90,9 +90,10 @@ def test_options_of_a_job_win_over_filters() -> None:
 
 
 def rows_with_a_problem(asked: object) -> Iterator[Row]:
-    """A plan of two rows, one of which cannot be done."""
+    """A plan of three rows, two of which, of one source, cannot be done."""
     yield Row("good", "/dev/shm/never", done=True)
     yield Row("bad", problem="there is no such thing")
+    yield Row("bad", problem="nor such a one")
 
 
 def test_a_plan_may_say_what_cannot_be_done(tmp_path: Path) -> None:
@@ -106,5 +107,5 @@ def test_a_plan_may_say_what_cannot_be_done(tmp_path: Path) -> None:
     assert job.as_job(batch).output_aliases == ("--to",)
     request = Request((), str(tmp_path / "out"), {}, Quiet(), lambda *_: pytest.fail("nothing is to do"))  # type: ignore[arg-type, return-value]
     report = job.run(batch, request)
-    assert (report.values["skipped"], report.values["failed"]) == (1, 1)
-    assert "there is no such thing" in (tmp_path / "out.run/failed.csv").read_text()
+    assert (report.values["skipped"], report.values["failed"]) == (1, 2)
+    assert "nor such a one" in (tmp_path / "out.run/failed.csv").read_text()

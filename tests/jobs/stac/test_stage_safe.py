@@ -110,7 +110,7 @@ def test_a_catalog_of_others_is_refused(command: Command, catalog: Path, tmp_pat
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / name).write_text(text)
     said = command("stac-stage", catalog, "--to", tmp_path / "out")
-    assert said.code == 2 and f"out/{name} is there and is no catalog of springline's" in said.errors, said.errors
+    assert said.code == 2 and f"out/{name} is there and is no catalog of copies" in said.errors, said.errors
     assert contents(tmp_path / "out") == {name: text.encode()}
 
 
@@ -296,3 +296,28 @@ def test_a_place_that_does_not_answer(command: Command, catalog: Path) -> None:
     """It is named, and it is no mistake in the program."""
     said = command("stac-stage", catalog, "--to", "ftp://127.0.0.1:1/x")
     assert said.code == 2 and "ftp://127.0.0.1:1/x" in said.errors, said.errors
+
+
+@pytest.mark.parametrize("place", ["disk", "dav"])
+def test_files_of_this_machine_are_staged_and_again(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    """All of a local item, then again: the catalog names the copies and where they came from, on a server as file://."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "served").mkdir()
+    (tmp_path / "data").mkdir()
+    for key in ("tmin", "tmax", "dayl"):
+        (tmp_path / f"data/{key}_1980.nc").write_bytes(key.encode() * 100)
+    catalog = make(tmp_path / "catalog", str(tmp_path / "data"))
+    with serve_dav(tmp_path / "served") as dav:
+        to = str(tmp_path / "served") if place == "disk" else f"dav://{dav.server}/"
+        for asked in ("tmin,tmax", "tmin,tmax,dayl", "tmin,tmax,dayl"):
+            said = command(
+                "stac-stage", catalog, "--items", "hi-1980", "--assets", asked, "--to", f"{to.rstrip('/')}/x"
+            )
+            assert said.code == 0, said.errors
+            there = assets(tmp_path / "served/x/catalog.json")
+            copied = {key.partition(" ")[2] for key, one in there.items() if one["href"].startswith("./")}
+            assert copied == set(asked.split(",")), there
+            origin = f"{'' if place == 'disk' else 'file://'}{tmp_path}/data/tmin_1980.nc"
+            assert there["hi-1980 tmin"]["alternate"]["origin"]["href"] == origin
