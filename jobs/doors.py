@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import netrc
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
+
+from jobs.causes import chain, status
 
 WEBDAV = {"webdav": "https", "davs": "https", "dav": "http"}
 """URLs of WebDAV servers, and what they speak unless FSSPEC_WEBDAV_BASE_URL says otherwise."""
@@ -17,7 +19,6 @@ TRUSTING = {"FSSPEC_HTTP": '{"client_kwargs": {"trust_env": true}}'}
 """The environment in which any use of fsspec takes proxies from the environment, and logins from ~/.netrc."""
 PATIENCE = 120.0
 """Seconds a WebDAV server may take to answer: it may put a large file together first."""
-BUSY = (408, 425, 429, 500, 502, 503, 504)
 DENIED = (401, 403, 407)
 
 KEYS = "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE for ~/.aws/credentials"
@@ -173,35 +174,3 @@ def login_of(host: str) -> str:
         f"Put it in ~/.netrc: machine {host} login NAME password PASSWORD. "
         "NASA's servers want machine urs.earthdata.nasa.gov there."
     )
-
-
-def may_pass(error: BaseException) -> bool:
-    """Whether another attempt may cure it: a server that is busy, or a line that broke."""
-    broken = ("ClientConnectionError", "NetworkError", "TimeoutException", "EndpointConnectionError", "FSTimeoutError")
-    for one in chain(error):
-        if status(one) in BUSY or isinstance(one, (ConnectionError, TimeoutError)):
-            return True
-        if any(kind.__name__ in broken for kind in type(one).__mro__):
-            return True
-    return False
-
-
-def status(error: BaseException) -> int | None:
-    """The HTTP status that errors of aiohttp, httpx, requests, pystac-client and botocore carry, each in its place."""
-    response = getattr(error, "response", None)
-    if isinstance(response, dict):
-        found = response.get("ResponseMetadata", {}).get("HTTPStatusCode")
-    else:
-        places = (error, "status"), (response, "status_code"), (error, "status_code")
-        found = next((code for place, name in places if (code := getattr(place, name, None))), None)
-    return found if isinstance(found, int) else None
-
-
-def chain(error: BaseException) -> Iterator[BaseException]:
-    """The error and its causes, each once."""
-    seen: set[int] = set()
-    one: BaseException | None = error
-    while one is not None and id(one) not in seen:
-        seen.add(id(one))
-        yield one
-        one = one.__cause__ or (None if one.__suppress_context__ else one.__context__)

@@ -12,7 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
-from jobs import doors, s3
+from jobs import causes, doors, s3
 from jobs.errors import InputError, OutputError
 
 Options = Mapping[str, Mapping[str, Any]]
@@ -99,8 +99,8 @@ def unread(url: str, error: Exception) -> InputError:
     """What a client's error says of an input: who denies it, or does not answer, and what to do."""
     if known := doors.trouble(error, url):
         return InputError(f"{url} cannot be read: {known[0]}.", known[1])
-    if doors.may_pass(error):
-        why = list(doors.chain(error))[-1]
+    if causes.may_pass(error):
+        why = list(causes.chain(error))[-1]
         return InputError(f"{url} cannot be read: its server does not answer ({type(why).__name__}: {why}).", TRY_AGAIN)
     return InputError(f"{url} cannot be read: {type(error).__name__}: {error}.", TRY_AGAIN)
 
@@ -277,7 +277,7 @@ def _read_patiently(url: str) -> bytes | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except Exception as error:  # the clients' errors have no class in common
-        if doors.status(error) == NOT_THERE:
+        if causes.status(error) == NOT_THERE:
             return None
         said, hint = doors.trouble(error, url) or (f"{type(error).__name__}: {error}", TRY_AGAIN)
         raise InputError(f"{url} cannot be read: {said}.", hint) from error
@@ -289,7 +289,7 @@ def patiently(action: Callable[[], Answer]) -> Answer:
         try:
             return action()
         except Exception as error:  # the clients' errors have no class in common
-            if not doors.may_pass(error):
+            if not causes.may_pass(error):
                 raise
             time.sleep(wait)
     return action()

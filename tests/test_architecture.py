@@ -36,7 +36,7 @@ JOBS_LAYERS = (
     ("spring_index", "l1b", "sdo", "stac"),
     ("storage",),
     ("doors",),
-    ("s3", "ledger", "functions", "compiled", "pictures", "words"),
+    ("causes", "s3", "ledger", "functions", "compiled", "pictures", "words"),
     ("model", "errors"),
 )
 

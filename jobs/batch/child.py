@@ -20,8 +20,8 @@ from mmap import mmap
 from multiprocessing.connection import Connection
 from typing import Any
 
-from jobs import doors
-from jobs.batch import causes, targets
+from jobs import causes, doors
+from jobs.batch import targets
 from jobs.batch.meter import Meter
 from jobs.batch.work import DONE, FOUND, FULL, PERMANENT, Outcome, Setup, Task
 from jobs.errors import JobError

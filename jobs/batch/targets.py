@@ -13,8 +13,8 @@ from functools import cache, lru_cache
 from typing import Any
 
 from jobs import storage
-from jobs.batch.causes import NO_ROOM
 from jobs.batch.items import contains, normal, parent
+from jobs.causes import NO_ROOM
 from jobs.errors import OutputError
 
 SCRATCH = ".part-"

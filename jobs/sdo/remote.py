@@ -14,7 +14,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from typing import Any
 
-from jobs import doors, storage
+from jobs import causes, storage
 from jobs.storage import Options
 
 READING: Mapping[str, Any] = {
@@ -90,7 +90,7 @@ def _translated(error: Exception, url: str) -> OSError:
 
 def _status(error: Exception) -> int | None:
     """The HTTP status in an error of the HTTP client or, in its cause, of the S3 client."""
-    return next(filter(None, map(doors.status, (error.__cause__ or error, error))), None)
+    return next(filter(None, map(causes.status, (error.__cause__ or error, error))), None)
 
 
 How = tuple[Options | None, int | None]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from jobs import doors, storage
+from jobs import causes, doors, storage
 from jobs.errors import InputError, UsageError
 from jobs.model import Asked, Row
 from jobs.spring_index.headers import VARIABLES
@@ -102,7 +102,7 @@ def _meant(item: str) -> list[str]:
         try:
             fs.info(path)
         except FileNotFoundError as error:
-            if doors.trouble(error, item) or doors.may_pass(error):
+            if doors.trouble(error, item) or causes.may_pass(error):
                 raise
         raise InputError(f"{item} does not exist.", "Check the path or URL given with --input.")
     if fs.isdir(path) and not storage.is_zarr(item):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from jobs import doors, storage
+from jobs import causes, doors, storage
 from jobs.errors import InputError
 from jobs.spring_index import ranges
 from jobs.spring_index.chunks import Batch, Column, Index, chunk_index
@@ -59,7 +59,7 @@ def open_dataset(url: str, kind: str) -> Iterator[xr.Dataset]:
 
 def unread(url: str, error: Exception) -> InputError:
     """What a library's error says of a file: somebody denies it, or it is damaged."""
-    if doors.trouble(error, url) or doors.may_pass(error):
+    if doors.trouble(error, url) or causes.may_pass(error):
         return storage.unread(url, error)
     said = f"{storage.basename(url)} cannot be read: {_first_line(error)}"
     return DamagedError(said, "Is it complete? Download or copy it again.")
@@ -242,7 +242,7 @@ def _netcdf(url: str, stack: contextlib.ExitStack) -> xr.Dataset:
     try:
         source = stack.enter_context(ranges.opened(url))
     except FileNotFoundError as error:  # which HTTP says of all that is not there for us
-        if doors.trouble(error, url) or doors.may_pass(error):
+        if doors.trouble(error, url) or causes.may_pass(error):
             raise
         raise InputError(f"{url} does not exist.") from None
     magic = source.begin()

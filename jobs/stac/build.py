@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jobs import doors, storage
+from jobs import causes, storage
 from jobs.errors import UsageError
 from jobs.model import Job, Option, Report, Request
 from jobs.stac.roots import AT_ONCE, plain, told
@@ -130,7 +130,7 @@ def _size(href: str) -> int | str:
         return int(size) if size is not None else "the server does not say its size"
     except Exception as error:  # noqa: BLE001 - the clients' errors have no class in common; it is named
         said = error.__cause__ if isinstance(error, FileNotFoundError) else error  # fsspec says so of any trouble
-        if said is None or doors.status(said) in GONE:
+        if said is None or causes.status(said) in GONE:
             return "not there"
         return told("it cannot be asked", said, href)[0]
 

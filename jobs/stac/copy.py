@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any
 from urllib.parse import urlsplit
 
-from jobs import doors, storage
+from jobs import causes, doors, storage
 from jobs.errors import InputError
 from jobs.stac import hashes, origins, places
 from jobs.stac.origins import CHUNK, Facts, Origin
@@ -92,7 +92,7 @@ def _told(error: Exception, expected: Expected, target: str) -> Exception:
     if isinstance(error, FileNotFoundError) and url == expected.url:
         return InputError(f"{url} is not there.", "Was it moved? Fetch the catalog anew, or build it again.")
     full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
-    if full or any(doors.status(one) == places.FULL for one in doors.chain(error)):
+    if full or any(causes.status(one) == places.FULL for one in causes.chain(error)):
         return OSError(errno.ENOSPC, f"no room for {expected.url}", target.rpartition("/")[0])
     return error
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from jobs import doors, storage
+from jobs import causes, doors, storage
 from jobs.errors import InputError
 
 CHUNK = 4 << 20
@@ -223,7 +223,7 @@ def _of_s3(fs: Any, path: str, where: tuple[int, str]) -> Iterator[Origin]:  # n
         try:
             answer = fs.call_s3("get_object", **named, Range=f"bytes={start}-", IfMatch=tag)
         except OSError as error:
-            if doors.status(error.__cause__ or error) not in (412, 416):
+            if causes.status(error.__cause__ or error) not in (412, 416):
                 raise
     if answer is None:
         start, answer = 0, fs.call_s3("get_object", **named)

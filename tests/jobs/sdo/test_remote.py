@@ -19,8 +19,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from jobs import causes
 from jobs import s3 as keys
-from jobs.batch import causes
 from jobs.errors import InputError
 from jobs.sdo import remote
 from jobs.storage import Options

@@ -13,8 +13,7 @@ from typing import Any
 
 import pytest
 
-from jobs import doors, storage
-from jobs.batch import causes
+from jobs import causes, doors, storage
 from jobs.errors import InputError
 from jobs.stac import copy, places
 from tests.jobs.s3server import S3

@@ -35,34 +35,40 @@ def cause(error: BaseException) -> str:
 
     An error may say so itself, with a true or false attribute `transient`.
     """
-    for one in _chain(error):
+    for one in chain(error):
         said = getattr(one, "transient", None)
         if isinstance(said, bool):
             return TRANSIENT if said else PERMANENT
         if isinstance(one, OSError) and one.errno in NO_ROOM:
             return FULL
-        if _may_pass(one):
+        if _is_transient(one):
             return TRANSIENT
     return PERMANENT
 
 
-def _may_pass(error: BaseException) -> bool:
+def may_pass(error: BaseException) -> bool:
+    """Whether another attempt may cure it: a server that is busy, a line that broke, a disk that is not well."""
+    return cause(error) == TRANSIENT
+
+
+def _is_transient(error: BaseException) -> bool:
     if isinstance(error, (ConnectionError, TimeoutError, MemoryError)):
         return True
     if isinstance(error, OSError) and error.errno in MAY_PASS:
         return True
-    if _status(error) in BUSY_STATUS or _service_code(error) in BUSY_CODES:
+    if status(error) in BUSY_STATUS or _service_code(error) in BUSY_CODES:
         return True
-    return _status(error) is None and any(kind.__name__ in NETWORK_ERRORS for kind in type(error).__mro__)
+    return status(error) is None and any(kind.__name__ in NETWORK_ERRORS for kind in type(error).__mro__)
 
 
-def _status(error: BaseException) -> int | None:
-    """The HTTP status that requests, aiohttp and botocore errors carry, each in its own place."""
+def status(error: BaseException) -> int | None:
+    """The HTTP status that errors of aiohttp, httpx, requests, pystac-client and botocore carry, each in its place."""
     response = getattr(error, "response", None)
     if isinstance(response, dict):  # botocore
         found = response.get("ResponseMetadata", {}).get("HTTPStatusCode")
     else:
-        found = getattr(error, "status", None) or getattr(response, "status_code", None) or getattr(error, "code", None)
+        places = (error, "status"), (response, "status_code"), (error, "status_code"), (error, "code")
+        found = next((code for place, name in places if (code := getattr(place, name, None))), None)
     return found if isinstance(found, int) else None
 
 
@@ -71,7 +77,7 @@ def _service_code(error: BaseException) -> str | None:
     return response.get("Error", {}).get("Code") if isinstance(response, dict) else None
 
 
-def _chain(error: BaseException) -> Iterator[BaseException]:
+def chain(error: BaseException) -> Iterator[BaseException]:
     """The error and its causes, each once."""
     seen: set[int] = set()
     one: BaseException | None = error
