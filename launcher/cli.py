@@ -11,6 +11,7 @@ import click
 
 from launcher.commands import SESSION_COMMANDS
 from launcher.options import CONTEXT, Springline, common, config_option, connection_options, wishes_of
+from launcher.platformcommands import platform_group
 from launcher.runcommands import RUN_COMMANDS, goes_elsewhere, run_elsewhere
 
 if TYPE_CHECKING:
@@ -87,47 +88,8 @@ def up(
     return flows.up(cluster, plan, wishes, console, Store())
 
 
-for command in SESSION_COMMANDS:
+for command in (*SESSION_COMMANDS, platform_group):
     main.add_command(command)
-
-
-@main.group(context_settings=CONTEXT)
-def platform() -> None:
-    """Look at the platforms springline knows."""
-
-
-@platform.command("list")
-@config_option
-@common
-def platform_list(console: Console, config: Path | None) -> None:
-    """List all platforms."""
-    from launcher import platforms, report
-
-    known = platforms.load(config)
-    found = {name: known.values(name) for name in known.names}
-    hosts = [[name, values["host"].text if "host" in values else "this computer"] for name, values in found.items()]
-    console.result({"schema_version": 1, "platforms": known.names}, report.table([["PLATFORM", "HOST"], *hosts]))
-
-
-@platform.command("show")
-@click.argument("name")
-@click.option("--origin", is_flag=True, help="Say which file set what.")
-@config_option
-@common
-def platform_show(name: str, console: Console, config: Path | None, origin: bool) -> None:
-    """Print all keys of platform NAME, those it inherits too."""
-    from launcher import platforms, report
-
-    known = platforms.load(config)
-    known.get(name)
-    rows = [
-        [key, "=", v.text.replace("\n", " | "), *([f"# {v.place}"] if origin else [])]
-        for key, v in known.values(name).items()
-    ]
-    values = {key: value.text for key, value in known.values(name).items()}
-    console.result(
-        {"schema_version": 1, "platform": name, "values": values}, f"[{name}]\n{report.table(rows or [['']])}"
-    )
 
 
 _PASS_ON = {"ignore_unknown_options": True, "help_option_names": []}

@@ -19,13 +19,26 @@ HALVES = ("launcher", "jobs")
 # From the top down: a module may import from its own layer and from those below.
 LAUNCHER_LAYERS = (
     ("cli", "runcommands", "legacy"),
-    ("commands", "options"),
-    ("flows", "stay", "following", "narrator", "wiring", "elsewhere", "orphans", "console"),
+    ("commands", "platformcommands", "checkcommand", "envcommands", "clientcommands", "options"),
+    ("adding", "checking", "environments", "following", "narrator", "flows", "stay"),
+    ("wiring", "elsewhere", "orphans", "console"),
     ("runplans", "fetching"),
     ("browser", "store", "sessions", "ends", "planning", "watcher", "ways", "access", "scaling", "parallel"),
-    ("cluster", "inventory", "preparation", "platforms", "bundle", "certificates", "relay", "tls", "tunnel"),
+    (
+        "cluster",
+        "inventory",
+        "preparation",
+        "platforms",
+        "inifile",
+        "presets",
+        "bundle",
+        "certificates",
+        "relay",
+        "tls",
+        "tunnel",
+    ),
     ("report", "runreport"),
-    ("transports", "schedulers", "looking", "packing", "scripts", "keys"),
+    ("transports", "schedulers", "discovery", "looking", "packing", "scripts", "keys"),
     ("private",),
     ("model", "errors", "units", "kinds"),
 )
@@ -40,7 +53,18 @@ JOBS_LAYERS = (
     ("model", "errors"),
 )
 
-PURE_NAMES = ("schedulers/", "kinds", "looking", "model.", "packing", "report", "runreport", "scripts", "units")
+PURE_NAMES = (
+    "schedulers/",
+    "discovery/",
+    "kinds",
+    "looking",
+    "model.",
+    "packing",
+    "report",
+    "runreport",
+    "scripts",
+    "units",
+)
 PURE = tuple(f"launcher/{name}" for name in PURE_NAMES)
 KERNELS = (
     *(f"jobs/spring_index/{name}.py" for name in ("decode", "kernel", "model", "daylength", "light")),
