@@ -154,10 +154,9 @@ def test_connected_page_keeps_the_session(tmp_path: Path) -> None:
         kernel = running.ask("POST", "/api/kernels", {"name": "python3"}).json()["id"]
         with closing(running.websocket(f"/api/kernels/{kernel}/channels")):
             stays(running)
-        running.ask("GET", "/api/contents")
-        time.sleep(LIMIT - 1)
-        running.ask("GET", "/api/contents")
-        time.sleep(LIMIT - 1)
+        for _ in range(LIMIT + 2):  # well within the limit, for this machine may be slow
+            running.ask("GET", "/api/contents")
+            time.sleep(1)
         assert running.process.poll() is None
         ends_idle(running)
 
