@@ -14,7 +14,7 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from . import addresses, again, daskcluster, processes, scratch, workerjobs
+from . import addresses, again, backends, daskcluster, processes, scratch, workerjobs
 from .countdown import Countdown
 from .request import Analysis, Request, RequestError, SessionDir
 from .runstate import end_of_run, finished, first_fields, has_workers, last_words, margin
@@ -89,7 +89,7 @@ class Run:
             self._dask = daskcluster.start(
                 self._directory, self._request, self._address, lambda name, value: self.events.put((name, value))
             )
-        except daskcluster.DaskError as error:
+        except backends.DaskError as error:
             return str(error)
         except Exception as error:
             log.exception("The Dask cluster did not start")
@@ -103,7 +103,7 @@ class Run:
         for pause in (*RETRIES, None):
             try:
                 self._dask.ask(self._analysis.minimum or count, self._analysis.maximum)
-            except daskcluster.DaskError as error:
+            except backends.DaskError as error:
                 if pause is None or self._why or not workerjobs.may_pass(str(error)):
                     return str(error)
                 log.warning("%s; trying again in %.0f s", error, pause)

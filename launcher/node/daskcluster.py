@@ -5,19 +5,14 @@ from __future__ import annotations
 import logging
 import os
 import re
-import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import replace
-from importlib import import_module
-from importlib.util import find_spec
 from typing import Any
 
-from . import adapting, addresses, daskconfig, springline_guard, workerjobs
-from .jupyter import missing
+from . import adapting, backends, daskconfig, springline_guard, workerjobs
+from .backends import DaskError
 from .request import Request, SessionDir
-from .scratch import job_lines, keep_to, users_own
 from .upkeep import LONG_ENOUGH, Upkeep
 
 log = logging.getLogger("springline")
@@ -29,26 +24,6 @@ CHANCES = 5  # for workers of a run that end soon: nobody is there to ask for ot
 ADAPTIVE = {"interval": "2s", "wait_count": 30}
 
 
-def local_options(request: Request, preload: Sequence[str]) -> dict[str, Any]:
-    """Return LocalCluster's arguments, all but the security object."""
-    return {
-        "name": f"springline-{request.session}",
-        "n_workers": 0,
-        "threads_per_worker": request.workers.cores,
-        "memory_limit": request.workers.memory or "auto",
-        "processes": True,
-        "protocol": "tls://",
-        "host": addresses.LOOPBACK,
-        "scheduler_port": 0,
-        "dashboard_address": workerjobs.LOOPBACK_ANY_PORT,
-        "preload": list(preload),
-    }
-
-
-class DaskError(Exception):
-    """The cluster cannot do it; the text is one sentence for the user."""
-
-
 def sentence(error: BaseException) -> str:
     """Return what an error says, in one line; of a failed submission, what the scheduler said."""
     text = str(error)
@@ -58,14 +33,10 @@ def sentence(error: BaseException) -> str:
 
 def start(directory: SessionDir, request: Request, address: str, tell: Tell) -> RunningCluster:
     """Start the scheduler, without workers yet, and tell every process of the session where it is."""
-    needed = ["distributed"] + (["dask_jobqueue"] if request.scheduler == "slurm" else [])
-    absent = [name for name in needed if find_spec(name) is None]
-    if absent:
-        raise DaskError(missing(*absent))
     daskconfig.point(os.environ, directory)
     _forget_this_job()
     adaptive = adapting.class_for(directory, request) if request.analysis else None
-    running = RunningCluster(_make(directory, request, address), request, tell, adaptive)
+    running = RunningCluster(backends.make(directory, request, address), request, tell, adaptive)
     daskconfig.write(directory, request, running.scheduler)
     return running
 
@@ -74,48 +45,6 @@ def _forget_this_job() -> None:
     """Drop this job's own variables, which sbatch would hand on to the workers' jobs and confuse them."""
     for name in [name for name in os.environ if name.startswith("SLURM_") and name != "SLURM_CONF"]:
         del os.environ[name]
-
-
-def _make(directory: SessionDir, request: Request, address: str) -> Any:  # noqa: ANN401
-    # Untyped modules, imported only here: Jupyter is on its way by now.
-    distributed = import_module("distributed")
-
-    names = ("client", "scheduler", "worker")
-    certificates = {f"tls_{name}_cert": str(directory.certificate) for name in names}
-    keys = {f"tls_{name}_key": str(directory.key) for name in names}
-    security = distributed.Security(
-        require_encryption=True, tls_ca_file=str(directory.certificate), **certificates, **keys
-    )
-    preload = workerjobs.preloads(import_module("dask").config.get("distributed.worker.preload"))
-    if request.scheduler == "local":
-        keep_to(directory.scratch.resolve())
-        return distributed.LocalCluster(security=security, **local_options(request, preload))
-    jobqueue = _jobqueue()
-    request = _with_users_own(request)
-    keep_to(directory.scratch.resolve())
-    return jobqueue.SLURMCluster(
-        security=security, **workerjobs.slurm_options(request, directory.path, address, preload)
-    )
-
-
-def _with_users_own(request: Request) -> Request:
-    """Where the request does not say it, let the workers' files lie where the user's Dask configuration says."""
-    base = request.workers.local_directory or users_own()
-    try:
-        job_lines(base)
-    except ValueError as error:
-        raise DaskError(f"The workers' local directory {base!r} cannot be used: {error}.") from error
-    return replace(request, workers=replace(request.workers, local_directory=base))
-
-
-def _jobqueue() -> Any:  # noqa: ANN401
-    """Import dask-jobqueue, which on import takes SIGINT: only a main thread may, and it is ours."""
-    install = signal.signal
-    signal.signal = lambda *_: None
-    try:
-        return import_module("dask_jobqueue")
-    finally:
-        signal.signal = install
 
 
 class RunningCluster:

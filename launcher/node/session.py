@@ -14,7 +14,7 @@ from importlib.util import find_spec
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from . import addresses, daskcluster, daskconfig, doors, jupyter, notice, processes
+from . import addresses, backends, daskcluster, daskconfig, doors, jupyter, notice, processes
 from .countdown import Countdown
 from .request import Request, RequestError, SessionDir
 from .state import StateFile, end_of, first_fields
@@ -84,7 +84,7 @@ class Session:
         """Start the cluster; return what went wrong in one sentence."""
         try:
             self._dask = daskcluster.start(self._directory, self._request, self._address, self._tell)
-        except daskcluster.DaskError as error:
+        except backends.DaskError as error:
             return str(error)
         except Exception as error:
             log.exception("The Dask cluster did not start")
