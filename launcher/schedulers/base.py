@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from launcher.model import JobRef, JobStatus, Resources
@@ -16,6 +16,7 @@ class Answer:
     text: str
     errors: str = ""
     exit_code: int = 0
+    noise: str = field(default="", compare=False)  # what the account's start-up files printed before it
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,17 @@ Submission = Submitted | Refused | Doubt
 
 
 @dataclass(frozen=True)
+class Accepted:
+    """The scheduler would take such a job."""
+
+    start: str = ""  # its estimate in the cluster's own time, ISO-8601; empty where it gives none
+    place: str = ""  # where it would run
+
+
+Verdict = Accepted | Refused | Doubt
+
+
+@dataclass(frozen=True)
 class Queued:
     """A job of ours in the queue, waiting or running."""
 
@@ -61,6 +73,18 @@ class Scheduler(Protocol):
 
     def directives(self, resources: Resources, job_name: str, log: str, *, requeue: bool = False) -> list[str]:
         """The lines at the top of the batch script; a job that may `requeue` goes on by itself after a lost node."""
+
+    def version_command(self) -> str:
+        """Ask for the version, and whether the scheduler is there at all; the answer goes to `parse_version`."""
+
+    def parse_version(self, answer: Answer) -> str:
+        """The version. Raises ValueError where the scheduler does not answer."""
+
+    def test_command(self, resources: Resources) -> str:
+        """Ask, without submitting anything, whether such a job would be taken; the answer goes to `parse_test`."""
+
+    def parse_test(self, answer: Answer, resources: Resources) -> Verdict:
+        """What the scheduler would say to such a job; Doubt where it cannot be asked."""
 
     def submit_command(self, script: str, directory: str) -> str:
         """Submit the script file; the answer goes to `parse_submission`."""

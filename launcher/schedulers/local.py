@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 from shlex import quote
 
 from launcher.model import Gone, JobRef, JobState, JobStatus, Known, Resources, Unknown
-from launcher.schedulers.base import Answer, Queued, Refused, Submission, Submitted
+from launcher.schedulers.base import Accepted, Answer, Queued, Refused, Submission, Submitted, Verdict
 
 # The supervisor outlives the shell that starts it, passes TERM on, and leaves the exit code as its end marker.
 _SUPERVISE = """\
@@ -33,6 +33,22 @@ class LocalScheduler:
     def directives(self, resources: Resources, job_name: str, log: str, *, requeue: bool = False) -> list[str]:
         """None: nobody reads them."""
         return []
+
+    def version_command(self) -> str:
+        """There is nobody to ask."""
+        return "true"
+
+    def parse_version(self, answer: Answer) -> str:
+        """It has none."""
+        return ""
+
+    def test_command(self, resources: Resources) -> str:
+        """There is nobody to ask."""
+        return "true"
+
+    def parse_test(self, answer: Answer, resources: Resources) -> Verdict:
+        """Nothing is ever refused."""
+        return Accepted()
 
     def submit_command(self, script: str, directory: str) -> str:
         """Start the supervisor in the background and print the id."""

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from shlex import quote
 
 from launcher.model import JobRef, JobStatus, Resources
-from launcher.schedulers import slurm_reasons, slurm_status
-from launcher.schedulers.base import Answer, Doubt, Queued, Refused, Submission, Submitted
+from launcher.schedulers import slurm_reasons, slurm_status, slurm_tests
+from launcher.schedulers.base import Answer, Doubt, Queued, Refused, Submission, Submitted, Verdict
 from launcher.units import format_walltime
 
 _JOB_ID = re.compile(r"(?:Submitted batch job )?(\d+)(?:;\S+)?")
@@ -59,6 +59,22 @@ class SlurmScheduler:
         lines = [f"{option}={_directive_value(value)}" for option, value in options.items() if value]
         return [f"#SBATCH {line}" for line in (*lines, *again, *resources.directives)]
 
+    def version_command(self) -> str:
+        """Ask sbatch for its version, and for the controllers."""
+        return slurm_tests.VERSION
+
+    def parse_version(self, answer: Answer) -> str:
+        """The version, if a controller is up."""
+        return slurm_tests.version(answer)
+
+    def test_command(self, resources: Resources) -> str:
+        """Let sbatch test the directives, and ask for the partitions, whose limits it does not test."""
+        return slurm_tests.command(self.directives(resources, "springline-check", "/dev/null"))
+
+    def parse_test(self, answer: Answer, resources: Resources) -> Verdict:
+        """Put both answers together."""
+        return slurm_tests.verdict(answer, resources)
+
     def submit_command(self, script: str, directory: str) -> str:
         """Call sbatch with the script."""
         return f"sbatch --parsable {quote(script)}"
@@ -73,7 +89,7 @@ class SlurmScheduler:
         killed = 128 < answer.exit_code < 255  # by a signal, perhaps after the request was sent
         if ids or answer.exit_code == 0 or killed or not all_said.strip() or _DOUBTFUL.search(all_said):
             return Doubt(said)
-        return Refused(said, next((hint for words, hint in slurm_reasons.REFUSALS if words.lower() in all_said), ""))
+        return Refused(said, slurm_reasons.refusal_hint(all_said))
 
     def status_command(self, jobs: Sequence[JobRef]) -> str:
         """Ask squeue for all of them, then sacct for those it no longer lists, then scontrol for each still missing."""

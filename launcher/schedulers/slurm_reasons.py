@@ -70,6 +70,11 @@ _HOPELESS = (
 )
 
 
+def refusal_hint(said: str) -> str:
+    """What to change after a refusal, by all that was said; empty where nothing is known."""
+    return next((hint for words, hint in REFUSALS if words.lower() in said.lower()), "")
+
+
 def explain(reason: str) -> str:
     """Why a job waits and what to do about it; an unheard-of reason as SLURM wrote it."""
     word = _word(reason)

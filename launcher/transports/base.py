@@ -130,7 +130,8 @@ class Frame:
                 f"{host}: the connection was lost before the command ended" + (f": {said[-1]}" if said else ""),
                 "try again; what runs on the cluster is not touched",
             )
-        return Answer(body, self._inside(errors)[0], int(code))
+        noise = output.partition(f"{self.mark} begin\n")[0]
+        return Answer(body, self._inside(errors)[0], int(code), noise.strip())
 
     def _inside(self, text: str) -> tuple[str, bool, str]:
         """The text between the marks, whether the end mark came whole, and the exit code that stands on its line."""
