@@ -112,17 +112,30 @@ def override(platform: Platform, options: Mapping[str, str | None]) -> Platform:
     return platform
 
 
+def check_file(file: Path) -> None:
+    """Raise ConfigurationError, with file and line, for what cannot be read as sections of keys."""
+    _parse(file, _text(file))
+
+
 def _read(file: Path) -> dict[str, dict[str, Value]]:
-    parser = configparser.ConfigParser(interpolation=None, default_section="")
+    return _parse(file, _text(file))
+
+
+def _text(file: Path) -> str:
     try:
-        text = file.read_text(encoding="utf-8-sig")
-        parser.read_string(text, source=str(file))
+        return file.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         raise
     except OSError as error:
         raise ConfigurationError(f"cannot read {file}: {error.strerror}", "check that the file is yours") from error
     except UnicodeDecodeError as error:
         raise ConfigurationError(f"{file} is not a text file in UTF-8 ({error.reason})") from error
+
+
+def _parse(file: Path, text: str) -> dict[str, dict[str, Value]]:
+    parser = configparser.ConfigParser(interpolation=None, default_section="")
+    try:
+        parser.read_string(text, source=str(file))
     except configparser.Error as error:
         raise ConfigurationError(
             f"{file}, {_mistake(error)}", "write [section] lines and below each `key = value` lines"

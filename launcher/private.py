@@ -21,14 +21,17 @@ def state_home() -> Path:
 
 
 def write_private(file: Path, text: str) -> None:
-    """Write a file only the user can read, whole or not at all."""
+    """Write a file only the user can read, whole or not at all, its line ends as they are."""
+    scratch = None
     try:
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         handle, scratch = tempfile.mkstemp(dir=file.parent)  # mkstemp makes it 0600
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="") as stream:
             stream.write(text)
         os.replace(scratch, file)  # noqa: PTH105 - one rename
     except OSError as error:
+        if scratch is not None:
+            Path(scratch).unlink(missing_ok=True)
         raise _cannot_write(file, error) from error
 
 
