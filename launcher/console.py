@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, ClassVar
 
 import click
 
@@ -28,6 +29,9 @@ class Console:
     """What one command says and asks."""
 
     answered = False  # the one object of --json is out
+    # What the old command line has asked before the command that it stands for began.
+    passphrase: ClassVar[str] = ""
+    agreed: ClassVar[bool] = False
 
     def __init__(self, *, json_output: bool = False, yes: bool = False) -> None:
         self.json_output = json_output
@@ -35,6 +39,8 @@ class Console:
         self._last = ""
         self._writing = threading.RLock()
         self._drawn = False
+        self._listens = False
+        self.heard = False  # the word it listens for
 
     @property
     def interactive(self) -> bool:
@@ -76,7 +82,7 @@ class Console:
         began, over = time.monotonic(), threading.Event()
 
         def keep_saying() -> None:
-            draws = sys.stderr.isatty()
+            draws = sys.stderr.isatty() and not self._listens
             while (draws or remind) and not over.wait(REDRAW_SECONDS if draws else REMIND_SECONDS):
                 text = words(time.monotonic() - began)
                 if text and draws:
@@ -101,7 +107,7 @@ class Console:
     def choose_after_interrupt(self, name: str, question: Sequence[str] = AFTER_INTERRUPT) -> str:
         """Ask what Ctrl-C meant: detach, stop or keep. Without a terminal, and on a second Ctrl-C: detach."""
         what, stop, keep = question
-        if not self.interactive:
+        if not self.interactive or self._listens:
             return "detach"
         try:
             answer = click.prompt(
@@ -117,9 +123,30 @@ class Console:
 
     def confirm(self, question: str) -> bool:
         """Ask for a yes; --yes is one, and where there is nobody to ask the answer is no."""
-        return self._yes or (self.interactive and click.confirm(question, default=False, err=True))
+        return self._yes or Console.agreed or (self.interactive and click.confirm(question, default=False, err=True))
+
+    @contextmanager
+    def listening(self, word: str) -> Iterator[None]:
+        """Let a typed word end the main thread's wait as Ctrl-C does, and neither asks what it meant."""
+        if word and self.interactive:
+            self.say(f"enter '{word}' to stop port forwarding:")
+            self._listens = True  # from now on nobody else reads the keyboard
+            threading.Thread(target=self._listen, args=(word,), name="listener", daemon=True).start()
+        yield
+
+    def _listen(self, word: str) -> None:
+        for line in sys.stdin:  # whose end ends nothing
+            if line.strip().lower() == word:
+                self.heard = True
+                if hasattr(signal, "pthread_kill") and (main := threading.main_thread().ident):
+                    signal.pthread_kill(main, signal.SIGINT)  # wakes it, as raise_signal does on Windows only
+                else:
+                    signal.raise_signal(signal.SIGINT)
 
     def _secret(self, prompt: str) -> str | None:
+        if Console.passphrase and "passphrase" in prompt.lower():
+            answer, Console.passphrase = Console.passphrase, ""  # if it is wrong, somebody must type another
+            return answer
         return self._answer(prompt, hidden=True)
 
     def _visible(self, prompt: str) -> str | None:

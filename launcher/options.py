@@ -26,6 +26,10 @@ class Springline(click.Group):
     """The one place where errors become messages and exit codes."""
 
     def main(self, *args: Any, **options: Any) -> Any:  # noqa: ANN401
+        """Run a command and exit."""
+        leave(self.code_of(*args, **options))
+
+    def code_of(self, *args: Any, **options: Any) -> int:  # noqa: ANN401
         """Run a command; whatever it raises ends as a message and an exit code."""
         arguments = list(options.get("args") or (args[0] if args else None) or sys.argv[1:])
         try:
@@ -41,14 +45,14 @@ class Springline(click.Group):
             code = _report(error, arguments)
         except Exception:  # noqa: BLE001 - a bug of ours: the user gets a file to send, not a traceback
             code = _report(SpringlineError(*_bug(arguments)), arguments)
-        _leave(code if isinstance(code, int) else 0)
+        return code if isinstance(code, int) else 0
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """In the order in which they are met, not the alphabet's."""
         return list(self.commands)
 
 
-def _leave(code: int) -> NoReturn:
+def leave(code: int) -> NoReturn:
     """Exit at once. Threads of a connection may still run, and Python's own end can crash under them."""
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError):  # nobody reads any more
@@ -119,6 +123,7 @@ def connection_options(command: Command) -> Command:
         click.option("--page", default="lab", help="What to open, e.g. lab/tree/map.ipynb."),
         click.option("--show-token", is_flag=True, help="Print the address with its token."),
         click.option("--insecure-http", is_flag=True, help="Plain HTTP on the node's address: others can listen in."),
+        click.option("--until", default="", hidden=True, help="Detach when this word is typed; of the old command."),
     ):
         command = option(command)
     return command
@@ -136,4 +141,5 @@ def wishes_of(options: dict[str, Any], local_port: int | None) -> Wishes:
         show_token=options["show_token"],
         page=options["page"],
         insecure_http=options["insecure_http"],
+        until=options["until"],
     )

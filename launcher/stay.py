@@ -38,6 +38,7 @@ class Wishes:
     show_token: bool = False
     page: str = "lab"  # what to open, e.g. lab/tree/map.ipynb
     insecure_http: bool = False  # plain HTTP on the node's address
+    until: str = ""  # a word that is typed to detach
 
 
 class Stay:
@@ -111,10 +112,17 @@ class Stay:
         _announce(self._session, self._cluster, opened, tunnelled, self._wishes, self._console)
 
     def _hold(self, watcher: Watcher, notice: Notice) -> None:
-        current = self._patiently(
-            lambda: sessions.hold(self._cluster, self._session, notice, watcher=watcher),
-            lambda: self._console.live(self._narrator.holding),
-        )
+        try:
+            with self._console.listening(self._wishes.until):
+                current = self._patiently(
+                    lambda: sessions.hold(self._cluster, self._session, notice, watcher=watcher),
+                    lambda: self._console.live(self._narrator.holding),
+                )
+        except Interrupted as left:
+            if not self._console.heard:
+                raise
+            self._console.say(f"{left.message}\n  → {left.hint}")
+            return
         say_end(self._cluster, sessions.remember_end(self._store, current), self._console)
 
     def _patiently(self, wait: Callable[[], T], shown: Callable[[], AbstractContextManager[None]] = nullcontext) -> T:
