@@ -16,6 +16,8 @@ from launcher.errors import ConfigurationError, NotFoundError, UsageError
 from launcher.keys import INHERIT, KEYS
 from launcher.model import Platform, Resources, Workers
 
+PRESET = ":"  # between a platform and a preset of it: [spider:large]
+
 
 @dataclass(frozen=True)
 class Value:
@@ -52,38 +54,69 @@ class Platforms:
         for file in files:
             for section, values in _read(file).items():
                 self._sections.setdefault(section, {}).update(values)
+        for section, values in self._sections.items():
+            self._check_preset(section, next(iter(values.values()), None))
+
+    def _check_preset(self, section: str, first: Value | None) -> None:
+        platform, mark, preset = section.partition(PRESET)
+        if mark and (platform not in self.names or not re.fullmatch(r"[\w-]+", preset)):
+            where = f"{first.file}, " if first else ""
+            raise ConfigurationError(
+                f"{where}section [{section}] is no preset of a platform{_nearest(platform, self.names)}",
+                "write [PLATFORM:PRESET] with the name of a platform, and a name of letters, digits, _ and -",
+            )
 
     @property
     def names(self) -> list[str]:
         """The names of all platforms."""
-        return sorted(self._sections)
+        return sorted(section for section in self._sections if PRESET not in section)
 
-    def values(self, name: str) -> dict[str, Value]:
-        """Every key of a platform with what it inherits; each value knows where it was written."""
-        return self._inherit(name, seen=())
+    def values(self, name: str, preset: str | None = None) -> dict[str, Value]:
+        """Every key of a platform with what it inherits, a preset's over them; each knows where it was written."""
+        merged = {key: value for each in self._lineage(name) for key, value in self._sections[each].items()}
+        return merged if preset is None else {**merged, **self._preset(name, preset)}
 
-    def get(self, name: str) -> Platform:
-        """The platform of that name."""
-        return _build(name, self.values(name))
+    def presets(self, name: str) -> dict[str, dict[str, Value]]:
+        """What each preset of a platform sets: its own and those of the platforms it inherits from."""
+        found: dict[str, dict[str, Value]] = {}
+        for each in self._lineage(name):
+            for section, values in self._sections.items():
+                platform, mark, preset = section.partition(PRESET)
+                if mark and platform == each:
+                    found[preset] = {**found.get(preset, {}), **values}
+        return found
 
-    def _inherit(self, name: str, seen: tuple[str, ...]) -> dict[str, Value]:
-        if name not in self._sections:
+    def get(self, name: str, preset: str | None = None) -> Platform:
+        """The platform of that name, with a preset laid over it."""
+        return _build(name, self.values(name, preset))
+
+    def _preset(self, name: str, preset: str) -> dict[str, Value]:
+        presets = self.presets(name)
+        if preset not in presets:
             raise NotFoundError(
-                f"there is no platform '{name}'{_nearest(name, self._sections)}",
+                f"platform '{name}' has no preset '{preset}'{_nearest(preset, presets)}",
+                f"its presets: {', '.join(sorted(presets))}" if presets else f"add [{name}:{preset}] to {user_file()}",
+            )
+        return presets[preset]
+
+    def _lineage(self, name: str) -> list[str]:
+        """The platform and those it inherits from, the first of them first."""
+        if name not in self.names:
+            raise NotFoundError(
+                f"there is no platform '{name}'{_nearest(name, self.names)}",
                 f"`springline platform list` shows all; your own go into {user_file()}",
             )
-        own = self._sections[name]
-        base = own.get(INHERIT)
-        if base is None or base.text == name:
-            return own
-        if base.text not in self._sections:
-            raise ConfigurationError(
-                f"{base.place}: platform = {base.text}: there is no such platform{_nearest(base.text, self._sections)}",
-                f"name one of {', '.join(self.names)}, or leave the line out and give every key yourself",
-            )
-        if base.text in seen:
-            raise ConfigurationError(f"{base.place}: platform = {base.text} goes round in a circle")
-        return {**self._inherit(base.text, (*seen, name)), **own}
+        found = [name]
+        while (base := self._sections[found[0]].get(INHERIT)) is not None and base.text != found[0]:
+            if base.text not in self.names:
+                raise ConfigurationError(
+                    f"{base.place}: platform = {base.text}: there is no such platform{_nearest(base.text, self.names)}",
+                    f"name one of {', '.join(self.names)}, or leave the line out and give every key yourself",
+                )
+            if base.text in found:
+                raise ConfigurationError(f"{base.place}: platform = {base.text} goes round in a circle")
+            found.insert(0, base.text)
+        return found
 
 
 def load(extra: Path | None = None) -> Platforms:
@@ -176,6 +209,10 @@ def _line(lines: list[str], section: str, key: str) -> int:
 
 
 def _checked_key(key: str, value: Value) -> Value:
+    if key == INHERIT and PRESET in value.section:
+        raise ConfigurationError(
+            f"{value.place}: a preset inherits from its platform alone", f"leave out `{key} = {value.text}`"
+        )
     if key != INHERIT and key not in KEYS:
         raise ConfigurationError(
             f"{value.place}: unknown key '{key}'{_nearest(key, KEYS)}",
