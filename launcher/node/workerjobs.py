@@ -69,11 +69,19 @@ def slurm_options(request: Request, directory: Path, address: str, preload: Sequ
 def python_command(request: Request, directory: Path) -> str:
     """Return how a worker's job calls Python: this very one, or the one in the image."""
     if request.image is None:
-        return shlex.quote(sys.executable)
+        return shlex.quote(python_of_every_node(Path(sys.prefix), sys.executable))
     image = os.path.expanduser(os.path.expandvars(request.image))  # noqa: PTH111
     words = ("apptainer", "exec", "--bind", str(directory), image, request.python or "python3")
     # The worker's own directory too (see job_lines); the job's shell knows where it is.
     return f'{shlex.join(words[:2])} --bind "$DASK_TEMPORARY_DIRECTORY" {shlex.join(words[2:])}'
+
+
+def python_of_every_node(prefix: Path, executable: str) -> str:
+    """Return what starts this Python on other nodes: of a packed environment, not the copy on this node's own disk."""
+    try:
+        return (prefix.parent / "springline-launcher").read_text(encoding="utf-8").strip()
+    except OSError:
+        return executable
 
 
 def directives(workers: Workers, directory: Path) -> list[str]:
