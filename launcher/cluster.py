@@ -21,8 +21,9 @@ from launcher.errors import (
     SubmissionUnknown,
 )
 from launcher.kinds import RUN, SESSION, Kind
-from launcher.model import JobRef, JobState, JobStatus, Known, NodeState, Platform, Progress, Session, settled
+from launcher.model import JobRef, JobState, JobStatus, Known, NodeState, Platform, Session, settled
 from launcher.preparation import preparation_error
+from launcher.progress import Progress
 from launcher.schedulers.base import Answer, Doubt, Queued, Refused, Scheduler, Submitted
 from launcher.scripts import RemotePath
 from launcher.transports.base import Transport

@@ -17,7 +17,8 @@ from typing import Any
 from launcher import packing
 from launcher.cluster import Cluster
 from launcher.errors import ConfigurationError, ConnectError, NotFoundError, UsageError
-from launcher.model import Progress, Session
+from launcher.model import Session
+from launcher.progress import Progress
 from launcher.transports.base import Incoming
 
 REPORTS = ("report.html", "failed.csv", "ledger.jsonl", "run.json")  # in the directory beside the output

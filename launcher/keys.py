@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from launcher.daskkinds import read_kind
 from launcher.units import parse_memory, parse_walltime
 
 TRANSPORTS = ("fabric", "openssh", "auto", "local")
@@ -80,6 +81,12 @@ def _node_directory(text: str) -> str:
     return text
 
 
+def _web_address(text: str) -> str:
+    if not re.fullmatch(r"https?://[\w.:@\[\]/~-]+", text):
+        raise ValueError(f"'{text}' must be an address that begins with http:// or https://")
+    return text.rstrip("/")
+
+
 def _lines(text: str) -> tuple[str, ...]:
     return tuple(line.strip() for line in text.splitlines() if line.strip())
 
@@ -125,6 +132,13 @@ KEYS: Mapping[str, Key] = {
     "cores": Key("resources.cores", _whole, "CPU cores of the session's job"),
     "memory": Key("resources.memory", parse_memory, "memory of the session's job, e.g. 8GB"),
     "sbatch": Key("resources.directives", _directives, "further sbatch options, one per line"),
+    "dask": Key(
+        "dask.kind", read_kind, "who gives workers: slurm, pbs, local, gateway, or a scheduler's address"
+    ),
+    "gateway_address": Key("dask.gateway_address", _web_address, "the dask-gateway server, e.g. https://HOST/gateway"),
+    "tls_ca": Key("dask.tls_ca", _directory, "for `dask = tls://…`: the certificate that vouches for the scheduler"),
+    "tls_cert": Key("dask.tls_cert", _directory, "for `dask = tls://…`: your certificate"),
+    "tls_key": Key("dask.tls_key", _directory, "for `dask = tls://…`: the key of your certificate"),
     "workers": Key("workers.count", _count, "worker jobs at start"),
     "worker_cores": Key("workers.cores", _whole, "CPU cores of a worker job"),
     "worker_memory": Key("workers.memory", parse_memory, "memory of a worker job"),

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Sequence
 from shlex import quote
 from typing import Any
 
-from launcher.model import Gone, JobState, JobStatus, NodeState, Progress, Unknown
+from launcher.model import Gone, JobState, JobStatus, NodeState, Unknown
+from launcher.progress import Progress
 from launcher.scripts import RemotePath
 
 # One line for each session, empty where there is no state yet; then what the scheduler says of all of them. A run has a

@@ -7,7 +7,9 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
+from launcher.daskkinds import Dask
 from launcher.kinds import KINDS, SESSION, Kind
+from launcher.progress import Progress
 
 SCHEMA_VERSION = 1
 
@@ -53,6 +55,7 @@ class Platform:
     scheduler: str = "slurm"
     resources: Resources = field(default_factory=Resources)
     workers: Workers = field(default_factory=Workers)
+    dask: Dask = field(default_factory=Dask)
     python: str = "python3"
     prologue: tuple[str, ...] = ()  # bash lines run before Python: module load, activate
     image: str | None = None  # Apptainer image that holds Python
@@ -195,6 +198,7 @@ class NodeState:
     workers: int | None = None  # of a run with worker jobs: 0 while it waits for the first
     started: str = ""  # another start is another place to go to
     ends: str | None = None
+    versions: Mapping[str, str | None] = field(default_factory=dict)  # of Python and what the session is made of
     warning: str | None = None  # how little time is left, in words
     reason: str | None = None
     message: str | None = None
@@ -215,35 +219,6 @@ class NodeState:
         newest = self.next_job_id or self.job_id
         moved = session.kind is not SESSION and newest not in ("", session.job_id)
         return replace(session, job_id=newest) if moved else session
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far a run is: what its engine last wrote to progress.json."""
-
-    text: str = ""  # one line, without a bar
-    state: str = ""  # planning | waiting | running | ended
-    unit: str = ""
-    total: int | None = None
-    done: int | None = None
-    failed: int | None = None
-    skipped: int | None = None
-    retried: int | None = None
-    workers: int | None = None
-    items_per_minute: float | None = None
-    bytes_per_second: float | None = None
-    eta_seconds: float | None = None
-    notes: tuple[tuple[int, str], ...] = ()  # the newest, each with its number
-    run_dir: str = ""  # where ledger and reports lie, over there
-    output: str = ""
-    updated: float = 0.0  # POSIX seconds
-
-    @classmethod
-    def parse(cls, document: dict[str, Any]) -> Progress:
-        """Read the engine's document; what this version does not know is ignored."""
-        known = {key: document[key] for key in cls.__dataclass_fields__ if document.get(key) is not None}
-        known["notes"] = tuple((int(note["number"]), str(note["text"])) for note in document.get("notes") or ())
-        return cls(**known)
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from launcher.daskkinds import Dask
 from launcher.errors import ConfigurationError, NotFoundError, UsageError
 from launcher.keys import INHERIT, KEYS
 from launcher.model import Platform, Resources, Workers
@@ -227,7 +228,7 @@ def _nearest(word: str, words: Iterable[str]) -> str:
 
 
 def _build(name: str, values: Mapping[str, Value]) -> Platform:
-    groups: dict[str, dict[str, Any]] = {"": {}, "resources": {}, "workers": {}}
+    groups: dict[str, dict[str, Any]] = {"": {}, "resources": {}, "workers": {}, "dask": {}}
     for key, value in values.items():
         if key == INHERIT or not KEYS[key].target:
             continue
@@ -236,6 +237,7 @@ def _build(name: str, values: Mapping[str, Value]) -> Platform:
     platform = Platform(
         name=name,
         resources=Resources(**groups["resources"]),
+        dask=Dask(**groups["dask"]),
         workers=_with_partition(Workers(**groups["workers"]), groups["resources"].get("partition")),
         **groups[""],
     )

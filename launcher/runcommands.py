@@ -184,7 +184,8 @@ def fetch(
     """Bring RUN's report, list of failures, ledger and log here; with --results its output, whole or not at all."""
     from launcher import fetching, sessions
     from launcher.errors import ConnectError, UsageError
-    from launcher.model import Progress, Unknown
+    from launcher.model import Unknown
+    from launcher.progress import Progress
     from launcher.units import format_size
 
     cluster, found, _ = _reach(run, console, platform, config)

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from launcher.model import SCHEMA_VERSION, Known, Progress, SessionPhase, SessionStatus
+from launcher.model import SCHEMA_VERSION, Known, SessionPhase, SessionStatus
+from launcher.progress import Progress
 from launcher.report import sentence, table
 
 BAR = 16  # characters

@@ -40,7 +40,7 @@ LAUNCHER_LAYERS = (
     ("report", "runreport"),
     ("transports", "schedulers", "discovery", "looking", "packing", "scripts", "keys"),
     ("private",),
-    ("model", "errors", "units", "kinds"),
+    ("model", "errors", "units", "kinds", "daskkinds", "progress"),
 )
 JOBS_LAYERS = (
     ("__main__", "cli", "notebook"),
@@ -60,6 +60,8 @@ PURE_NAMES = (
     "looking",
     "model.",
     "packing",
+    "daskkinds",
+    "progress",
     "report",
     "runreport",
     "scripts",

@@ -19,7 +19,8 @@ from launcher.cluster import Cluster
 from launcher.errors import ConfigurationError, ConnectError, NotFoundError, SpringlineError, UsageError
 from launcher.fetching import Fetched, fetch
 from launcher.kinds import RUN
-from launcher.model import Platform, Progress, Session
+from launcher.model import Platform, Session
+from launcher.progress import Progress
 from launcher.schedulers.local import LocalScheduler
 from launcher.transports.base import Incoming
 from launcher.transports.local import LocalTransport

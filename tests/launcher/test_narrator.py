@@ -9,8 +9,9 @@ import pytest
 from launcher.cluster import Cluster
 from launcher.console import Console
 from launcher.following import RunNarrator
-from launcher.model import JobState, JobStatus, Known, NodeState, Platform, Progress, Session, SessionStatus, Unknown
+from launcher.model import JobState, JobStatus, Known, NodeState, Platform, Session, SessionStatus, Unknown
 from launcher.narrator import Narrator
+from launcher.progress import Progress
 from launcher.schedulers.slurm import SlurmScheduler
 from launcher.transports.local import LocalTransport
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from launcher.kinds import RUN
-from launcher.model import Gone, JobState, Known, NodeState, Progress, Session, SessionPhase, SessionStatus, Unknown
+from launcher.model import Gone, JobState, Known, NodeState, Session, SessionPhase, SessionStatus, Unknown
+from launcher.progress import Progress
 from launcher.runreport import bar, document, line, listing, news
 
 SESSION = Session("r1", "hpc", "springline-run_r1-abc123", "2026-01-01", "7", noun=RUN.noun, analysis="map")
