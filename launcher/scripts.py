@@ -163,12 +163,28 @@ def submit_script(
         required=required,
         find_python=_check_python(platform, modules),
         parent=parent.quoted(),
-        guard=_GUARD.format(parent=parent.quoted()),
+        guard=guard(parent),
         folders=" ".join(sorted({"node/springline_node", *(path.rpartition("/")[0] or "." for path in files)})),
         directory=directory.quoted(),
         files="\n".join(write_file(path, text) for path, text in files.items()),
         submit=submit,
         tidy=tidy_script(parent),
+    )
+
+
+def guard(directory: RemotePath) -> str:
+    """Shell lines that say `@unsafe PATH` and give up where others could put another directory in this one's place."""
+    return _GUARD.format(parent=directory.quoted())
+
+
+def as_in_job(platform: Platform, *lines: str) -> str:
+    """Run lines as a job of the platform does: in a login shell, after the prologue, with nothing on its stdin."""
+    text = "\n".join((*platform.prologue, *lines))
+    end = end_mark(text)
+    # The braces make the shell read everything first, so that no command of the prologue reads the rest as its input.
+    return (
+        "if command -v bash >/dev/null; then shell='bash -l'; else shell=sh; fi\n"
+        f"$shell <<'{end}'\n{{\n{text}\n}} </dev/null\n{end}"
     )
 
 
@@ -203,12 +219,8 @@ def _check_python(platform: Platform, modules: Sequence[str]) -> str:
     python = python_command(platform)
     program = "apptainer" if platform.image else python
     look = f"exit {_ANSWERED}" if platform.image else f"exec {python} -c {quote(_FIND_MODULES)} {' '.join(modules)}"
-    prologue = "\n".join((*platform.prologue, f"command -v {program} >/dev/null || exit 127"))
-    end = end_mark(prologue)
-    # The braces make the shell read everything first, so that no command of the prologue reads the rest as its input.
     return (
         "echo '@python'\n"
-        "if command -v bash >/dev/null; then shell='bash -l'; else shell=sh; fi\n"
-        f"$shell <<'{end}'; code=$?\n{{\n{prologue}\n{look}\n}} </dev/null\n{end}\n"
+        f"{as_in_job(platform, f'command -v {program} >/dev/null || exit 127', look)}\ncode=$?\n"
         f'[ $code = {_ANSWERED} ] || {{ echo "@ended $code"; exit 3; }}'
     )
