@@ -117,5 +117,8 @@ class Method(Protocol):
         (`set -e` is on), and leaves `new/python`, a program that starts the environment's Python.
         """
 
-    def section(self, wish: Wish, prefix: RemotePath) -> Mapping[str, str | None]:
-        """The keys of the platform's section that make sessions use it; None takes a key away."""
+    def section(self, wish: Wish, prefix: RemotePath, new: RemotePath) -> Mapping[str, str | None]:
+        """The keys of the platform's section that make sessions use it; None takes a key away.
+
+        `new` is the directory it was made in: an image is named by its path there.
+        """

@@ -103,9 +103,9 @@ class Packed:
             launcher=launcher,
         )
 
-    def section(self, wish: Wish, prefix: RemotePath) -> Mapping[str, str | None]:
+    def section(self, wish: Wish, prefix: RemotePath, new: RemotePath) -> Mapping[str, str | None]:
         """The method's own keys."""
-        return self.inner.section(wish, prefix)
+        return self.inner.section(wish, prefix, new)
 
 
 def _format(facts: Facts) -> _Format:
