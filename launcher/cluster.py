@@ -107,7 +107,7 @@ class Cluster:
         except ValueError as error:
             raise SubmissionUnknown(
                 f"{self.platform.name}: nobody could say whether job '{job_name}' exists: {error}",
-                f"look on the cluster: squeue --me --name {job_name}",
+                f"look on the cluster: {self.scheduler.by_hand(job_name)}",
             ) from error
 
     def sessions(self, config: str = "", kind: Kind = SESSION) -> list[inventory.Found]:
@@ -289,5 +289,5 @@ class Cluster:
         now = f"no job '{job_name}' is listed" if answered else f"nobody could say whether job '{job_name}' exists"
         raise SubmissionUnknown(
             f"{self.platform.name}: the answer to the submission was lost ({doubt}), and {now}",
-            f"before you try again, look on the cluster: squeue --me --name {job_name}",
+            f"before you try again, look on the cluster: {self.scheduler.by_hand(job_name)}",
         )

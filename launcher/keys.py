@@ -12,11 +12,12 @@ from launcher.units import parse_memory, parse_walltime
 
 TRANSPORTS = ("fabric", "openssh", "auto", "local")
 WAYS = ("auto", "socket", "loopback", "node-tls")  # plain HTTP only with --insecure-http
-SCHEDULERS = ("slurm", "local")
+SCHEDULERS = ("slurm", "pbs", "local")
 
 _VARIABLE = r"\$(?:[A-Za-z_][A-Za-z0-9_]*|\{[A-Za-z_][A-Za-z0-9_]*\})"
 _NAMES = r"[\w.,+@%:=~/-]"  # what names of directories are made of
 _OURS = ("--job-name", "--comment", "--output", "--open-mode", "--parsable", "--wrap")
+_OURS_OF_PBS = ("-N", "-o", "-e", "-j", "-k", "-v", "-V", "-S", "-C", "-d", "-w")
 
 
 @dataclass(frozen=True)
@@ -102,6 +103,28 @@ def _directives(text: str) -> tuple[str, ...]:
     return lines
 
 
+def _qsub_options(text: str) -> tuple[str, ...]:
+    lines = _lines(text)
+    for line in lines:
+        if line[:2] in _OURS_OF_PBS:
+            raise ValueError(f"'{line}' is springline's own: with {', '.join(_OURS_OF_PBS)} it finds its jobs and logs")
+        if not line.startswith("-"):
+            raise ValueError(f"'{line}' is not an option of qsub; write one per line, e.g. -l place=excl")
+    return lines
+
+
+def _resource_spec(text: str) -> str:
+    if not re.fullmatch(r"[\w.,+@:=/()-]+", text) or "=" not in text or text.startswith("-"):
+        raise ValueError(f"'{text}' is not what PBS takes after -l; write for example select=1:ncpus=4:mem=8gb")
+    return text
+
+
+def _interface(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z][\w.:-]{0,14}", text):
+        raise ValueError(f"'{text}' is not the name of a network interface; `ip link` on a node lists them, e.g. ib0")
+    return text
+
+
 def _is_ours(word: str) -> bool:
     """True for an option that is springline's to give, shortened (--job=x) or behind others (-HJ) too."""
     option = word.partition("=")[0]
@@ -131,7 +154,9 @@ KEYS: Mapping[str, Key] = {
     "walltime": Key("resources.walltime", parse_walltime, "walltime of the session's job, HH:MM:SS"),
     "cores": Key("resources.cores", _whole, "CPU cores of the session's job"),
     "memory": Key("resources.memory", parse_memory, "memory of the session's job, e.g. 8GB"),
+    "resource_spec": Key("resources.resource_spec", _resource_spec, "PBS: what follows -l, in place of cores, memory"),
     "sbatch": Key("resources.directives", _directives, "further sbatch options, one per line"),
+    "qsub": Key("resources.directives", _qsub_options, "PBS: further qsub options, one per line"),
     "dask": Key(
         "dask.kind", read_kind, "who gives workers: slurm, pbs, local, gateway, or a scheduler's address"
     ),
@@ -147,5 +172,8 @@ KEYS: Mapping[str, Key] = {
     "worker_partition": Key("workers.partition", _word, "partition of the worker jobs; default the session's"),
     "worker_local_directory": Key("workers.local_directory", _node_directory, "spill space on the node, e.g. $TMPDIR"),
     "worker_max_jobs": Key("workers.max_jobs", _whole, "no more worker jobs than this"),
+    "worker_resource_spec": Key("workers.resource_spec", _resource_spec, "PBS: what follows -l for a worker job"),
+    "worker_interface": Key("workers.interface", _interface, "network between workers, e.g. ib0; default the node's"),
+    "worker_death_timeout": Key("workers.death_timeout", parse_walltime, "how long a worker waits for its scheduler"),
 }
 INHERIT = "platform"

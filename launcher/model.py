@@ -25,6 +25,7 @@ class Resources:
     account: str | None = None
     qos: str | None = None
     reservation: str | None = None
+    resource_spec: str | None = None  # in place of cores and memory, as PBS writes it: select=1:ncpus=4:mem=8gb
     directives: tuple[str, ...] = ()  # further options, each as on the scheduler's command line
 
 
@@ -40,6 +41,9 @@ class Workers:
     partition: str | None = None
     local_directory: str | None = None  # spill space on the node; may hold $VARIABLES of the node
     max_jobs: int | None = None  # upper limit for scaling
+    resource_spec: str | None = None  # of PBS, for what the job gets; cores and memory are what Dask makes of it
+    interface: str | None = None  # of the network between workers, e.g. ib0; None = the node's address
+    death_timeout: int | None = None  # seconds a worker waits for a scheduler that is gone
 
 
 @dataclass(frozen=True)

@@ -111,6 +111,9 @@ def request(platform: Platform, session: Session, doors: list[str], *, port: int
             "reservation": resources.reservation,
             "local_directory": workers.local_directory,
             "max_jobs": workers.max_jobs,
+            "resource_spec": workers.resource_spec,
+            "interface": workers.interface,
+            "death_timeout": workers.death_timeout,
             "directives": list(resources.directives),
         },
     }

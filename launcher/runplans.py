@@ -95,7 +95,7 @@ def _asked(
     """What the node program is to run, beside what it is told of any session."""
     numbers = _numbers(platform, wish)
     here = _in_one_job(platform, wish)
-    if wish.resubmit and platform.scheduler == "slurm" and not platform.resources.walltime:
+    if wish.resubmit and platform.scheduler != "local" and not platform.resources.walltime:
         raise UsageError(
             "--resubmit needs to know the walltime", "give --walltime, or set it in the platform's section"
         )
@@ -116,7 +116,7 @@ def _asked(
 
 def _in_one_job(platform: Platform, wish: Wish) -> bool:
     """True where no worker jobs are wanted: a rehearsal of the analysis computes nothing."""
-    return wish.in_allocation or platform.scheduler != "slurm" or "--dry-run" in wish.arguments
+    return wish.in_allocation or platform.scheduler == "local" or "--dry-run" in wish.arguments
 
 
 def _numbers(platform: Platform, wish: Wish) -> Mapping[str, int | None]:
@@ -128,7 +128,7 @@ def _numbers(platform: Platform, wish: Wish) -> Mapping[str, int | None]:
     if wish.workers and not asked.get("workers", 1):
         raise UsageError("a run without workers does nothing", "give --workers 1 or more, or --in-allocation")
     if _in_one_job(platform, wish):
-        cores = platform.resources.cores if platform.scheduler == "slurm" else None
+        cores = platform.resources.cores if platform.scheduler != "local" else None
         return {"processes": high or asked.get("workers") or cores, "minimum": None, "maximum": None, "count": 0}
     if limit is not None and max(high or 0, count) > limit:
         raise UsageError(

@@ -34,6 +34,11 @@ def format_walltime(seconds: int) -> str:
     return f"{days}-{clock}" if days else clock
 
 
+def format_hours(seconds: int) -> str:
+    """The time as HH:MM:SS with as many hours as it takes, for PBS, which knows no days."""
+    return f"{seconds // 3600:02d}:{seconds % 3600 // 60:02d}:{seconds % 60:02d}"
+
+
 def parse_memory(text: str) -> int:
     """Bytes of a size such as 8GB, 32GiB, 500M. `GB` means 10^9, `GiB` and SLURM's bare `G` mean 2^30."""
     match = _MEMORY.fullmatch(text.strip())

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
 SCHEMA_VERSION = 1
+DEFAULT = "default"  # the shape of workers that a session began with, beside the names of presets
 DOORS = ("socket", "loopback", "node-tls", "node-http")  # the safest first
 
 T = TypeVar("T")
@@ -34,6 +35,9 @@ class Workers:
     reservation: str | None = None
     local_directory: str | None = None  # expanded by the shell of the worker's job
     max_jobs: int | None = None
+    resource_spec: str | None = None  # of PBS
+    interface: str | None = None  # of the network between workers
+    death_timeout: int | None = None  # s
     directives: tuple[str, ...] = ()
 
     def most(self) -> int | None:
@@ -63,7 +67,7 @@ class Request:
     doors: tuple[str, ...] = ("socket",)  # to open at the start; the first is Jupyter's own listener
     port: int = 0  # of the loopback door; 0: any free one
     root_dir: str = "~"
-    scheduler: str = "local"  # local | slurm
+    scheduler: str = "local"  # local | slurm | pbs
     walltime_seconds: int | None = None
     idle_stop_seconds: int | None = None  # end after so long without work or visitors
     python: str | None = None  # in the image; without one the workers use the Python that runs this
@@ -72,7 +76,21 @@ class Request:
     umask: str | None = None  # octal, for what the user's work writes; None: as SPRINGLINE_UMASK says
     workers: Workers = Workers()
     worker_name: str | None = None  # of the worker jobs in the queue; old requests have none
+    presets: Mapping[str, Workers] = field(default_factory=dict)  # further shapes that workers can be asked for in
+    dask: str | None = (
+        None  # who gives workers: a backend's name, or a scheduler's address; None: as the scheduler does
+    )
+    gateway_address: str | None = None  # None: as dask-gateway's own configuration says
+    tls_ca: str | None = None  # of a scheduler that is there already; a leading ~ and $VARIABLES are filled in here
+    tls_cert: str | None = None
+    tls_key: str | None = None
     analysis: Analysis | None = None  # a run's; a session has none
+
+    @property
+    def backend(self) -> str:
+        """Return who gives workers, in one word."""
+        kind = self.dask or self.scheduler
+        return "address" if "://" in kind else kind
 
     def umask_of(self, environ: Mapping[str, str]) -> str | None:
         """Return the umask of the user's own files, octal."""
@@ -136,6 +154,16 @@ class SessionDir:
         return self.path / "tls.key"
 
     @property
+    def gateway_certificate(self) -> Path:
+        """The certificate of the session's cluster at a dask-gateway server."""
+        return self.path / "gateway.crt"
+
+    @property
+    def gateway_key(self) -> Path:
+        """The key of that certificate."""
+        return self.path / "gateway.key"
+
+    @property
     def config(self) -> Path:
         """Settings for JupyterLab beside the user's own."""
         return self.path / "jupyter-config"
@@ -182,6 +210,8 @@ def parse(raw: dict[str, Any]) -> Request:
         raise RequestError(f"The request has schema version {version!r}; this node program reads {SCHEMA_VERSION}.")
     values = _known(Request, raw)
     values["workers"] = Workers(**_known(Workers, raw.get("workers") or {}))
+    presets = raw.get("presets") or {}
+    values["presets"] = {name: Workers(**_known(Workers, shape)) for name, shape in presets.items()}
     try:
         if raw.get("analysis"):
             values["analysis"] = Analysis(**_known(Analysis, raw["analysis"]))
@@ -191,7 +221,7 @@ def parse(raw: dict[str, Any]) -> Request:
     if not request.doors and request.analysis is None:
         raise RequestError("The request names no door.")
     _check("doors", request.doors, DOORS)
-    _check("scheduler", (request.scheduler,), ("local", "slurm"))
+    _check("scheduler", (request.scheduler,), ("local", "slurm", "pbs"))
     return request
 
 

@@ -16,12 +16,12 @@ from .state import end_of, iso
 
 def end_of_run(request: Request, environ: Mapping[str, str], started: float) -> float | None:
     """Return when the run's time is up (POSIX seconds), or None: without a scheduler nobody ends it."""
-    return end_of(request, environ, started) if request.scheduler == "slurm" else None
+    return end_of(request, environ, started) if request.scheduler != "local" else None
 
 
 def has_workers(request: Request) -> bool:
     """Tell whether the run has worker jobs."""
-    return request.scheduler == "slurm" and request.analysis is not None and not request.analysis.in_allocation
+    return request.scheduler != "local" and request.analysis is not None and not request.analysis.in_allocation
 
 
 def first_fields(request: Request, environ: Mapping[str, str], host: str, before: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,8 @@ from launcher.schedulers.base import Scheduler
 def scheduler_for(name: str) -> Scheduler:
     """The scheduler of that name in platforms.ini."""
     from launcher.schedulers.local import LocalScheduler
+    from launcher.schedulers.pbs import PbsScheduler
     from launcher.schedulers.slurm import SlurmScheduler
 
-    languages: dict[str, type[Scheduler]] = {"slurm": SlurmScheduler, "local": LocalScheduler}
+    languages: dict[str, type[Scheduler]] = {"slurm": SlurmScheduler, "pbs": PbsScheduler, "local": LocalScheduler}
     return languages[name]()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -65,6 +66,11 @@ class Queued:
     node: str = ""
 
 
+def directive_value(value: str) -> str:
+    """A value on a directive line of a batch script, which is read as a shell would."""
+    return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"' if re.search(r"[\s\"'#;]", value) else value
+
+
 class Scheduler(Protocol):
     """A scheduler as a language. All commands are text for /bin/sh; nothing here runs them."""
 
@@ -118,3 +124,6 @@ class Scheduler(Protocol):
 
     def never_starts(self, reason: str) -> bool:
         """True for a reason that no waiting can change: the request itself must be changed."""
+
+    def by_hand(self, job_name: str) -> str:
+        """The command with which a user looks a job up by its name."""

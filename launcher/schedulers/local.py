@@ -120,6 +120,10 @@ class LocalScheduler:
         """It starts at once."""
         return False
 
+    def by_hand(self, job_name: str) -> str:
+        """Look for the processes of its batch script."""
+        return "ps -f -C bash | grep job.sh"
+
 
 def _ask(job: JobRef) -> str:
     """Print `ID running`, `ID ended CODE` or `ID lost`."""

@@ -8,7 +8,7 @@ from shlex import quote
 
 from launcher.model import JobRef, JobStatus, Resources
 from launcher.schedulers import slurm_reasons, slurm_status, slurm_tests
-from launcher.schedulers.base import Answer, Doubt, Queued, Refused, Submission, Submitted, Verdict
+from launcher.schedulers.base import Answer, Doubt, Queued, Refused, Submission, Submitted, Verdict, directive_value
 from launcher.units import format_walltime
 
 _JOB_ID = re.compile(r"(?:Submitted batch job )?(\d+)(?:;\S+)?")
@@ -56,7 +56,7 @@ class SlurmScheduler:
             "--qos": resources.qos,
             "--reservation": resources.reservation,
         }
-        lines = [f"{option}={_directive_value(value)}" for option, value in options.items() if value]
+        lines = [f"{option}={directive_value(value)}" for option, value in options.items() if value]
         return [f"#SBATCH {line}" for line in (*lines, *again, *resources.directives)]
 
     def version_command(self) -> str:
@@ -130,9 +130,9 @@ class SlurmScheduler:
         """The job asks for what its partition does not give."""
         return slurm_reasons.is_hopeless(reason)
 
-
-def _directive_value(value: str) -> str:
-    return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"' if re.search(r"[\s\"'#;]", value) else value
+    def by_hand(self, job_name: str) -> str:
+        """Ask squeue for the name."""
+        return f"squeue --me --name {job_name}"
 
 
 def _squeue_lines(answer: Answer) -> list[str]:
