@@ -45,7 +45,12 @@ def preparation_error(
             f"{where}: {python} has no {', '.join(missing.split())}",
             f"install there: {python} -m pip install {names}; or set `python` of {section} to one that has them",
         )
-    program = "apptainer" if platform.image else f"Python as '{platform.python}'"
+    if "@image" in steps:
+        return ConfigurationError(
+            f"{where}: there is no image {steps['@image']}",
+            f"set `image` of {section} to one that is there, or make one: springline env install --method image",
+        )
+    program = "apptainer or singularity" if platform.image else f"Python as '{platform.python}'"
     return ConfigurationError(
         f"{where}: cannot run {program}: {said[0]}",
         f"set `python` of {section} to a Python with jupyterlab and dask, or load what it takes in `prologue`",

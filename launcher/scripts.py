@@ -20,6 +20,9 @@ NEEDED_MODULES = {
 
 KEPT_DAYS = 14  # for what is left of a session that ended
 
+# What runs images, by whichever of its two names it is there.
+APPTAINER = '"$(command -v apptainer || echo singularity)"'
+
 # The beginning of a path that the shell over there fills in.
 _EXPANDED = re.compile(r"(~|\$[A-Za-z_]\w*|\$\{[A-Za-z_]\w*\})(/.*)?", re.DOTALL | re.ASCII)
 
@@ -127,9 +130,8 @@ def python_command(platform: Platform) -> str:
     python = RemotePath(platform.python).quoted()
     if platform.image is None:
         return python
-    return (
-        f"apptainer exec --bind {RemotePath(platform.run_dir).quoted()} {RemotePath(platform.image).quoted()} {python}"
-    )
+    run_dir, image = RemotePath(platform.run_dir).quoted(), RemotePath(platform.image).quoted()
+    return f"{APPTAINER} exec --bind {run_dir} {image} {python}"
 
 
 def batch_script(
@@ -217,10 +219,19 @@ def _begins_alike(line: str, mark: str) -> bool:
 def _check_python(platform: Platform, modules: Sequence[str]) -> str:
     """Look for Python's modules without importing them, or for apptainer; the prologue runs first, as in the job."""
     python = python_command(platform)
-    program = "apptainer" if platform.image else python
-    look = f"exit {_ANSWERED}" if platform.image else f"exec {python} -c {quote(_FIND_MODULES)} {' '.join(modules)}"
+    look = (
+        f"command -v {python} >/dev/null || exit 127",
+        f"exec {python} -c {quote(_FIND_MODULES)} {' '.join(modules)}",
+    )
+    if platform.image is not None:
+        look = (f"command -v {APPTAINER} >/dev/null || exit 127", f"{_find_image(platform.image)}exit {_ANSWERED}")
     return (
         "echo '@python'\n"
-        f"{as_in_job(platform, f'command -v {program} >/dev/null || exit 127', look)}\ncode=$?\n"
+        f"{as_in_job(platform, *look)}\ncode=$?\n"
         f'[ $code = {_ANSWERED} ] || {{ echo "@ended $code"; exit 3; }}'
     )
+
+
+def _find_image(image: str) -> str:
+    path = RemotePath(image).quoted()
+    return "" if "://" in image else f'[ -e {path} ] || {{ echo "@image "{path}; exit 3; }}\n'

@@ -24,6 +24,7 @@ _PASSING = re.compile(
 )
 
 DEATH_TIMEOUT = 60  # s a worker waits for a scheduler that is gone
+APPTAINER = '"$(command -v apptainer || echo singularity)"'
 LOOPBACK_ANY_PORT = f"{addresses.LOOPBACK}:0"
 
 
@@ -71,9 +72,9 @@ def python_command(request: Request, directory: Path) -> str:
     if request.image is None:
         return shlex.quote(python_of_every_node(Path(sys.prefix), sys.executable))
     image = os.path.expanduser(os.path.expandvars(request.image))  # noqa: PTH111
-    words = ("apptainer", "exec", "--bind", str(directory), image, request.python or "python3")
-    # The worker's own directory too (see job_lines); the job's shell knows where it is.
-    return f'{shlex.join(words[:2])} --bind "$DASK_TEMPORARY_DIRECTORY" {shlex.join(words[2:])}'
+    words = ("--bind", str(directory), image, request.python or "python3")
+    # The worker's own directory too (see job_lines); its shell knows where it is, and what runs images.
+    return f'{APPTAINER} exec --bind "$DASK_TEMPORARY_DIRECTORY" {shlex.join(words)}'
 
 
 def python_of_every_node(prefix: Path, executable: str) -> str:

@@ -131,7 +131,14 @@ def test_worker_runs_in_the_image() -> None:
     request = dataclasses.replace(REQUEST, image="my image.sif", python="python3")
     command = workerjobs.python_command(request, DIRECTORY.path)
     own = '--bind "$DASK_TEMPORARY_DIRECTORY"'
-    assert command == f"apptainer exec {own} --bind {DIRECTORY.path} 'my image.sif' python3"
+    assert command == f"{workerjobs.APPTAINER} exec {own} --bind {DIRECTORY.path} 'my image.sif' python3"
+
+
+def test_worker_starts_a_packed_python_anew(tmp_path: Path) -> None:
+    """The copy on this node's own disk is not there on others: their workers get what unpacks it."""
+    assert workerjobs.python_of_every_node(tmp_path / "env", "/usr/bin/python3") == "/usr/bin/python3"
+    (tmp_path / "springline-launcher").write_text("/shared/env/python\n")
+    assert workerjobs.python_of_every_node(tmp_path / "env", "/usr/bin/python3") == "/shared/env/python"
 
 
 def test_worker_job_script(tmp_path: Path) -> None:

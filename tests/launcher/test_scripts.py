@@ -25,7 +25,7 @@ from launcher.model import Platform
 from launcher.preparation import preparation_error
 from launcher.schedulers.base import Answer
 from launcher.schedulers.local import LocalScheduler
-from launcher.scripts import RemotePath, batch_script, submit_script, tidy_script, write_file
+from launcher.scripts import APPTAINER, RemotePath, batch_script, submit_script, tidy_script, write_file
 from launcher.transports.local import LocalTransport
 
 NASTY = "a b'c\"d$(touch x)`touch y`\\n\t*?[z]~$HOME;&|<>(){}#!ü—\n end"
@@ -126,7 +126,7 @@ def test_batch_script_in_an_image() -> None:
     """With an image, Python is the one inside, and the run directory is there too."""
     platform = Platform(name="x", host="h", python="python3", image="~/my images/jupyter.sif")
     assert batch_script(platform, [], RemotePath("/d")).splitlines()[-1] == (
-        'exec apptainer exec --bind "$HOME"/.springline "$HOME"\'/my images/jupyter.sif\' python3 /d/node run /d'
+        f'exec {APPTAINER} exec --bind "$HOME"/.springline "$HOME"\'/my images/jupyter.sif\' python3 /d/node run /d'
     )
 
 
@@ -449,3 +449,16 @@ def test_first_look_returns_at_once(tmp_path: Path) -> None:
     """With a limit of zero the scheduler is asked exactly once, and a missing state file is an empty line."""
     script = watch_script(RemotePath(str(tmp_path)), "j", "echo asked", known_state="", known_job="", limit=0)
     assert sh(script).text == "\nasked\n"
+
+
+@pytest.mark.parametrize("name", ["apptainer", "singularity"])
+def test_image_is_looked_for(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By either name of the program; an image that is not there is said before anything is submitted."""
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / name).symlink_to("/bin/true")
+    monkeypatch.setenv("PATH", f"{tmp_path}/bin:/usr/bin:/bin")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    platform = replace(PLATFORM, image=str(tmp_path / "none.sif"), prologue=(f"PATH={tmp_path}/bin:$PATH",))
+    assert f"@image {tmp_path}/none.sif" in submission(tmp_path, platform).text
+    there = replace(platform, image=str(tmp_path))
+    assert "@submit" in submission(tmp_path, there).text
