@@ -1,0 +1,211 @@
+"""The old options, what each asks first, and the new command that then runs."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import shlex
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from launcher import platforms
+from launcher.errors import SpringlineError, TunnelError, UsageError
+from launcher.legacy import oldfiles, questions
+from launcher.options import leave
+
+OLD_PORT = 8889
+END_WORD = "end"
+ADDED = (
+    "Platform added successfully! Please use '--uid {uid} --mode install' to install components "
+    "or '--uid {uid} --mode run' to run if already installed"
+)
+DCACHE = "If you want to use dCache, it needs to be manually configured. Has dCache been configured?"
+ABOUT_DCACHE = (
+    "To use dCache in a session, put its address and your macaroon into ~/.config/fsspec on the platform;\n"
+    "springline's own analyses read dCache as docs/stac.md says. Nothing else needs it."
+)
+
+
+def main() -> None:
+    """Ask what the old command asked, say which new command means the same, and run it."""
+    old = parse(sys.argv[1:])
+    try:
+        code = _run(old)
+    except SpringlineError as error:
+        from launcher.console import report_error
+
+        report_error(error)
+        code = error.exit_code
+    leave(code)
+
+
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """The old options. What they cannot mean ends with 2."""
+    parser = _parser()
+    old = parser.parse_args(arguments)
+    if old.uid and not old.mode:
+        parser.error("say what to do: --mode install, --mode run or --mode uninstall")
+    if old.one_off and old.mode in ("install", "uninstall"):
+        parser.error(f"--mode {old.mode} needs a platform that is saved: give --add_platform first, then --uid")
+    return old
+
+
+def _run(old: argparse.Namespace) -> int:
+    if old.add_platform:
+        return _add()
+    if old.one_off:
+        return _one_off(old)
+    section = oldfiles.find(old.uid)
+    words = ["--config", str(oldfiles.as_configuration(section))] if section else []
+    _ask_passphrase(section.key_pass if section else _new_key_pass(old.uid))
+    if old.mode == "run":
+        return _new(_up(old.uid, old), *words)
+    return _install(old.uid, words) if old.mode == "install" else _uninstall(old.uid, words)
+
+
+def _add() -> int:
+    """Ask for a platform and save it in the file where --uid will look for it."""
+    from launcher import inifile
+
+    questions.need_a_terminal("write the section with: springline platform add")
+    answers = questions.platform()
+    earlier = oldfiles.find(answers.uid)
+    file = earlier.file if earlier else platforms.user_file()
+    there = earlier is not None or (file.exists() and answers.uid in platforms.Platforms([file]).names)
+    if there and not questions.agreed(f"{file} has a section [{answers.uid}] already. Replace it?"):
+        print("nothing was changed", file=sys.stderr)
+        return 0
+    inifile.set_keys(file, answers.uid, _section(answers))
+    print(f"springline platform show {answers.uid}   # in {file}", file=sys.stderr)
+    print(ADDED.format(uid=answers.uid))
+    return 0
+
+
+def _one_off(old: argparse.Namespace) -> int:
+    """Ask for a platform and run on it; the file with the answers is gone when the command is."""
+    questions.need_a_terminal("save the platform with `springline platform add`, then: springline up PLATFORM")
+    answers = questions.platform()
+    _ask_passphrase(answers.key_pass)
+    from launcher import inifile
+
+    with tempfile.TemporaryDirectory(prefix="springline-") as directory:
+        file = Path(directory) / "platforms.ini"
+        inifile.set_keys(file, answers.uid, _section(answers))
+        return _new(_up(answers.uid, old), "--config", str(file))
+
+
+def _section(answers: questions.Answers) -> dict[str, str | None]:
+    known = platforms.load().names
+    if answers.platform.lower() not in known:
+        print(
+            f"springline does not know '{answers.platform}', so SLURM's defaults count for partition, walltime and cores; "
+            f"others go into the section [{answers.uid}]",
+            file=sys.stderr,
+        )
+    return {**dict.fromkeys(answers.keys), **oldfiles.translated(answers.keys, known)}
+
+
+def _up(uid: str, old: argparse.Namespace) -> list[str]:
+    """`springline up` with the old options."""
+    port = old.local_port or _port_as_before()
+    wait = [] if old.wait_time is None else ["--wait", str(old.wait_time)]
+    return ["up", uid, "--local-port", str(port), *wait, "--until", END_WORD]
+
+
+def _install(uid: str, words: Sequence[str]) -> int:
+    questions.need_a_terminal(f"run: springline env install {uid}")
+    if not questions.agreed("Do you want to install all components on remote host?"):
+        return 0
+    code = _new(["env", "install", uid], *words, agreed=True)
+    if code:
+        print("Installation unsuccessful! Please try again.", file=sys.stderr)
+        return code
+    print("dCache configured by User" if questions.agreed(DCACHE) else ABOUT_DCACHE, file=sys.stderr)
+    print("Installed successfully!")
+    return 0
+
+
+def _uninstall(uid: str, words: Sequence[str]) -> int:
+    questions.need_a_terminal(f"run: springline env uninstall {uid}")
+    if not questions.agreed("Do you want to uninstall all components on remote host?"):
+        return 0
+    code = _new(["env", "uninstall", uid], *words, agreed=True)
+    print("Uninstallation unsuccessful! Please try again." if code else "Uninstalled successfully!", file=sys.stderr)
+    return code
+
+
+def _new(command: Sequence[str], *words: str, agreed: bool = False) -> int:
+    """Say the new command and run it; returns its exit code. `agreed`: what it would ask was asked already."""
+    from launcher.cli import main as springline
+    from launcher.console import Console
+
+    Console.agreed = agreed
+    arguments = [*command, *words]
+    shown = [word for word in arguments if word not in ("--until", END_WORD)]
+    print(shlex.join(["springline", *shown]), file=sys.stderr)
+    return springline.code_of(args=arguments, prog_name="springline")
+
+
+def _ask_passphrase(has_one: bool) -> None:
+    """Ask at the old place; where nobody is there to ask, an agent may hold the key."""
+    from launcher.console import Console
+
+    if has_one and Console().interactive:
+        Console.passphrase = questions.passphrase()
+
+
+def _new_key_pass(uid: str) -> bool:
+    """Whether a section of the user's own new file says that its key has a passphrase."""
+    values = {}
+    with contextlib.suppress(SpringlineError):  # told by the command that runs
+        values = platforms.load().values(uid)
+    return "key_pass" in values and values["key_pass"].text.lower() in oldfiles.TRUE
+
+
+def _port_as_before() -> int:
+    """8889 as ever; any free port where that is taken, which the old command could not do."""
+    from launcher.tunnel import Tunnel
+
+    try:
+        tunnel = Tunnel(OLD_PORT)
+    except TunnelError:
+        tunnel = Tunnel()
+    tunnel.close()
+    return tunnel.port
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or not 0 < int(text) < 65536:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a port (1 to 65535)")
+    return int(text)
+
+
+def _seconds(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"'{text}' is not a number of seconds")
+    return int(text)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="runJupyterDaskOnSLURM",
+        description="The old command line of springline, with its old meaning. `springline --help` shows the new one.",
+    )
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--add_platform", "-a", action="store_true", help="ask for a platform and save it")
+    what.add_argument(
+        "--one_off", "-oo", action="store_true", help="ask for a platform and run on it; nothing is saved"
+    )
+    what.add_argument("--uid", "-u", help="the UID of a platform that was saved")
+    parser.add_argument(
+        "--mode", "-m", choices=("install", "run", "uninstall"), help="what to do on the platform of --uid"
+    )
+    parser.add_argument(
+        "--local_port", "-lp", type=_port, help="port on this computer; default 8889, or any free one if that is taken"
+    )
+    parser.add_argument(
+        "--wait_time", "-wt", type=_seconds, help="seconds in the queue after which to stop waiting; default: no limit"
+    )
+    return parser
