@@ -28,8 +28,14 @@ def cluster(platform: Platform, ask: Asker, login: str = "") -> Cluster:
 
 def cluster_of(session: Session, ask: Asker) -> Cluster:
     """The cluster a session was started on."""
-    config = Path(session.config) if session.config else None
-    return cluster(platforms.load(config).get(session.platform), ask, session.login)
+    return cluster(platforms.load(_config_of(session)).get(session.platform), ask, session.login)
+
+
+def _config_of(session: Session) -> Path | None:
+    """The platforms.ini it was started with. Where that is gone, the user's own may know the platform by now."""
+    file = Path(session.config) if session.config else None
+    gone = file is not None and not file.exists() and session.platform in platforms.load().names
+    return None if gone else file
 
 
 def reach(name: str | None, ask: Asker, store: Store) -> tuple[Cluster, Session]:
@@ -118,9 +124,8 @@ def local_url(current: SessionStatus, store: Store, page: str = "lab") -> str | 
 
 
 def _runs_here(session: Session) -> bool:
-    config = Path(session.config) if session.config else None
     try:
-        platform = platforms.load(config).get(session.platform)
+        platform = platforms.load(_config_of(session)).get(session.platform)
     except SpringlineError:
         return False
     return platform.host is None and platform.scheduler == "local"

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from launcher import platforms
-from launcher.errors import SpringlineError, TunnelError, UsageError
+from launcher.errors import SpringlineError, TunnelError
 from launcher.legacy import oldfiles, questions
 from launcher.options import leave
 
@@ -61,7 +61,7 @@ def _run(old: argparse.Namespace) -> int:
     words = ["--config", str(oldfiles.as_configuration(section))] if section else []
     _ask_passphrase(section.key_pass if section else _new_key_pass(old.uid))
     if old.mode == "run":
-        return _new(_up(old.uid, old), *words)
+        return _new([*_up(old.uid, old), *words], "--until", END_WORD)
     return _install(old.uid, words) if old.mode == "install" else _uninstall(old.uid, words)
 
 
@@ -93,15 +93,15 @@ def _one_off(old: argparse.Namespace) -> int:
     with tempfile.TemporaryDirectory(prefix="springline-") as directory:
         file = Path(directory) / "platforms.ini"
         inifile.set_keys(file, answers.uid, _section(answers))
-        return _new(_up(answers.uid, old), "--config", str(file))
+        return _new(_up(answers.uid, old), "--config", str(file), "--until", END_WORD)
 
 
 def _section(answers: questions.Answers) -> dict[str, str | None]:
     known = platforms.load().names
     if answers.platform.lower() not in known:
         print(
-            f"springline does not know '{answers.platform}', so SLURM's defaults count for partition, walltime and cores; "
-            f"others go into the section [{answers.uid}]",
+            f"springline ships no platform '{answers.platform}': SLURM's defaults count for partition, walltime and "
+            f"cores; others go into the section [{answers.uid}]",
             file=sys.stderr,
         )
     return {**dict.fromkeys(answers.keys), **oldfiles.translated(answers.keys, known)}
@@ -111,14 +111,14 @@ def _up(uid: str, old: argparse.Namespace) -> list[str]:
     """`springline up` with the old options."""
     port = old.local_port or _port_as_before()
     wait = [] if old.wait_time is None else ["--wait", str(old.wait_time)]
-    return ["up", uid, "--local-port", str(port), *wait, "--until", END_WORD]
+    return ["up", uid, "--local-port", str(port), *wait]
 
 
 def _install(uid: str, words: Sequence[str]) -> int:
     questions.need_a_terminal(f"run: springline env install {uid}")
     if not questions.agreed("Do you want to install all components on remote host?"):
         return 0
-    code = _new(["env", "install", uid], *words, agreed=True)
+    code = _new(["env", "install", uid, *words], agreed=True)
     if code:
         print("Installation unsuccessful! Please try again.", file=sys.stderr)
         return code
@@ -131,21 +131,19 @@ def _uninstall(uid: str, words: Sequence[str]) -> int:
     questions.need_a_terminal(f"run: springline env uninstall {uid}")
     if not questions.agreed("Do you want to uninstall all components on remote host?"):
         return 0
-    code = _new(["env", "uninstall", uid], *words, agreed=True)
+    code = _new(["env", "uninstall", uid, *words], agreed=True)
     print("Uninstallation unsuccessful! Please try again." if code else "Uninstalled successfully!", file=sys.stderr)
     return code
 
 
-def _new(command: Sequence[str], *words: str, agreed: bool = False) -> int:
+def _new(command: Sequence[str], *unsaid: str, agreed: bool = False) -> int:
     """Say the new command and run it; returns its exit code. `agreed`: what it would ask was asked already."""
     from launcher.cli import main as springline
     from launcher.console import Console
 
     Console.agreed = agreed
-    arguments = [*command, *words]
-    shown = [word for word in arguments if word not in ("--until", END_WORD)]
-    print(shlex.join(["springline", *shown]), file=sys.stderr)
-    return springline.code_of(args=arguments, prog_name="springline")
+    print(shlex.join(["springline", *command]), file=sys.stderr)
+    return springline.code_of(args=[*command, *unsaid], prog_name="springline")
 
 
 def _ask_passphrase(has_one: bool) -> None:

@@ -73,14 +73,14 @@ def translated(values: Mapping[str, str], known: list[str]) -> dict[str, str]:
     if port.isdecimal():
         new["port"] = port
     if "keypath" in new:
-        new["keypath"] = str(Path(os.path.expanduser(new["keypath"])).absolute())  # noqa: PTH111 - it never raises
+        new["keypath"] = new["keypath"] if new["keypath"].startswith("~") else str(Path(new["keypath"]).absolute())
     if values.get("key_pass", "").lower() in TRUE:
         new["key_pass"] = "True"
     return new
 
 
 def as_configuration(section: OldSection) -> Path:
-    """A platforms.ini in which new commands find the section: its own file where they understand it, else a translation.
+    """A platforms.ini in which new commands find the section: its own where they understand it, else a translation.
 
     The translation keeps what was added to it, e.g. the Python of an environment that was installed since.
     """
