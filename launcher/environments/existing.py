@@ -1,0 +1,100 @@
+"""Method `existing`: a Python that is there, looked at and taken as it is."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import re
+from collections.abc import Mapping, Sequence
+from shlex import quote
+
+from launcher.environments.base import STEP, Facts, Supply, Tell, Wish
+from launcher.errors import UsageError
+from launcher.scripts import RemotePath
+
+# What a session cannot do without. The oldest versions that do are those this springline asks for itself.
+NEEDED = ("dask", "distributed", "dask-jobqueue", "dask-labextension", "jupyterlab", "jupyter-server-proxy")
+_OLDEST_PYTHON = (3, 9)
+
+# Run by whatever Python it is; its words are the last of its stderr. A version's first numbers are compared, no more.
+_LOOK = f"""\
+import sys
+if sys.version_info < {_OLDEST_PYTHON}:
+    sys.exit("%s is Python %s, and a session needs {".".join(map(str, _OLDEST_PYTHON))} or newer; give another with "
+             "--python, or take --method venv" % (sys.executable, sys.version.split()[0]))
+from importlib import metadata
+from re import findall
+numbers = lambda version: [int(number) for number in findall(r"\\d+", version)[:3]]
+wrong = []
+for name, least in zip(sys.argv[1::2], sys.argv[2::2]):
+    try:
+        found = metadata.version(name)
+        if numbers(found) < numbers(least): wrong.append(f"{{name}} {{found}} (at least {{least}})")
+    except metadata.PackageNotFoundError:
+        wrong.append(name)
+if wrong:
+    sys.exit(f"{{sys.executable}} lacks {{', '.join(wrong)}}; ask who keeps it, or take --method venv")
+"""
+
+_BUILD = """\
+echo {step}
+python=$(command -v {python}) || {{
+  echo {missing} >&2
+  exit 3
+}}
+"$python" -c {look} {needed}
+printf '#!/bin/sh\\n# Starts a Python that was there. Made by springline.\\nexec "%s" "$@"\\n' "$python" >{start}
+chmod 755 {start}
+"""
+
+
+class Existing:
+    """A Python with all that a session needs."""
+
+    name = "existing"
+
+    def check(self, facts: Facts, wish: Wish) -> None:
+        """Nothing is installed, so nothing may be asked for."""
+        if wish.extras or wish.requirements:
+            raise UsageError(
+                "--method existing installs nothing, so --extras and --requirements ask too much of it",
+                f"leave them out, or make an environment on top of it: --method venv --python {_python(wish)}",
+            )
+
+    def supplies(self, facts: Facts, wish: Wish, tell: Tell) -> Sequence[Supply]:
+        """Nothing is sent."""
+        return ()
+
+    def build_script(self, facts: Facts, wish: Wish, new: RemotePath, supplies: RemotePath) -> str:
+        """Look at what it has; fail with what it lacks."""
+        python = _python(wish)
+        missing = f"there is no {python} over there; load its module in the section's prologue, or give --python PATH"
+        return _BUILD.format(
+            step=quote(f"{STEP}looking at what {python} has"),
+            python=RemotePath(python).quoted(),
+            missing=quote(missing),
+            look=quote(_LOOK),
+            needed=" ".join(quote(word) for pair in floors().items() for word in pair),
+            start=(new / "python").quoted(),
+        )
+
+    def section(self, wish: Wish, prefix: RemotePath, new: RemotePath) -> Mapping[str, str | None]:
+        """The Python itself: it does not change places with an install."""
+        return {"python": _python(wish), "image": None}
+
+
+METHOD = Existing
+
+
+def floors() -> Mapping[str, str]:
+    """The oldest version of each needed package, as this springline's own metadata says; 0 where it says nothing."""
+    found = dict.fromkeys(NEEDED, "0")
+    for line in importlib.metadata.requires("springline") or ():
+        match = re.match(r"([\w.-]+)(?:\[[^]]*\])?>=([\d.]+)", line)
+        if match and match[1] in found:
+            found[match[1]] = match[2]
+    return found
+
+
+def _python(wish: Wish) -> str:
+    """A path, or a name on the path; a bare version is the name that Python has."""
+    return f"python{wish.python}" if re.fullmatch(r"\d[\d.]*", wish.python) else wish.python or wish.platform.python
