@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from launcher.checkcommand import platform_check
 from launcher.commands import SESSION_COMMANDS
 from launcher.options import CONTEXT, Springline, common, config_option, connection_options, wishes_of
 from launcher.platformcommands import platform_group
@@ -90,6 +91,7 @@ def up(
 
 for command in (*SESSION_COMMANDS, platform_group):
     main.add_command(command)
+platform_group.add_command(platform_check)
 
 
 _PASS_ON = {"ignore_unknown_options": True, "help_option_names": []}

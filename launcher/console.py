@@ -66,6 +66,12 @@ class Console:
             click.echo(json.dumps(document) if self.json_output else text)
             Console.answered = True
 
+    def line(self, text: str) -> None:
+        """A line of an answer that comes line by line."""
+        with self._writing:
+            self._clear()
+            click.echo(text)
+
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
         """A step with its duration."""

@@ -1,0 +1,95 @@
+"""The scheduler: is it there, and would it take the section's jobs. Pure."""
+
+from __future__ import annotations
+
+from launcher.checking.model import Outcome, failed, ok, warning
+from launcher.discovery.probes import NOT_ENDED, Section
+from launcher.model import Platform, Resources
+from launcher.schedulers.base import Accepted, Answer, Doubt, Refused, Scheduler
+from launcher.units import format_memory, format_walltime
+
+MISSING = 127
+
+
+def questions(platform: Platform, scheduler: Scheduler) -> dict[str, str]:
+    """The scheduler's version, the session's job, and that of a worker."""
+    required = scheduler.required_command
+    there = f"command -v {required} >/dev/null 2>&1 || exit {MISSING}\n"
+    return {
+        "scheduler": there + scheduler.version_command(),
+        "limits": there + scheduler.test_command(platform.resources),
+        "worker-limits": there + scheduler.test_command(of_a_worker(platform)),
+    }
+
+
+def of_a_worker(platform: Platform) -> Resources:
+    """What a worker job asks for."""
+    session, workers = platform.resources, platform.workers
+    return Resources(
+        cores=workers.cores,
+        memory=workers.memory,
+        walltime=workers.walltime,
+        partition=workers.partition,
+        account=session.account,
+        qos=session.qos,
+        reservation=session.reservation,
+        directives=session.directives,
+    )
+
+
+def scheduler_outcome(platform: Platform, scheduler: Scheduler, section: Section, where: str) -> Outcome:
+    """Whether the commands are there and the scheduler answers."""
+    if section.code == MISSING:
+        return failed(
+            "scheduler",
+            f"{where}: there is no '{scheduler.required_command}' on the path",
+            f"is this the login host of a {scheduler.name} cluster? Check `host` and `scheduler` of [{platform.name}]",
+        )
+    try:
+        version = scheduler.parse_version(_answer(section))
+    except ValueError as error:
+        return failed(
+            "scheduler",
+            f"{scheduler.name} does not answer: {error}",
+            "try again in some minutes; if it stays so, look for a maintenance on the cluster's status page",
+            20,
+        )
+    return ok("scheduler", f"{scheduler.name} {version}".strip() + " answers")
+
+
+def limits_outcome(step: str, scheduler: Scheduler, resources: Resources, section: Section) -> Outcome:
+    """What the scheduler would say to such a job."""
+    verdict = scheduler.parse_test(_answer(section), resources)
+    asked = wanted(resources)
+    match verdict:
+        case Accepted(start, place):
+            when = f", it would start at {start}" if start else ""
+            return ok(step, f"{asked}: accepted{when}" + (f" on {place}" if place else ""))
+        case Refused(reason, hint):
+            return failed(step, f"{asked}: {reason}", hint or "change what the section asks for", 20)
+        case Doubt(reason):
+            late = section.code == NOT_ENDED
+            return warning(
+                step,
+                f"{asked}: {'no answer in time' if late else reason}",
+                "`up` will tell; or ask the cluster's support what jobs may ask for",
+            )
+
+
+def wanted(resources: Resources) -> str:
+    """What is asked for, in words."""
+    parts = [
+        f"{resources.cores} core" + ("s" if resources.cores != 1 else ""),
+        format_memory(resources.memory) if resources.memory else "default memory",
+        format_walltime(resources.walltime) if resources.walltime else "default walltime",
+        *(
+            f"{word} {name}"
+            for word, name in (("partition", resources.partition), ("account", resources.account))
+            if name
+        ),
+    ]
+    return ", ".join(parts)
+
+
+def _answer(section: Section) -> Answer:
+    return Answer("\n".join(section.lines), "", section.code)
