@@ -129,7 +129,7 @@ class Console:
 
     def confirm(self, question: str) -> bool:
         """Ask for a yes; --yes is one, and where there is nobody to ask the answer is no."""
-        return self._yes or Console.agreed or (self.interactive and click.confirm(question, default=False, err=True))
+        return self.agrees or (self.interactive and click.confirm(question, default=False, err=True))
 
     @contextmanager
     def listening(self, word: str) -> Iterator[None]:
@@ -148,6 +148,31 @@ class Console:
                     signal.pthread_kill(main, signal.SIGINT)  # wakes it, as raise_signal does on Windows only
                 else:
                     signal.raise_signal(signal.SIGINT)
+
+    @property
+    def asks(self) -> bool:
+        """True if it may put questions whose answers --yes takes for given."""
+        return self.interactive and not self._yes
+
+    @property
+    def agrees(self) -> bool:
+        """True if every question for a yes has it."""
+        return self._yes or Console.agreed
+
+    def ask(self, question: str, default: str = "", *, check: Callable[[str], str] = str) -> str:
+        """A typed line; Enter is the default. What `check` raises ValueError for is said, and asked again."""
+
+        def checked(text: str) -> str:
+            try:
+                return check(text)
+            except ValueError as error:
+                raise click.UsageError(str(error)) from error
+
+        with self._writing:
+            self._clear()
+            shown = bool(default)
+            answer: str = click.prompt(question, default=default, show_default=shown, err=True, value_proc=checked)
+        return answer
 
     def _secret(self, prompt: str) -> str | None:
         if Console.passphrase and "passphrase" in prompt.lower():

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from launcher import platforms
+from launcher import sections
 from launcher.errors import ConfigurationError
 from launcher.private import write_private
 
@@ -143,7 +143,7 @@ def _read(file: Path) -> str:
     """The file's text with its line ends; what is wrong in it is said with its line."""
     if not file.exists():
         return ""
-    platforms.check_file(file)
+    sections.read(file)
     return file.read_bytes().decode("utf-8")
 
 

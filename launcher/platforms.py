@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import configparser
-import difflib
 import os
 import re
 import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,23 +14,7 @@ from launcher.daskkinds import Dask
 from launcher.errors import ConfigurationError, NotFoundError, UsageError
 from launcher.keys import INHERIT, KEYS
 from launcher.model import Platform, Resources, Workers
-
-PRESET = ":"  # between a platform and a preset of it: [spider:large]
-
-
-@dataclass(frozen=True)
-class Value:
-    """A key's text and where it was written."""
-
-    text: str
-    file: Path
-    section: str
-    line: int
-
-    @property
-    def place(self) -> str:
-        """The place for a message: file, line and section."""
-        return f"{self.file}, line {self.line}, section [{self.section}]"
+from launcher.sections import PRESET, Mistake, Value, nearest, read, read_each
 
 
 def user_file() -> Path:
@@ -50,20 +32,33 @@ def shipped_file() -> Path:
 class Platforms:
     """All sections of all files, later files over earlier ones."""
 
-    def __init__(self, files: Iterable[Path]) -> None:
+    def __init__(self, files: Iterable[Path], mistakes: list[Mistake] | None = None) -> None:
+        """Read them; with `mistakes`, a section that is wrong is put there and leaves the others."""
         self._sections: dict[str, dict[str, Value]] = {}
+        self._files: dict[str, list[Path]] = {}
         for file in files:
-            for section, values in _read(file).items():
+            for section, values in (read(file) if mistakes is None else read_each(file, mistakes)).items():
                 self._sections.setdefault(section, {}).update(values)
-        for section, values in self._sections.items():
-            self._check_preset(section, next(iter(values.values()), None))
+                self._files.setdefault(section, []).append(file)
+        for section, values in list(self._sections.items()):
+            try:
+                self._check_preset(section, next(iter(values.values()), None))
+            except ConfigurationError as error:
+                if mistakes is None:
+                    raise
+                mistakes.append(Mistake(section, error))
+                del self._sections[section]
+
+    def files(self, name: str) -> list[Path]:
+        """The files that have a section of that name, the one that is read last at the end."""
+        return self._files[name]
 
     def _check_preset(self, section: str, first: Value | None) -> None:
         platform, mark, preset = section.partition(PRESET)
         if mark and (platform not in self.names or not re.fullmatch(r"[\w-]+", preset)):
             where = f"{first.file}, " if first else ""
             raise ConfigurationError(
-                f"{where}section [{section}] is no preset of a platform{_nearest(platform, self.names)}",
+                f"{where}section [{section}] is no preset of a platform{nearest(platform, self.names)}",
                 "write [PLATFORM:PRESET] with the name of a platform, and a name of letters, digits, _ and -",
             )
 
@@ -95,7 +90,7 @@ class Platforms:
         presets = self.presets(name)
         if preset not in presets:
             raise NotFoundError(
-                f"platform '{name}' has no preset '{preset}'{_nearest(preset, presets)}",
+                f"platform '{name}' has no preset '{preset}'{nearest(preset, presets)}",
                 f"its presets: {', '.join(sorted(presets))}" if presets else f"add [{name}:{preset}] to {user_file()}",
             )
         return presets[preset]
@@ -104,14 +99,14 @@ class Platforms:
         """The platform and those it inherits from, the first of them first."""
         if name not in self.names:
             raise NotFoundError(
-                f"there is no platform '{name}'{_nearest(name, self.names)}",
+                f"there is no platform '{name}'{nearest(name, self.names)}",
                 f"`springline platform list` shows all; your own go into {user_file()}",
             )
         found = [name]
         while (base := self._sections[found[0]].get(INHERIT)) is not None and base.text != found[0]:
             if base.text not in self.names:
                 raise ConfigurationError(
-                    f"{base.place}: platform = {base.text}: there is no such platform{_nearest(base.text, self.names)}",
+                    f"{base.place}: platform = {base.text}: there is no such platform{nearest(base.text, self.names)}",
                     f"name one of {', '.join(self.names)}, or leave the line out and give every key yourself",
                 )
             if base.text in found:
@@ -120,11 +115,11 @@ class Platforms:
         return found
 
 
-def load(extra: Path | None = None) -> Platforms:
-    """Shipped platforms, then the user's file, or `extra` in its place."""
+def load(extra: Path | None = None, mistakes: list[Mistake] | None = None) -> Platforms:
+    """Shipped platforms, then the user's file, or `extra` in its place; `mistakes` as in Platforms."""
     own = extra or user_file()
     try:
-        return Platforms([shipped_file(), own])
+        return Platforms([shipped_file(), own], mistakes)
     except FileNotFoundError:
         if extra is not None:
             raise ConfigurationError(f"there is no file {extra}", "give --config an existing platforms.ini") from None
@@ -144,87 +139,6 @@ def override(platform: Platform, options: Mapping[str, str | None]) -> Platform:
         owner = replace(getattr(platform, group), **{field: value}) if group else value
         platform = replace(platform, **{group or field: owner})
     return platform
-
-
-def check_file(file: Path) -> None:
-    """Raise ConfigurationError, with file and line, for what cannot be read as sections of keys."""
-    _parse(file, _text(file))
-
-
-def _read(file: Path) -> dict[str, dict[str, Value]]:
-    return _parse(file, _text(file))
-
-
-def _text(file: Path) -> str:
-    try:
-        return file.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise
-    except OSError as error:
-        raise ConfigurationError(f"cannot read {file}: {error.strerror}", "check that the file is yours") from error
-    except UnicodeDecodeError as error:
-        raise ConfigurationError(f"{file} is not a text file in UTF-8 ({error.reason})") from error
-
-
-def _parse(file: Path, text: str) -> dict[str, dict[str, Value]]:
-    parser = configparser.ConfigParser(interpolation=None, default_section="")
-    try:
-        parser.read_string(text, source=str(file))
-    except configparser.Error as error:
-        raise ConfigurationError(
-            f"{file}, {_mistake(error)}", "write [section] lines and below each `key = value` lines"
-        ) from error
-    lines = text.splitlines()
-    return {
-        section: {
-            key: _checked_key(key, Value(value.strip(), file, section, _line(lines, section, key)))
-            for key, value in parser.items(section)
-        }
-        for section in parser.sections()
-    }
-
-
-def _mistake(error: configparser.Error) -> str:
-    match error:
-        case configparser.MissingSectionHeaderError():
-            return f"line {error.lineno}: '{error.line.strip()}' is below no [section]"
-        case configparser.ParsingError():
-            number, line = error.errors[0]
-            return f"line {number}: {line} is no `key = value`"
-        case configparser.DuplicateSectionError():
-            return f"line {error.lineno}: there is a section [{error.section}] above already"
-        case configparser.DuplicateOptionError():
-            return f"line {error.lineno}: section [{error.section}] has '{error.option}' above already"
-    return str(error)
-
-
-def _line(lines: list[str], section: str, key: str) -> int:
-    """The line a key stands on; what is indented below a key belongs to its value, whatever it looks like."""
-    inside = False
-    for number, line in enumerate(lines, 1):
-        if line.startswith("["):
-            inside = line.startswith(f"[{section}]")
-        elif inside and re.match(rf"{re.escape(key)}\s*[=:]", line, re.IGNORECASE):
-            return number
-    return 0
-
-
-def _checked_key(key: str, value: Value) -> Value:
-    if key == INHERIT and PRESET in value.section:
-        raise ConfigurationError(
-            f"{value.place}: a preset inherits from its platform alone", f"leave out `{key} = {value.text}`"
-        )
-    if key != INHERIT and key not in KEYS:
-        raise ConfigurationError(
-            f"{value.place}: unknown key '{key}'{_nearest(key, KEYS)}",
-            "valid keys: " + ", ".join([INHERIT, *KEYS]),
-        )
-    return value
-
-
-def _nearest(word: str, words: Iterable[str]) -> str:
-    near = difflib.get_close_matches(word, list(words), n=1)
-    return f"; did you mean '{near[0]}'?" if near else ""
 
 
 def _build(name: str, values: Mapping[str, Value]) -> Platform:

@@ -30,6 +30,7 @@ LAUNCHER_LAYERS = (
         "preparation",
         "platforms",
         "inifile",
+        "sections",
         "presets",
         "bundle",
         "certificates",

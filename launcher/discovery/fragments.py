@@ -128,8 +128,8 @@ version=$(qstat --version 2>&1) && echo "version|$(printf '%s' "$version" | tail
 qstat -B -f 2>/dev/null | grep -E '^Server|default_queue|pbs_version' | sed 's/^/server|/'
 said=$(qstat -Q -f 2>&1) && printf '%s\\n' "$said" | sed 's/^/queue|/' ||
   echo "error|qstat|$(printf '%s' "$said" | tail -n 1)"
-pbsnodes -a 2>/dev/null | grep -E '^[^ ]|state =|resources_available[.](ncpus|mem|ngpus|Qlist) =|^ *(np|properties) =' |
-  head -n 20000 | sed 's/^/node|/'
+wanted='^[^ ]|^ *(state|np|properties|resources_available[.](ncpus|mem|ngpus|Qlist|queue_list)) ='
+pbsnodes -a 2>/dev/null | grep -E "$wanted" | head -n 20000 | sed 's/^/node|/'
 exit 0"""
 
 FRAGMENTS = {

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from launcher import sections
 from launcher.errors import ConfigurationError
 from launcher.inifile import remove_section, set_keys
-from launcher.keys import INHERIT, KEYS
-from launcher.platforms import Platforms
+from launcher.keys import KEYS
 
 FILE = """\
 # my clusters; do not lose this
@@ -40,20 +40,19 @@ _LINE = (
 _VALUE = st.lists(_LINE, min_size=1, max_size=3).map("\n".join)
 _SECTIONS = st.dictionaries(
     st.sampled_from(["a", "b", "c", "b:large", "x-1"]),
-    st.dictionaries(st.sampled_from([INHERIT, *KEYS]), _VALUE, max_size=4),
+    st.dictionaries(st.sampled_from(sorted(KEYS)), _VALUE, max_size=4),
     max_size=4,
 )
 _BETWEEN = st.sampled_from(["", "\n", "# note\n", "\n; [no] section\n\n", "  \n"])
 
 
 def read(file: Path) -> dict[str, dict[str, str]]:
-    """All sections as the launcher reads them, whatever they are good for."""
-    known = Platforms([file])
-    return {name: {key: v.text for key, v in known._sections[name].items()} for name in known._sections}
+    """All sections as the launcher reads them."""
+    return {name: {key: value.text for key, value in values.items()} for name, values in sections.read(file).items()}
 
 
 @given(
-    sections=_SECTIONS,
+    have=_SECTIONS,
     name=st.sampled_from(["a", "b", "b:large", "new"]),
     changes=st.dictionaries(st.sampled_from(sorted(KEYS)), st.none() | _VALUE, max_size=4),
     between=_BETWEEN,
@@ -64,7 +63,7 @@ def read(file: Path) -> dict[str, dict[str, str]]:
 )
 @settings(max_examples=200, deadline=None)
 def test_what_is_written_reads_back(
-    sections: dict[str, dict[str, str]],
+    have: dict[str, dict[str, str]],
     name: str,
     changes: dict[str, str | None],
     between: str,
@@ -75,7 +74,7 @@ def test_what_is_written_reads_back(
 ) -> None:
     """Whatever the file is like, exactly the wished keys change, and every comment stays where it was."""
     text = mark
-    for section, values in sections.items():
+    for section, values in have.items():
         text += f"{between}[{section}]\n"
         for key, value in values.items():
             text += f"{between}{indent}{key.upper()} = " + value.replace("\n", f"\n{indent}   ") + "\n"
