@@ -82,6 +82,7 @@ class Wish:
     online: bool | None = None  # whether packages come from the internet over there; None: found out
     pack: bool = False  # keep it in one file, unpacked on the node's own disk when a job starts
     image: str = ""  # registry address or file, for method image
+    conda: str = ""  # path of a micromamba, mamba or conda over there, for method conda
     shared: bool = False  # others may read and run it, and nobody but its owner changes it
 
 
