@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from launcher import platforms
-from launcher.errors import SpringlineError, TunnelError
+from launcher.errors import Interrupted, SpringlineError, TunnelError
 from launcher.legacy import oldfiles, questions
 from launcher.options import leave
 
@@ -30,14 +30,15 @@ ABOUT_DCACHE = (
 
 def main() -> None:
     """Ask what the old command asked, say which new command means the same, and run it."""
+    from launcher.console import report_error
+
     old = parse(sys.argv[1:])
     try:
         code = _run(old)
-    except SpringlineError as error:
-        from launcher.console import report_error
-
-        report_error(error)
-        code = error.exit_code
+    except (SpringlineError, KeyboardInterrupt) as error:  # the latter between two questions
+        told = error if isinstance(error, SpringlineError) else Interrupted("interrupted; nothing was changed")
+        report_error(told)
+        code = told.exit_code
     leave(code)
 
 

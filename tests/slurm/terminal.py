@@ -56,9 +56,13 @@ class Terminal:
         """Type a line."""
         os.write(self._master, line.encode() + b"\n")
 
+    def press(self, key: str) -> None:
+        """Press a key, which need not be one that shows."""
+        os.write(self._master, key.encode())
+
     def press_ctrl_c(self) -> None:
         """As on a keyboard: the terminal makes a signal of it."""
-        os.write(self._master, b"\x03")
+        self.press("\x03")
 
     def answer(self, answers: Answers, *, at_most: int = 9, timeout: float = 30) -> list[str]:
         """Answer questions, each named by a word before its colon, until the command ends; returns them in order."""
