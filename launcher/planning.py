@@ -15,9 +15,11 @@ from launcher import scripts
 from launcher.access import Secrets
 from launcher.bundle import node_program
 from launcher.certificates import new_certificate
+from launcher.daskkinds import JOBS
 from launcher.errors import UsageError
 from launcher.kinds import SESSION, Kind
-from launcher.model import Platform, Session
+from launcher.model import JobRef, Platform, Session
+from launcher.schedulers import scheduler_for
 from launcher.schedulers.base import Scheduler
 from launcher.units import format_memory, format_walltime
 
@@ -97,6 +99,7 @@ def request(platform: Platform, session: Session, doors: list[str], *, port: int
         "python": platform.python,
         "prologue": list(platform.prologue),
         "image": platform.image,
+        "queue": queue_words(scheduler_for(platform.scheduler), scheduler_for(_workers_of(platform)), session),
         "worker_name": session.worker_name,
         "workers": {
             "count": workers.count,
@@ -117,6 +120,21 @@ def request(platform: Platform, session: Session, doors: list[str], *, port: int
             "directives": list(resources.directives),
         },
     }
+
+
+def queue_words(scheduler: Scheduler, workers_of: Scheduler, session: Session) -> dict[str, str]:
+    """What the node program says to the scheduler of its job, and to the one that has its worker jobs."""
+    return {
+        "submit": scheduler.submit_command("job.sh", "."),
+        "find": scheduler.find_command(session.job_name, "."),
+        "cancel_workers": workers_of.cancel_command(JobRef("0-0", session.worker_name), session.worker_name),
+    }
+
+
+def _workers_of(platform: Platform) -> str:
+    """The scheduler that has the worker jobs."""
+    kind = platform.dask.kind
+    return kind if kind is not None and kind in JOBS else platform.scheduler
 
 
 def named(kind: Kind, name: str | None, base: str) -> str:

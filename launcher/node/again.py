@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import itertools
 import logging
-import os
-import re
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-from . import workerjobs
-from .request import SessionDir
+from . import queues, workerjobs
+from .request import Queue, SessionDir
 from .state import write_private
 
 log = logging.getLogger("springline")
 
 PAUSES = (0.0, 2.0, 5.0, 10.0)  # s before each attempt; the last again and again while the controller is away
 PATIENCE = 20  # s for one command
-_JOB_ID = re.compile(r"(?:Submitted batch job )?(\d+)(?:;\S+)?")
 
 
 class NotSubmitted(Exception):
@@ -27,6 +24,7 @@ class NotSubmitted(Exception):
 
 def submit(
     directory: SessionDir,
+    queue: Queue,
     environ: Mapping[str, str],
     told: Callable[[str], None] = log.warning,
     pauses: Sequence[float] = PAUSES,
@@ -37,8 +35,7 @@ def submit(
     that is away when the time is up does not end this job either, so it is tried until that returns, and ``told`` hears
     how it stands; what is refused is given up after the pauses.
     """
-    ours, name = environ.get("SLURM_JOB_ID", ""), environ.get("SLURM_JOB_NAME", "")
-    clean = {key: value for key, value in environ.items() if not key.startswith("SLURM_") or key == "SLURM_CONF"}
+    ours, clean = queues.job_id(environ) or "", queues.without_job(environ)
     said = "no attempt was made"
     for attempt in itertools.count():
         if attempt >= len(pauses) and not workerjobs.may_pass(said):
@@ -48,8 +45,8 @@ def submit(
             said = "it was cancelled meanwhile"
             break
         try:
-            found = _other_job(name, ours, clean)
-            found = found or _id_in(_answer(["sbatch", "--parsable", "job.sh"], clean, directory))
+            found = _other_job(queue, ours, clean)
+            found = found or queues.submitted(queues.say(queue.submit, PATIENCE, clean, directory.path))
         except (OSError, subprocess.SubprocessError) as error:
             said = _words(error)
             told(f"It is not yet submitted again: {said}")
@@ -57,34 +54,14 @@ def submit(
         if found:
             write_private(directory.submission, f"{found}\n")
             return found
-        said = "sbatch named no job"
+        said = "the scheduler named no job"
     raise NotSubmitted(f"It could not be submitted again: {said}")
 
 
-def _other_job(name: str, ours: str, environ: Mapping[str, str]) -> str:
-    """Return the living job of the run's unique name that came after this one."""
-    listed = _answer(["squeue", "-h", "-u", str(os.getuid()), "-n", name, "-o", "%i"], environ)
-    ids = [line.strip() for line in listed.splitlines() if line.strip().isdecimal()]
-    return max((other for other in ids if int(other) > int(ours or 0)), key=int, default="")
-
-
-def _answer(command: Sequence[str], environ: Mapping[str, str], directory: SessionDir | None = None) -> str:
-    done = subprocess.run(
-        command,
-        cwd=directory.path if directory else None,
-        env=dict(environ),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        check=True,
-    )
-    return done.stdout
-
-
-def _id_in(answer: str) -> str:
-    found = [match[1] for line in answer.splitlines() if (match := _JOB_ID.fullmatch(line.strip()))]
-    return found[-1] if found else ""
+def _other_job(queue: Queue, ours: str, environ: Mapping[str, str]) -> str:
+    """Return the job of the run's unique name that came after this one."""
+    ids = queues.listed(queues.say(queue.find, PATIENCE, environ))
+    return max((other for other in ids if queues.number(other) > queues.number(ours)), key=queues.number, default="")
 
 
 def _words(error: Exception) -> str:

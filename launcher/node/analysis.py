@@ -282,7 +282,10 @@ class Run:
             return f"{message} It got nothing done in its time, so it was not submitted again.", code
         try:
             job = again.submit(
-                self._directory, self._environ, lambda said: self._state.update(message=f"{message} {said}")
+                self._directory,
+                self._request.queue,
+                self._environ,
+                lambda said: self._state.update(message=f"{message} {said}"),
             )
         except again.NotSubmitted as error:
             log.error("%s", error)

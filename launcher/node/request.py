@@ -46,6 +46,15 @@ class Workers:
 
 
 @dataclass(frozen=True)
+class Queue:
+    """What to say to the scheduler, as scripts of /bin/sh; all do nothing where there is none."""
+
+    submit: str = "false"  # the job of this directory once more; it answers with the new id
+    find: str = "echo none 0"  # list the jobs of this session's or run's own name
+    cancel_workers: str = "true"  # end the worker jobs, whoever submitted them
+
+
+@dataclass(frozen=True)
 class Analysis:
     """What a run runs, in place of JupyterLab: ``python -m jobs ARGUMENTS`` in a directory."""
 
@@ -74,6 +83,7 @@ class Request:
     prologue: tuple[str, ...] = ()
     image: str | None = None
     umask: str | None = None  # octal, for what the user's work writes; None: as SPRINGLINE_UMASK says
+    queue: Queue = Queue()
     workers: Workers = Workers()
     worker_name: str | None = None  # of the worker jobs in the queue; old requests have none
     presets: Mapping[str, Workers] = field(default_factory=dict)  # further shapes that workers can be asked for in
@@ -209,6 +219,7 @@ def parse(raw: dict[str, Any]) -> Request:
         version = raw.get("schema_version")
         raise RequestError(f"The request has schema version {version!r}; this node program reads {SCHEMA_VERSION}.")
     values = _known(Request, raw)
+    values["queue"] = Queue(**_known(Queue, raw.get("queue") or {}))
     values["workers"] = Workers(**_known(Workers, raw.get("workers") or {}))
     presets = raw.get("presets") or {}
     values["presets"] = {name: Workers(**_known(Workers, shape)) for name, shape in presets.items()}

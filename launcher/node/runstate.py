@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from .addresses import login_name
+from .queues import job_id
 from .request import Request, SessionDir
 from .state import end_of, iso
 
@@ -28,7 +29,7 @@ def first_fields(request: Request, environ: Mapping[str, str], host: str, before
     """Return the fields of a run that has just begun; ``before`` is the state that an earlier job of it left."""
     started = time.time()
     ends = end_of_run(request, environ, started)
-    job = environ.get("SLURM_JOB_ID")
+    job = job_id(environ)
     return {
         "phase": "starting",  # starting → running → ending
         "run": request.session,

@@ -76,7 +76,8 @@ def job_lines(base: str | None) -> list[str]:
 def users_own() -> str | None:
     """Return where the user's Dask configuration wants workers to keep files; ask before ``keep_to``."""
     get = import_module("dask").config.get
-    base = get("jobqueue.slurm.local-directory", None) or get("temporary-directory", None)
+    names = (*(f"jobqueue.{scheduler}.local-directory" for scheduler in ("slurm", "pbs")), "temporary-directory")
+    base = next((found for name in names if (found := get(name, None))), None)
     return None if base is None else str(base)
 
 
@@ -85,4 +86,10 @@ def keep_to(directory: Path) -> None:
 
     Dask's default, /tmp/dask-scratch-space, may be somebody else's, who could then change what is run from there.
     """
-    import_module("dask").config.set({"temporary-directory": str(directory), "jobqueue.slurm.local-directory": None})
+    import_module("dask").config.set(
+        {
+            "temporary-directory": str(directory),
+            "jobqueue.slurm.local-directory": None,
+            "jobqueue.pbs.local-directory": None,
+        }
+    )

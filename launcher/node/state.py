@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from .addresses import host_keys, login_name
+from .queues import job_id
 from .request import SCHEMA_VERSION, Request
 
 TIME_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
@@ -94,7 +95,7 @@ def first_fields(
     return {
         "phase": "starting",  # starting → ready → ending
         "session": request.session,
-        "job_id": environ.get("SLURM_JOB_ID"),
+        "job_id": job_id(environ),
         "pid": os.getpid(),
         "host": host,
         "address": address,

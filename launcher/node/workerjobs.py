@@ -1,4 +1,4 @@
-"""The workers' jobs: their name, what they ask of SLURM, how they call Python, and their end in time."""
+"""The workers' jobs: their name, what they ask of SLURM or PBS, how they call Python, and their end in time."""
 
 from __future__ import annotations
 
@@ -8,19 +8,20 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from . import addresses, springline_guard
+from . import addresses, queues, springline_guard
 from .request import Request, Workers
 from .scratch import job_lines
 
 log = logging.getLogger("springline")
 
-# What sbatch says when it may be different in a moment; after anything else asking again is no use.
+# What a scheduler says when it may be different in a moment; after anything else asking again is no use.
 _PASSING = re.compile(
-    r"timed? ?out|contact|communicat|connect|temporar|authenticat|busy|slurm_|try again", re.IGNORECASE
+    r"timed? ?out|contact|communicat|connect|temporar|authenticat|busy|slurm_|end of file|try again", re.IGNORECASE
 )
 
 DEATH_TIMEOUT = 60  # s a worker waits for a scheduler that is gone
@@ -41,6 +42,38 @@ def lifetime(walltime: int) -> tuple[int, int]:
 
 def slurm_options(request: Request, directory: Path, address: str, preload: Sequence[str]) -> dict[str, Any]:
     """Return SLURMCluster's arguments, all but the security object."""
+    return {
+        **_options(request, directory, address, preload),
+        "walltime": request.workers.walltime,
+        "job_script_prologue": _before_python(request),
+        "job_directives_skip": ["#SBATCH -e", "#SBATCH -o"],
+        "job_extra_directives": directives(request.workers, directory),
+    }
+
+
+def pbs_options(request: Request, directory: Path, address: str, preload: Sequence[str]) -> dict[str, Any]:
+    """Return PBSCluster's arguments, all but the security object.
+
+    PBS starts a job without this program's variables and brings its output when it has ended, if at all: so the job
+    gets those of Dask's configuration and opens its log by itself.
+    """
+    workers, name = request.workers, job_name(request)
+    log_file = f'{shlex.quote(str(directory))}/workers-"${{PBS_JOBID:-${{SLURM_JOB_ID:-$$}}}}".log'
+    exports = [f"export {key}={shlex.quote(text)}" for key, text in os.environ.items() if key.startswith("DASK_")]
+    return {
+        **_options(request, directory, address, preload),
+        "job_name": short_name(name) if names_are_short(directory) else name,
+        "queue": workers.reservation or workers.partition,  # a reservation of PBS is a queue
+        "walltime": hours(workers.walltime_seconds),
+        "resource_spec": workers.resource_spec or resource_spec(workers, pbs_version(os.environ)),
+        "job_script_prologue": [f"exec >>{log_file} 2>&1", *sorted(exports), *_before_python(request)],
+        "job_directives_skip": ["#PBS -e", "#PBS -o"],
+        "job_extra_directives": pbs_directives(workers, name),
+    }
+
+
+def _options(request: Request, directory: Path, address: str, preload: Sequence[str]) -> dict[str, Any]:
+    """Return what all kinds of worker jobs have in common."""
     workers = request.workers
     return {
         "name": f"springline-{request.session}",
@@ -50,21 +83,70 @@ def slurm_options(request: Request, directory: Path, address: str, preload: Sequ
         "cores": workers.cores,
         "memory": workers.memory,
         "processes": workers.processes,
-        "walltime": workers.walltime,
         "python": python_command(request, directory),
         "protocol": "tls://",
         "shared_temp_directory": str(directory),
-        "death_timeout": DEATH_TIMEOUT,
-        "job_script_prologue": [
-            *request.prologue,
-            *job_lines(workers.local_directory),
-            *request.worker_lines(os.environ),
-        ],
-        "job_directives_skip": ["#SBATCH -e", "#SBATCH -o"],
-        "job_extra_directives": directives(workers, directory),
+        "death_timeout": workers.death_timeout or DEATH_TIMEOUT,
         "worker_extra_args": worker_arguments(workers, preload),
-        "scheduler_options": {"host": address, "port": 0, "dashboard_address": LOOPBACK_ANY_PORT},
+        "scheduler_options": {
+            "host": address_on(workers.interface) if workers.interface else address,
+            "port": 0,
+            "dashboard_address": LOOPBACK_ANY_PORT,
+        },
+        **({"interface": workers.interface} if workers.interface else {}),
     }
+
+
+def _before_python(request: Request) -> list[str]:
+    """Return the lines of a worker's job before it calls Python."""
+    return [*request.prologue, *job_lines(request.workers.local_directory), *request.worker_lines(os.environ)]
+
+
+def address_on(interface: str) -> str:
+    """Return this node's address on a network. Raises ValueError where there is no such interface."""
+    return str(import_module("distributed.utils").get_ip_interface(interface))
+
+
+def hours(seconds: int | None) -> str | None:
+    """Return a walltime as PBS writes it: it knows no days."""
+    return None if seconds is None else f"{seconds // 3600:02d}:{seconds % 3600 // 60:02d}:{seconds % 60:02d}"
+
+
+def names_are_short(directory: Path) -> bool:
+    """Tell whether this PBS takes 15 letters for a name only: then it took no longer one for the session's job."""
+    script = directory / "job.sh"
+    return script.exists() and "#PBS -N spring-" in script.read_text(encoding="utf-8")
+
+
+def short_name(name: str) -> str:
+    """Return a worker job's name in 15 letters: the unique part of ``…-0a1b2c-worker``."""
+    return f"springw-{name.removesuffix('-worker').rpartition('-')[2]}"[:15]
+
+
+def pbs_version(environ: Mapping[str, str]) -> str:
+    """Return what qsub says of itself; empty where there is none."""
+    try:
+        done = subprocess.run(
+            ["qsub", "--version"], env=dict(environ), capture_output=True, text=True, timeout=20, check=False
+        )
+    except (OSError, subprocess.SubprocessError) as error:
+        log.warning("qsub: %s", error)
+        return ""
+    return done.stdout + done.stderr
+
+
+def resource_spec(workers: Workers, version: str) -> str | None:
+    """Return what a worker job asks for, where PBS is Torque; PBS Pro's way is what dask-jobqueue writes by itself."""
+    if "pbs_version" in version:
+        return None
+    size = import_module("dask.utils").parse_bytes(workers.memory) if workers.memory else 0
+    return f"nodes=1:ppn={workers.cores}" + (f",mem={-(-size // 1024**2)}mb" if size else "")
+
+
+def pbs_directives(workers: Workers, name: str) -> list[str]:
+    """Return the worker jobs' options of qsub beyond those dask-jobqueue knows; the variable holds the whole name."""
+    qos = [f"-l qos={workers.qos}"] if workers.qos else []
+    return ["-S /bin/bash", "-r n", "-j oe", "-o /dev/null", f"-v SPRINGLINE_JOB={name}", *qos, *workers.directives]
 
 
 def python_command(request: Request, directory: Path) -> str:
@@ -110,11 +192,10 @@ def worker_arguments(workers: Workers, preload: Sequence[str]) -> list[str]:
 
 def cancel_workers(request: Request, timeout: float) -> None:
     """Cancel the worker jobs of a session or run by their name, whoever submitted them."""
-    command = ["scancel", f"--user={os.getuid()}", f"--name={job_name(request)}"]
     try:
-        subprocess.run(command, timeout=timeout, check=True, capture_output=True)
+        queues.say(request.queue.cancel_workers, timeout)
     except (OSError, subprocess.SubprocessError) as error:
-        log.warning("scancel: %s", error)
+        log.warning("The worker jobs were not cancelled: %s", error)
 
 
 def may_pass(problem: str) -> bool:

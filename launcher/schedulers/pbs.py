@@ -26,7 +26,7 @@ _DOUBTFUL = re.compile(
 
 # The job starts in the home directory, and PBS brings its output only when it has ended, if the site set that up: so it
 # goes to its directory and writes there by itself. What PBS adds about an end, and only that, is in pbs.log.
-_BEGIN = 'cd "${{PBS_O_WORKDIR:-.}}" && exec >>{log} 2>&1 || exit 1'
+_BEGIN = '# {mark}={name}\ncd "${{PBS_O_WORKDIR:-.}}" && exec >>{log} 2>&1 || exit 1'
 
 # Where names of jobs are limited to 15 letters, qsub refuses a longer one before it sends anything: so it is called
 # once more with the unique end of the name. The whole name is among the job's variables, where qstat shows it.
@@ -39,7 +39,7 @@ case "$(qsub --version 2>&1)" in *pbs_version*) ;; *)
     -e 's/^#PBS -l select=1:ncpus=\\([0-9]*\\)$/#PBS -l nodes=1:ppn=\\1/' "$script" >"$script.torque" &&
   cat "$script.torque" >"$script" && rm -f "$script.torque" || exit 1
 esac
-variables="SPRINGLINE_UMASK=${{SPRINGLINE_UMASK:-}},{mark}=$(sed -n 's/^#PBS -N //p' "$script")"
+variables="SPRINGLINE_UMASK=${{SPRINGLINE_UMASK:-}},{mark}=$(sed -n 's/^# {mark}=//p' "$script")"
 submit() {{ qsub -j oe -o pbs.log -v "$variables" "$script"; }}
 {{ said=$(submit 2>&1 >&3); }} 3>&1; code=$?
 case $said in *[Ii]llegal*-N*)
@@ -74,8 +74,9 @@ class PbsScheduler:
             "qos=": resources.qos,
         }
         lines = [f"{option} {directive_value(value)}" for option, value in options.items() if value]
+        begin = _BEGIN.format(mark=pbs_status.MARK, name=job_name, log=quote(log))
         lines += [f"-l {directive_value(name + value)}" for name, value in limits.items() if value]
-        return [*(f"#PBS {line}" for line in (*lines, *resources.directives)), _BEGIN.format(log=quote(log))]
+        return [*(f"#PBS {line}" for line in (*lines, *resources.directives)), begin]
 
     def version_command(self) -> str:
         """Ask for the version, and for the queues."""

@@ -23,7 +23,6 @@ _RUNNING = {"R": "", "B": "", "E": "Exiting", "S": "Suspended", "U": "Suspended"
 # with a tab, and SLURM's wrapper begins attributes with one.
 _RECORDS = r"""
 export TZ=UTC LC_ALL=C
-history=; case "$(qstat --version 2>&1)" in *pbs_version*) history=-x;; esac
 records() { awk '
   function show(  name, list) {
     if (id == "") return
@@ -46,6 +45,10 @@ records() { awk '
   END { show(); printf "%s", said }'
 }
 """.replace("@MARK@", MARK).replace("@SIZE@", str(len(MARK) + 2))
+
+_HISTORY = """\
+history=; case "$(qstat --version 2>&1)" in *pbs_version*) history=-x;; esac
+"""
 
 # Where history is switched off PBS Pro says so, and is asked once more without.
 _ASK = """\
@@ -113,13 +116,14 @@ class Record:
 
 def command(jobs: Sequence[JobRef]) -> str:
     """The script that asks for all of these jobs."""
-    return _RECORDS + _ASK.format(ids=" ".join(quote(job.id) for job in jobs))
+    return _RECORDS + _HISTORY + _ASK.format(ids=" ".join(quote(job.id) for job in jobs))
 
 
 def listing(*selections: str, ended: bool = False) -> str:
     """The script that puts the records of our jobs into `$mine` and how that went into `$code`."""
     calls = " && ".join(f"select_mine {selection}".strip() for selection in selections or ("",))
-    return _RECORDS + _MINE.format(history="$history" if ended else "", selections=calls)
+    before = _RECORDS + (_HISTORY if ended else "")
+    return before + _MINE.format(history="$history" if ended else "", selections=calls)
 
 
 def cancel(job: str, workers: str) -> str:
@@ -220,6 +224,6 @@ def _time_was_up(record: Record) -> bool:
 def _utc(text: str) -> str:
     """PBS's date, as the C library writes it, in ISO-8601."""
     try:
-        return datetime.strptime(text, "%a %b %d %H:%M:%S %Y").isoformat()  # noqa: DTZ007 (asked for in UTC)
+        return datetime.strptime(text, "%a %b %d %H:%M:%S %Y").isoformat()  # asked for in UTC
     except ValueError:
         return ""

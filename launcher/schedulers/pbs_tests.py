@@ -25,7 +25,7 @@ def version(answer: Answer) -> str:
 def command(resources: Resources) -> str:
     """Show the job's queue with its limits."""
     queue = resources.reservation or resources.partition
-    return f"qstat -Q -f {quote(queue) if queue else ''} 2>&1"
+    return f"qstat -f -Q {quote(queue) if queue else ''} 2>&1"
 
 
 def verdict(answer: Answer, resources: Resources) -> Verdict:

@@ -22,6 +22,9 @@ from websocket import create_connection
 
 from launcher.bundle import node_program
 from launcher.certificates import new_certificate, pinned
+from launcher.model import Session
+from launcher.planning import queue_words
+from launcher.schedulers.slurm import SlurmScheduler
 
 TOKEN = "a-token-of-this-test"
 WORKERS = {"count": 1, "cores": 1, "memory": "400MiB", "processes": 1, "walltime": None, "walltime_seconds": None}
@@ -38,6 +41,12 @@ REQUEST: dict[str, Any] = {
     "image": None,
     "workers": {**WORKERS, "partition": None, "max_jobs": 3, "directives": []},
 }
+
+
+def slurm_words(job_name: str) -> dict[str, str]:
+    """What the launcher lets the node program say to SLURM about the job of this name."""
+    session = Session(name="r1", platform="p", job_name=job_name, created="")
+    return queue_words(SlurmScheduler(), SlurmScheduler(), session)
 
 
 def prepare(directory: Path, **changes: Any) -> Path:  # noqa: ANN401

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from launcher.node.again import NotSubmitted, submit
-from launcher.node.request import SessionDir
+from launcher.node.request import Queue, SessionDir
+from tests.launcher.node_session import slurm_words
 
 NAME = "springline-run_r1-abc123"
 
@@ -33,7 +34,8 @@ class Slurm:
         """Submit as a job of that name would."""
         path = f"{self.directory}{os.pathsep}{os.environ['PATH']}"
         environ = {"PATH": path, "SLURM_JOB_ID": "7", "SLURM_JOB_NAME": NAME, "SLURM_MEM_PER_NODE": "9", "KEPT": "yes"}
-        return submit(SessionDir(self.directory), environ, self.told.append, pauses=(0, 0.01, 0.01))
+        words = Queue(**slurm_words(NAME))
+        return submit(SessionDir(self.directory), words, environ, self.told.append, pauses=(0, 0.01, 0.01))
 
     @property
     def calls(self) -> int:
@@ -61,7 +63,7 @@ def test_answer_that_is_lost(slurm: Slurm) -> None:
     """A job that was taken without an answer is found by its name, and not submitted a second time."""
     slurm.answers(
         f"echo 9 >{slurm.directory}/queue; echo timed out >&2; exit 1",
-        f'echo 7; [ "$5" = {NAME} ] && cat {slurm.directory}/queue 2>/dev/null; true',
+        f'echo 7; [ "$7" = {NAME} ] && cat {slurm.directory}/queue 2>/dev/null; true',
     )
     assert slurm.submit() == "9" and slurm.calls == 1
 

@@ -16,7 +16,7 @@ import pytest
 
 from launcher.node.request import SessionDir
 from launcher.node.runstate import finished
-from tests.launcher.node_session import prepare
+from tests.launcher.node_session import prepare, slurm_words
 
 # Stands in for `python -m jobs`: says what it was given, does so many items, and leaves in order when it is told to.
 JOBS = """\
@@ -48,6 +48,7 @@ class Node:
         directory = prepare(
             base / "r1",
             scheduler="slurm",
+            queue=slurm_words(NAME),
             walltime_seconds=walltime,
             doors=[],
             analysis={"directory": "$PLACE", **asked},
