@@ -6,10 +6,12 @@ import secrets
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from launcher.errors import ConnectError
 from launcher.schedulers.base import Answer
+from launcher.scripts import RemotePath
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,16 @@ class UnixSocket:
 
 
 Endpoint = Tcp | UnixSocket
+
+
+@dataclass(frozen=True)
+class Parcel:
+    """A file of this computer's, and where it goes."""
+
+    source: Path
+    target: RemotePath
+    size: int  # bytes
+    sha256: str
 
 
 @dataclass(frozen=True)
@@ -79,6 +91,13 @@ class Transport(Protocol):
         `timeout` is the longest silence in between. What cannot be read raises ConnectError.
         """
 
+    def send(self, parcel: Parcel, *, tell: Callable[[int], None] = lambda sent: None, timeout: float = 60) -> None:
+        """Bring a file over there, mode 0600, whole or not at all; what an earlier attempt brought is not sent again.
+
+        `tell` hears how many bytes are there, `timeout` is the longest standstill. Raises ConnectError when the
+        connection goes before the end, ConfigurationError when the file cannot be written over there.
+        """
+
     def connect(self, endpoint: Endpoint, *, timeout: float = 20) -> Stream:
         """Open a stream from over there to an endpoint.
 
@@ -113,12 +132,17 @@ class Frame:
         """A frame nobody can guess."""
         return cls(f"springline-{secrets.token_hex(8)}")
 
-    def wrap(self, script: str) -> str:
-        """The text for the stdin of /bin/sh. The braces make the shell read all of it before anything runs."""
+    def wrap(self, script: str, *, listens: bool = False) -> str:
+        """The text for the stdin of /bin/sh. The braces make the shell read all of it before anything runs.
+
+        A script that `listens` finds on its own stdin what is sent after its first words have come back, not before:
+        a shell may read ahead.
+        """
+        words = "" if listens else " </dev/null"
         return (
             f"{{\nprintf '\\n%s begin\\n' {self.mark}; printf '\\n%s begin\\n' {self.mark} >&2\n"
             f"(\n{script}\n)\n"
-            f"printf '\\n%s end %s\\n' {self.mark} $?; printf '\\n%s end\\n' {self.mark} >&2\n}} </dev/null\n"
+            f"printf '\\n%s end %s\\n' {self.mark} $?; printf '\\n%s end\\n' {self.mark} >&2\n}}{words}\n"
         )
 
     def unwrap(self, output: str, errors: str, host: str) -> Answer:
@@ -187,12 +211,17 @@ class Incoming:
             if not self._begun:
                 return
         before, found, after = self._split(self._end)
-        kept = 0 if found else min(len(self._end) - 1, len(self._raw))  # it may be the beginning of the mark
+        kept = 0 if found else self._perhaps_end()
         fresh = before if found else bytes(self._raw[: len(self._raw) - kept])
         self._output += fresh
         self.received += len(fresh)
         self._tail = self._end + after if found else None
         self._raw = self._raw[len(self._raw) - kept :]
+
+    def _perhaps_end(self) -> int:
+        """The length of a last line that may be the beginning of the end mark."""
+        last = bytes(self._raw[self._raw.rfind(b"\n") :]) if b"\n" in self._raw else b""
+        return len(last) if self._end.startswith(last) else 0
 
     def _split(self, mark: bytes) -> tuple[bytes, bool, bytes]:
         before, found, after = bytes(self._raw).partition(mark)

@@ -6,13 +6,15 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 
 from launcher.errors import ConfigurationError
 from launcher.schedulers.base import Answer
-from launcher.transports.base import Endpoint, Incoming, Node, Stream, Transport
+from launcher.transports.base import Endpoint, Incoming, Node, Parcel, Stream, Transport
 from launcher.transports.openssh import OpenSshTransport
-from launcher.transports.shell import feed, receiving
+from launcher.transports.sending import deliver, send_script
+from launcher.transports.shell import conversing, feed, receiving
 from launcher.transports.sockets import SocketStream, connected
 
 
@@ -38,6 +40,12 @@ class LocalTransport:
         """Run the script here; its output is read as it comes."""
         self.open()
         return receiving(["sh"], script, timeout=timeout, label=self.label)
+
+    def send(self, parcel: Parcel, *, tell: Callable[[int], None] = lambda sent: None, timeout: float = 60) -> None:
+        """Copy a file to another place of this computer, in the same way."""
+        self.open()
+        with conversing(["sh"], send_script(parcel), timeout=timeout, label=self.label) as talk:
+            deliver(parcel, talk, self.label, tell)
 
     def connect(self, endpoint: Endpoint, *, timeout: float = 20) -> Stream:
         """Open a connection from here."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import threading
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
@@ -14,10 +15,11 @@ from launcher.errors import AuthenticationError, ConfigurationError, ConnectErro
 from launcher.model import Platform
 from launcher.schedulers.base import Answer
 from launcher.transports import control
-from launcher.transports.base import Asker, Endpoint, Incoming, Node, Stream, Transport, UnixSocket
+from launcher.transports.base import Asker, Endpoint, Incoming, Node, Parcel, Stream, Transport, UnixSocket
 from launcher.transports.control import Control, Destination
 from launcher.transports.keyfile import private_key
-from launcher.transports.shell import feed, receiving
+from launcher.transports.sending import deliver, send_script
+from launcher.transports.shell import conversing, feed, receiving
 from launcher.transports.sockets import SocketStream, connected
 
 NO_FORWARDS = control.dashed(control.NO_FORWARDS)
@@ -73,6 +75,11 @@ class OpenSshTransport:
     def receive(self, script: str, *, timeout: float = 60) -> AbstractContextManager[Incoming]:
         """The same, its output read as it comes."""
         return receiving(self._shell(), script, timeout=timeout, label=self.label)
+
+    def send(self, parcel: Parcel, *, tell: Callable[[int], None] = lambda sent: None, timeout: float = 60) -> None:
+        """Bring a file over there."""
+        with conversing(self._shell(), send_script(parcel), timeout=timeout, label=self.label) as talk:
+            deliver(parcel, talk, self.label, tell)
 
     def _shell(self) -> list[str]:
         words, destination = self._live()

@@ -18,9 +18,10 @@ import paramiko
 from launcher.errors import ConnectError, HostKeyError
 from launcher.schedulers.base import Answer
 from launcher.transports.authentication import Keyring, Login
-from launcher.transports.base import Asker, Endpoint, Frame, Incoming, Node, Stream, Tcp, Transport
+from launcher.transports.base import Asker, Endpoint, Frame, Incoming, Node, Parcel, Stream, Tcp, Transport
 from launcher.transports.hostkeys import changed_key, name_of, trust_only
 from launcher.transports.paramiko_link import CHANNEL_SECONDS, Link
+from launcher.transports.sending import Conversation, deliver, send_script
 
 SSH_PORT = 22
 CHUNK = 1 << 18  # bytes
@@ -80,6 +81,16 @@ class ChannelTransport:
     @contextmanager
     def receive(self, script: str, *, timeout: float = 60) -> Iterator[Incoming]:
         """The same, its output read as it comes."""
+        with self._conversing(script, timeout, listens=False) as talk:
+            yield talk.incoming
+
+    def send(self, parcel: Parcel, *, tell: Callable[[int], None] = lambda sent: None, timeout: float = 60) -> None:
+        """Bring a file over there."""
+        with self._conversing(send_script(parcel), timeout, listens=True) as talk:
+            deliver(parcel, talk, self.label, tell)
+
+    @contextmanager
+    def _conversing(self, script: str, timeout: float, *, listens: bool) -> Iterator[Conversation]:
         frame = Frame.new()
         with ThreadPoolExecutor(1) as beside:
             with self._translated():
@@ -88,10 +99,12 @@ class ChannelTransport:
                 with self._translated():
                     channel.settimeout(timeout)
                     channel.exec_command("exec /bin/sh")
-                    channel.sendall(frame.wrap(script).encode())
-                    channel.shutdown_write()
+                    channel.sendall(frame.wrap(script, listens=listens).encode())
+                    if not listens:
+                        channel.shutdown_write()
                 said = beside.submit(_everything, channel.recv_stderr)
-                yield Incoming(self._chunks(channel), frame, lambda: _late(said), self.label)
+                incoming = Incoming(self._chunks(channel), frame, lambda: _late(said), self.label)
+                yield Conversation(incoming, lambda data: _told(channel, data), ChannelStream(channel).end_sending)
             finally:
                 let_go(channel)
 
@@ -232,6 +245,14 @@ def _without_delay(link: Link) -> None:
             channel.exec_command("exec true")
         finally:
             channel.close()
+
+
+def _told(channel: paramiko.Channel, data: bytes) -> None:
+    """Send, and raise what any socket would."""
+    try:
+        channel.sendall(data)
+    except (EOFError, paramiko.SSHException) as error:
+        raise ConnectionError(str(error)) from error
 
 
 def _everything(receive: Callable[[int], bytes]) -> bytes:
