@@ -6,13 +6,15 @@ import logging
 import os
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
-from . import adapting, backends, daskconfig, springline_guard, workerjobs
+from . import adapting, backends, daskconfig, queues, springline_guard, workerjobs
 from .backends import DaskError
-from .request import Request, SessionDir
+from .request import DEFAULT, Request, SessionDir, Workers
 from .upkeep import LONG_ENOUGH, Upkeep
 
 log = logging.getLogger("springline")
@@ -36,23 +38,53 @@ def start(directory: SessionDir, request: Request, address: str, tell: Tell) -> 
     daskconfig.point(os.environ, directory)
     _forget_this_job()
     adaptive = adapting.class_for(directory, request) if request.analysis else None
-    running = RunningCluster(backends.make(directory, request, address), request, tell, adaptive)
+    cluster = backends.make(directory, request, address)
+    backend = backends.backend_of(request)
+
+    def shape(workers: Workers) -> None:
+        backend.shape(cluster, directory, replace(request, workers=workers), address)
+
+    running = RunningCluster(cluster, request, tell, adaptive, shape)
     daskconfig.write(directory, request, running.scheduler)
     return running
 
 
+def jobs_for(n: int, sizes: Sequence[int], size: int) -> int:
+    """Return how many jobs make at least ``n`` workers, where those there are have ``sizes`` and a new one ``size``.
+
+    What runs stays as long as it is needed, whatever its shape; the last asked for goes first.
+    """
+    there, jobs = sum(sizes), len(sizes)
+    if n >= there:
+        return jobs - (there - n) // size  # rounded up
+    while jobs and there - sizes[jobs - 1] >= n:
+        jobs -= 1
+        there -= sizes[jobs]
+    return jobs
+
+
 def _forget_this_job() -> None:
     """Drop this job's own variables, which sbatch would hand on to the workers' jobs and confuse them."""
-    for name in [name for name in os.environ if name.startswith("SLURM_") and name != "SLURM_CONF"]:
+    for name in set(os.environ) - set(queues.without_job(os.environ)):
         del os.environ[name]
 
 
 class RunningCluster:
     """A cluster and the operations on it that the Dask panel and ``springline scale`` ask for."""
 
-    def __init__(self, cluster: Any, request: Request, tell: Tell, adaptive: Any = None) -> None:  # noqa: ANN401
+    def __init__(
+        self,
+        cluster: Any,  # noqa: ANN401
+        request: Request,
+        tell: Tell,
+        adaptive: Any = None,  # noqa: ANN401
+        shape: Callable[[Workers], None] = lambda workers: None,
+    ) -> None:
         self._cluster = cluster
         self._request = request
+        self._jobs = backends.backend_of(request).jobs
+        self._shape = shape
+        self._workers = request.workers  # as those asked for now are
         self._tell = tell
         self._adaptive = {"Adaptive": adaptive} if adaptive else {}
         self._submitted = False
@@ -62,12 +94,16 @@ class RunningCluster:
             chances=CHANCES if request.analysis else 0,
             lost=lambda name: tell("worker lost", name),
         )
-        if request.scheduler == "slurm":  # local workers are restarted by their nannies
+        if self._jobs:  # local workers are restarted by their nannies
             cluster.loop.add_callback(self._upkeep.run)
         # Calls to the scheduler are TLS with the session's certificate on both sides: no further door is needed.
         cluster.scheduler.handlers["springline_scale"] = self.scale
         cluster.scheduler.handlers["springline_adapt"] = self.adapt
         cluster.scheduler.handlers["springline_shown"] = self.shown
+        cluster.scheduler.handlers["springline_release"] = self.release
+        cluster.scheduler.handlers["springline_use"] = self.use
+        if self._jobs:  # an adaptive cluster, too, has to count jobs of several shapes
+            cluster.scale = partial(self._scale_jobs, cluster.scale)
         springline_guard.protect(cluster.scheduler.http_server)
 
     @property
@@ -80,6 +116,10 @@ class RunningCluster:
         """The dashboard's path behind Jupyter."""
         return daskconfig.DASHBOARD_LINK.format(port=self._cluster.scheduler.http_server.port)
 
+    def where(self) -> dict[str, str]:
+        """Return where the cluster is, for the session's state."""
+        return {"scheduler": self.scheduler, "dashboard": self.dashboard}
+
     def idle_seconds(self) -> float:
         """Return for how long no task has run or waited; workers alone are no work."""
         scheduler = self._cluster.scheduler
@@ -90,8 +130,25 @@ class RunningCluster:
         return time.time() - scheduler.idle_since if scheduler.idle_since else 0.0
 
     def _capped(self, n: int | None) -> int | None:
-        most = self._request.workers.most()
+        most = self._workers.most()
         return n if most is None else most if n is None else min(n, most)
+
+    def _scale_jobs(self, scale: Callable[..., Any], n: int | None = None, jobs: int = 0) -> Any:  # noqa: ANN401
+        spec = self._cluster.worker_spec.values()
+        sizes = [len(job.get("group", "1")) for job in spec]
+        return scale(jobs=jobs if n is None else jobs_for(n, sizes, len(self._cluster.new_spec.get("group", "1"))))
+
+    async def use(self, preset: str) -> None:
+        """Give the workers asked for from now on the shape of a preset; what is there stays as it is."""
+        shapes = {DEFAULT: self._request.workers, **self._request.presets}
+        if preset not in shapes:
+            raise DaskError(f"This session has no preset {preset!r}; it has {', '.join(sorted(shapes))}.")
+        self._shape(shapes[preset])
+        self._workers = shapes[preset]
+
+    async def release(self) -> None:
+        """Let all workers go (in the cluster's loop)."""
+        await self.scale(0)
 
     async def shown(self) -> None:
         """Note that the Dask panel shows this cluster now."""
@@ -166,5 +223,5 @@ class RunningCluster:
 
     def _cancel(self, timeout: float) -> None:
         """Cancel every worker job of this session in one command, those being submitted right now too."""
-        if self._request.scheduler == "slurm" and self._submitted:
+        if self._jobs and self._submitted:
             workerjobs.cancel_workers(self._request, timeout)

@@ -11,8 +11,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from distributed import Security
 from distributed.core import rpc
+
+from .backends import security
+from .request import SessionDir
 
 log = logging.getLogger("springline")
 
@@ -34,7 +36,7 @@ class SessionCluster:
     """
 
     def __init__(self, session_dir: str, asynchronous: bool = True) -> None:
-        self._state = Path(session_dir) / "state.json"
+        self._directory = SessionDir(Path(session_dir))
         self._tasks: set[asyncio.Task[None]] = set()
         self._scheduler: Any = None
         self.scheduler_address = ""
@@ -47,8 +49,9 @@ class SessionCluster:
     async def _start(self) -> SessionCluster:
         dask = await self._wait_for_dask()
         self.scheduler_address, self.dashboard_link = dask["scheduler"], dask["dashboard"]
-        tls = Security().get_connection_args("client")  # type: ignore[no-untyped-call,unused-ignore]
-        self._scheduler = rpc(self.scheduler_address, connection_args=tls)  # type: ignore[no-untyped-call,unused-ignore]
+        tls = security(self._directory).get_connection_args("client")
+        # A scheduler elsewhere knows nothing of what is asked here: there is a server for that beside it.
+        self._scheduler = rpc(dask.get("control") or self.scheduler_address, connection_args=tls)  # type: ignore[no-untyped-call,unused-ignore]
         await self._look()
         self._keep(self._keep_looking())
         _scale_always()
@@ -58,7 +61,7 @@ class SessionCluster:
     async def _wait_for_dask(self) -> dict[str, str]:
         """Return where the cluster is; JupyterLab is often up a moment before it."""
         while True:
-            state = json.loads(self._state.read_text(encoding="utf-8"))
+            state = json.loads(self._directory.state.read_text(encoding="utf-8"))
             if state["dask"]:
                 return dict(state["dask"])
             if state["dask_error"]:
@@ -86,6 +89,11 @@ class SessionCluster:
         scaled: Awaitable[None] = self._scheduler.springline_scale(n=n)
         return scaled
 
+    def use(self, preset: str) -> Awaitable[None]:
+        """Ask that the workers asked for from now on have the shape of a preset."""
+        used: Awaitable[None] = self._scheduler.springline_use(preset=preset)
+        return used
+
     def adapt(self, minimum: int = 0, maximum: int | None = None) -> Adapting:
         """Ask the node program to let the number of workers follow the work."""
 
@@ -100,7 +108,7 @@ class SessionCluster:
 
     async def close(self) -> None:
         """Release the workers and forget the view."""
-        await self.scale(0)
+        await self._scheduler.springline_release()
         for task in self._tasks:
             task.cancel()
         await self._scheduler.close_rpc()

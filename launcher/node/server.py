@@ -8,7 +8,9 @@ import sys
 from importlib import import_module
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
+from . import gateway
 from .addresses import LOOPBACK, free_port
 from .channel import Channel
 from .request import Request, SessionDir, read, socket_of
@@ -48,7 +50,16 @@ def options(directory: SessionDir, request: Request, listen: dict[str, Any], tok
         "LabApp.check_for_updates_class": "jupyterlab.NeverCheckForUpdate",
         "LabApp.extension_manager": "readonly",
     }
-    return [f"--{name}={value}" for name, value in {**listen, **login, **reached, **quiet}.items()]
+    hosts = dashboard_hosts(request)
+    proxied = {"ServerProxy.host_allowlist": ["localhost", "127.0.0.1", *hosts]} if hosts else {}
+    return [f"--{name}={value}" for name, value in {**listen, **login, **reached, **proxied, **quiet}.items()]
+
+
+def dashboard_hosts(request: Request) -> list[str]:
+    """Return the other hosts whose pages Jupyter's proxy may show: that of a scheduler's dashboard elsewhere."""
+    links = {"gateway": lambda: gateway.address(request), "address": lambda: request.dask}
+    link = links[request.backend]() if request.backend in links else None
+    return [host] if link and (host := urlsplit(link).hostname) else []
 
 
 def listener(directory: SessionDir, request: Request, address: str, runtime: Path) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from importlib.util import find_spec
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from . import addresses, backends, daskcluster, daskconfig, doors, jupyter, notice, processes
+from . import addresses, backends, daskcluster, daskconfig, doors, jupyter, notice, processes, remotecluster
 from .countdown import Countdown
 from .request import Request, RequestError, SessionDir
 from .state import StateFile, end_of, first_fields
@@ -47,7 +47,8 @@ class Session:
         self._ready = False
         self._served = False
         self._jupyter: jupyter.Jupyter | None = None
-        self._dask: daskcluster.RunningCluster | None = None
+        self._dask: daskcluster.RunningCluster | remotecluster.RemoteCluster | None = None
+        self._coming: remotecluster.RemoteCluster | None = None  # its start may take long, and has to be undone, too
         self._dask_error: str | None = None
 
     def run(self) -> int:
@@ -83,7 +84,7 @@ class Session:
     def _start_dask(self) -> str | None:
         """Start the cluster; return what went wrong in one sentence."""
         try:
-            self._dask = daskcluster.start(self._directory, self._request, self._address, self._tell)
+            self._dask = self._started_dask()
         except backends.DaskError as error:
             return str(error)
         except Exception as error:
@@ -92,6 +93,14 @@ class Session:
         if find_spec("dask_labextension") is None:
             return jupyter.missing("dask_labextension")
         return None
+
+    def _started_dask(self) -> daskcluster.RunningCluster | remotecluster.RemoteCluster:
+        driver = remotecluster.driver_for(self._directory, self._request)
+        if driver is None:
+            return daskcluster.start(self._directory, self._request, self._address, self._tell)
+        self._coming = remotecluster.RemoteCluster(driver, self._directory, self._request, self._tell)
+        self._coming.start()
+        return self._coming
 
     def _watch(self) -> Ending:
         """Follow the events until one of them is the end."""
@@ -158,8 +167,7 @@ class Session:
     def _dask_started(self, error: str | None) -> None:
         self._waiting -= {"dask", "panel"} if error else {"dask"}
         self._dask_error = error
-        dask = self._dask and {"scheduler": self._dask.scheduler, "dashboard": self._dask.dashboard}
-        self._state.update(dask=dask, dask_error=error)
+        self._state.update(dask=self._dask and self._dask.where(), dask_error=error)
         if error:
             log.error("%s", error)
         if self._dask is not None:
@@ -212,8 +220,9 @@ class Session:
         releases = []
         if self._jupyter is not None:
             releases.append(threading.Thread(target=self._jupyter.stop, args=(GRACE,), daemon=True))
-        if self._dask is not None:
-            releases.append(threading.Thread(target=self._dask.close, args=(GRACE,), daemon=True))
+        dask = self._dask or self._coming
+        if dask is not None:
+            releases.append(threading.Thread(target=dask.close, args=(GRACE,), daemon=True))
         for thread in releases:
             thread.start()
         deadline = time.monotonic() + GRACE + 0.5
@@ -245,5 +254,5 @@ def versions() -> dict[str, str | None]:
         except metadata.PackageNotFoundError:
             return None
 
-    names = ("jupyterlab", "distributed", "dask-jobqueue", "dask-labextension")
+    names = ("jupyterlab", "dask", "distributed", "msgpack", "cloudpickle", "dask-jobqueue", "dask-labextension")
     return {"python": platform.python_version(), **{name.replace("-", "_"): version(name) for name in names}}
