@@ -39,10 +39,14 @@ slurm)
     fi
     missing=()
     for package in slurmctld slurmd slurm-client slurmdbd mariadb-server munge openssh-server openssh-client \
-        iproute2 nftables util-linux procps curl tcsh fish libpam-google-authenticator; do
+        iproute2 nftables util-linux procps curl tcsh fish libpam-google-authenticator \
+        squashfs-tools squashfuse zstd patchelf; do
         dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
     done
-    [ ${#missing[@]} = 0 ] || apt_install "${missing[@]}" ;;
+    [ ${#missing[@]} = 0 ] || apt_install "${missing[@]}"
+    here=$(dirname "$0")
+    "$here/apptainer.sh" "$here/../.cache/apptainer" ||
+        echo "prepare: no Apptainer could be made; the tests of images will be skipped by name" >&2 ;;
 *)
     echo "usage: prepare.sh python | venv PYTHON DIR | slurm" >&2; exit 2 ;;
 esac
