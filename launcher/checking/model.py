@@ -85,12 +85,12 @@ def skipped(step: str, why: str) -> Outcome:
 
 
 def blocker(outcomes: Iterable[Outcome], needs: Iterable[str]) -> str:
-    """Why a step that needs these cannot be made, in words; empty if it can."""
+    """Why a step that needs these cannot be made, in words: the first failure behind it; empty if it can."""
     closed = {one.step: one for one in outcomes if one.status in (Status.FAILED, Status.SKIPPED)}
     found = next((closed[step] for step in needs if step in closed), None)
-    return (
-        f"because '{found.title}' was {'not checked' if found.status is Status.SKIPPED else 'not ok'}" if found else ""
-    )
+    if found is None:
+        return ""
+    return f"because '{found.title}' failed" if found.status is Status.FAILED else found.seen
 
 
 def exit_code(outcomes: Iterable[Outcome]) -> int:

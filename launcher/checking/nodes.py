@@ -60,5 +60,5 @@ def internet(step: str, error: str, *, known: bool = True) -> Outcome:
     if not known:
         return ok(step, "nobody could say")
     if error:
-        return ok(step, f"none ({error.splitlines()[-1][:100]}); sessions need none, `springline env install` neither")
+        return ok(step, f"none ({error.splitlines()[-1][:100]}); sessions need none, nor does `springline env install`")
     return ok(step, "pypi.org answers")

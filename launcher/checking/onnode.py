@@ -6,12 +6,13 @@ from collections.abc import Mapping
 
 from launcher.checking import connecting, nodes, software
 from launcher.checking.doors import Knock, knock, knock_behind
-from launcher.checking.model import blocker, skipped
+from launcher.checking.model import Status, blocker, ok, skipped
 from launcher.checking.nodejob import NodeJob, Seen
 from launcher.checking.runner import Check
 from launcher.errors import SpringlineError, StillPending
 from launcher.transports.base import Endpoint, Node, Tcp, UnixSocket
 from launcher.tunnel import LOOPBACK
+from launcher.units import format_duration
 
 NEEDS = ("shell", "run-dir", "scheduler", "limits", "python")
 STEPS = ("node", "node-python", "node-network", "node-ssh", "node-internet", "node-clock")
@@ -28,7 +29,9 @@ def check_node(check: Check, wait: float) -> None:
         check.add(nodes.ran(seen.node.host, seen.queued, check.platform.run_dir))
         _look_around(check, seen)
     except StillPending as error:
-        _skip(check, STEPS, f"still in the queue: {error.message}")
+        why = error.message.partition(": ")[2]
+        _skip(check, STEPS[:1], f"still in the queue after {format_duration(wait)}, and cancelled: {why}")
+        _skip(check, STEPS[1:], "because the job on a node is still in the queue")
     except SpringlineError as error:
         check.add(nodes.did_not_run(error, check.platform.name))
         _skip(check, STEPS[1:], blocker(check.outcomes, STEPS[:1]))
@@ -44,7 +47,9 @@ def _skip(check: Check, steps: tuple[str, ...], why: str) -> None:
 def _look_around(check: Check, seen: Seen) -> None:
     """What the job found, and who can reach it."""
     found = software.Software(**seen.facts["software"])
-    check.add(software.judged("node-python", check.platform, found, check.needed, check.here))
+    same = {"python": found.version, **found.packages} == check.there
+    judged = software.judged("node-python", check.platform, found, check.needed, check.here)
+    check.add(ok("node-python", "the same as on the login host") if same and judged.status is Status.OK else judged)
     knocks = _ways(check, seen)
     check.add(nodes.internet("node-internet", str(seen.facts["internet"])))
     clock = next((one.clock for one in knocks if one.clock), None)

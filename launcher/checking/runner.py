@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from launcher.checking import connecting, nodes, rundir, scheduling, software, survey
 from launcher.checking.doors import knock
-from launcher.checking.model import Outcome, blocker, ok, skipped
+from launcher.checking.model import Outcome, blocker, failed_by, ok, skipped
 from launcher.cluster import Cluster
 from launcher.discovery import probes
 from launcher.discovery.probes import Section
@@ -107,8 +107,7 @@ class Check:
             seconds = time.monotonic() - began
             self._hello = connecting.values(answer)
             self._remember_names()
-            script = survey.script(self._all_questions(answer.noise))
-            found = probes.sections(self.transport.run(script, timeout=SURVEY_SECONDS).text)
+            found = self._ask(self._all_questions(answer.noise))
         except ConnectError as error:
             self.add(connecting.no_shell(error))
             return {}, (0, 0, 0)
@@ -124,7 +123,10 @@ class Check:
             "python": software.question(self.platform),
             "probes": probes.script(ON_LOGIN, directories=[self.platform.run_dir]),
         }
-        return {**asked, **(scheduling.questions(self.platform, self.cluster.scheduler) if self.has_queue else {})}
+        return {**asked, **({"scheduler": scheduling.question(self.cluster.scheduler)} if self.has_queue else {})}
+
+    def _ask(self, questions: Mapping[str, str]) -> Mapping[str, Section]:
+        return probes.sections(self.transport.run(survey.script(questions), timeout=SURVEY_SECONDS).text)
 
     def _remember_names(self) -> None:
         for key, placeholder in (("user", "<user>"), ("home", "<home>")):
@@ -139,17 +141,23 @@ class Check:
         return rundir.outcome(self.platform, answers.get("run-dir", LATE), quota)
 
     def _scheduler(self, answers: Mapping[str, Section]) -> None:
-        platform, scheduler = self.platform, self.cluster.scheduler
-        there, label = answers.get("scheduler", LATE), self.transport.label
-        self.step("scheduler", ("shell",), lambda: scheduling.scheduler_outcome(platform, scheduler, there, label))
-        wished = {"limits": platform.resources, "worker-limits": scheduling.of_a_worker(platform)}
+        """Only one that answers is asked about jobs: its commands wait long for one that is gone."""
+        scheduler, label = self.cluster.scheduler, self.transport.label
+        there = answers.get("scheduler", LATE)
+        self.step("scheduler", ("shell",), lambda: scheduling.outcome(self.platform, scheduler, there, label))
+        wished = scheduling.limits(self.platform)
+        if why := blocker(self.outcomes, ("scheduler",)):
+            for name in wished:
+                self.add(skipped(name, why))
+            return
+        try:
+            found = self._ask({name: scheduler.test_command(resources) for name, resources in wished.items()})
+        except ConnectError as error:
+            for name in wished:
+                self.add(failed_by(name, error))
+            return
         for name, resources in wished.items():
-            answer = answers.get(name, LATE)
-            self.step(
-                name,
-                ("scheduler",),
-                lambda n=name, r=resources, a=answer: scheduling.limits_outcome(n, scheduler, r, a),  # type: ignore[misc]
-            )
+            self.add(scheduling.limits_outcome(name, scheduler, resources, found.get(name, LATE)))
 
     def _python(self, answers: Mapping[str, Section]) -> Outcome:
         section = answers.get("python", LATE)

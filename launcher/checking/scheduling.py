@@ -11,15 +11,14 @@ from launcher.units import format_memory, format_walltime
 MISSING = 127
 
 
-def questions(platform: Platform, scheduler: Scheduler) -> dict[str, str]:
-    """The scheduler's version, the session's job, and that of a worker."""
-    required = scheduler.required_command
-    there = f"command -v {required} >/dev/null 2>&1 || exit {MISSING}\n"
-    return {
-        "scheduler": there + scheduler.version_command(),
-        "limits": there + scheduler.test_command(platform.resources),
-        "worker-limits": there + scheduler.test_command(of_a_worker(platform)),
-    }
+def question(scheduler: Scheduler) -> str:
+    """Is it there?"""
+    return f"command -v {scheduler.required_command} >/dev/null 2>&1 || exit {MISSING}\n{scheduler.version_command()}"
+
+
+def limits(platform: Platform) -> dict[str, Resources]:
+    """What jobs ask for, by the step that tests it."""
+    return {"limits": platform.resources, "worker-limits": of_a_worker(platform)}
 
 
 def of_a_worker(platform: Platform) -> Resources:
@@ -37,7 +36,7 @@ def of_a_worker(platform: Platform) -> Resources:
     )
 
 
-def scheduler_outcome(platform: Platform, scheduler: Scheduler, section: Section, where: str) -> Outcome:
+def outcome(platform: Platform, scheduler: Scheduler, section: Section, where: str) -> Outcome:
     """Whether the commands are there and the scheduler answers."""
     if section.code == MISSING:
         return failed(
