@@ -41,7 +41,8 @@ def find(ask: Asker, place: Place, records: Collection[Session]) -> tuple[list[O
             cluster = wiring.cluster(platform, asker)
             found = [one for kind in (SESSION, RUN) for one in cluster.sessions(kind=kind)]
             there = {one.session.job_name for one in found if one.session}
-            return orphans(platform.name, cluster.queue(), there, {session.job_name for session in records})
+            here, program = {session.job_name for session in records}, cluster.scheduler.cancel_program
+            return orphans(platform.name, cluster.queue(), there, here, program)
 
         return look
 
@@ -51,24 +52,25 @@ def find(ask: Asker, place: Place, records: Collection[Session]) -> tuple[list[O
     return list({(one.job_id, one.job_name): one for one in found}.values()), errors
 
 
-def orphans(platform: str, queue: Iterable[Queued], there: Collection[str], here: Collection[str]) -> list[Orphan]:
+def orphans(
+    platform: str, queue: Iterable[Queued], there: Collection[str], here: Collection[str], cancel: str = "scancel"
+) -> list[Orphan]:
     """Sort a queue out; `there` and `here` are the names of session jobs with a directory there and a record here."""
     queue = list(queue)
     jobs = {job.name for job in queue if _JOB.fullmatch(job.name)}
     living = jobs | {name.rpartition("-")[0] for name in jobs}  # an older version's workers say no more
     found = []
     for job in queue:
-        why, hint = _trouble(job, platform, living, there, here)
+        why, hint = _trouble(job, platform, living, there, here, f"end it there: {cancel} {job.id}")
         if why:
             found.append(Orphan(platform, job.id, job.name, job.state.lower(), job.node, why, hint))
     return found
 
 
 def _trouble(
-    job: Queued, platform: str, living: Collection[str], there: Collection[str], here: Collection[str]
+    job: Queued, platform: str, living: Collection[str], there: Collection[str], here: Collection[str], cancel: str
 ) -> tuple[str, str]:
     """Why nobody answers for a job, and what to do; empty where somebody does."""
-    cancel = f"end it there: scancel {job.id}"
     match = _WORKER_JOB.fullmatch(job.name) or _JOB.fullmatch(job.name)
     if match is None:
         return "", ""  # not a name that springline gives

@@ -58,6 +58,7 @@ class PbsScheduler:
 
     name = "pbs"
     required_command = "qsub"
+    cancel_program = "qdel"
 
     def directives(self, resources: Resources, job_name: str, log: str, *, requeue: bool = False) -> list[str]:
         """The #PBS lines, and the first line of the job itself. A reservation of PBS is a queue."""

@@ -38,6 +38,7 @@ class SlurmScheduler:
 
     name = "slurm"
     required_command = "sbatch"
+    cancel_program = "scancel"
 
     def directives(self, resources: Resources, job_name: str, log: str, *, requeue: bool = False) -> list[str]:
         """The #SBATCH lines. A job that starts again adds to its log."""
