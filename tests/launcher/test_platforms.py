@@ -160,6 +160,9 @@ def test_bad_value_is_said_with_place(own: Write, key: str) -> None:
         *[("sbatch", text) for text in ("--job-name=mine", "--job-name mine", "--job=mine", "-Jmine", "-HJ mine")],
         *[("sbatch", text) for text in ("--comment=x", "--wrap=id", "--parsable", "-o x", "--open-mode=append")],
         ("sbatch", "--constraint=rome --output=x"),
+        *[("qsub", text) for text in ("-N mine", "-o x", "-e x", "-joe", "-v A=b", "-V", "-S /bin/csh", "place=excl")],
+        *[("worker_resource_spec", text) for text in ("select=1 -q x", "-l select=1", "many", 'a="b"')],
+        *[("worker_interface", text) for text in ("ib0 eth0", "--help", "0ib", "$IB")],
     ],
 )
 def test_text_that_would_run_or_hide_something(own: Write, key: str, text: str) -> None:
@@ -177,6 +180,10 @@ def test_directories_and_options_that_are_good(own: Write) -> None:
         assert read.workers.local_directory == text
     for text in ("-C rome", "--gres=gpu:1", "--oversubscribe", "--error=x", "--overcommit", "-p normal"):
         assert own(f"[x]\nplatform = spider\nsbatch = {text}\n").get("x").resources.directives == (text,)
+    for text in ("-m n", "-l place=excl", "-W depend=afterok:7", "-P project"):
+        assert own(f"[x]\nplatform = spider\nqsub = {text}\n").get("x").resources.directives == (text,)
+    for text in ("select=1:ncpus=28:mem=120GB", "nodes=1:ppn=4,mem=8gb", "select=1:host=n1+1:host=n2"):
+        assert own(f"[x]\nplatform = spider\nresource_spec = {text}\n").get("x").resources.resource_spec == text
 
 
 def test_inheritance_in_a_circle(own: Write) -> None:
