@@ -113,6 +113,7 @@ def security(directory: SessionDir) -> Any:  # noqa: ANN401
 
 
 def _preload() -> list[str]:
+    import_module("distributed")  # whose settings are there only when it is
     return workerjobs.preloads(import_module("dask").config.get("distributed.worker.preload"))
 
 
