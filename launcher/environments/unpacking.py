@@ -44,7 +44,7 @@ tidy() {  # copies in $1 that nobody uses: half-made, too old (before /tmp is sw
   done
 } 2>/dev/null
 
-unmount() { { fusermount -u "$1/env" || fusermount3 -u "$1/env"; } 2>/dev/null; rm -r "$1"; }
+unmount() { { fusermount -u "$1/env" || fusermount3 -u "$1/env" || umount "$1/env"; } 2>/dev/null && rm -r "$1"; }
 
 mounted() {  # like start, of a mount that goes away with the last process that uses it
   for old in "${TMPDIR:-/tmp}"/springline-mount-*; do  # of jobs that were killed

@@ -1,0 +1,228 @@
+"""The ways of having an environment beside a plain venv: packed, an image, a Python that is there, conda's."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pytest
+
+from launcher.environments.base import Facts, Supply, Tell, Tool, Wish
+from launcher.environments.existing import Existing
+from launcher.environments.image import Image
+from launcher.environments.packed import Packed
+from launcher.errors import ConfigurationError, SpringlineError, UsageError
+from launcher.model import Platform
+from launcher.scripts import RemotePath
+
+FORMATS = {"env.squashfs": ("mksquashfs", "unsquashfs"), "env.tar.zst": ("tar", "zstd"), "env.tar.gz": ("tar",)}
+WHERE = "import sys; print(sys.prefix)"
+
+
+def wish(**values: object) -> Wish:
+    """A wish for a platform."""
+    return Wish(Platform("x"), RemotePath("/p"), **values)  # type: ignore[arg-type]
+
+
+def facts(*tools: str) -> Facts:
+    """A host with these programs."""
+    return Facts("x86_64", "glibc", "2.36", "/h", "me", tools={name: Tool(f"/usr/bin/{name}") for name in tools})
+
+
+class Bare:
+    """A method that makes a venv with one program and no package."""
+
+    name = "bare"
+
+    def check(self, facts: Facts, wish: Wish) -> None:
+        """All is well."""
+
+    def supplies(self, facts: Facts, wish: Wish, tell: Tell) -> Sequence[Supply]:
+        """Nothing."""
+        return ()
+
+    def build_script(self, facts: Facts, wish: Wish, new: RemotePath, supplies: RemotePath) -> str:
+        """Make it."""
+        base, venv = Path(sys._base_executable), new.quoted()  # type: ignore[attr-defined]
+        return (
+            f"mkdir {venv}/bin; ln -s {base} {venv}/bin/python; echo 'home = {base.parent}' >{venv}/pyvenv.cfg\n"
+            f'printf "#!%s/bin/python\\n{WHERE}\\n" {venv} >{venv}/bin/where; chmod +x {venv}/bin/where'
+        )
+
+    def section(self, wish: Wish, prefix: RemotePath, new: RemotePath) -> Mapping[str, str | None]:
+        """Nothing."""
+        return {}
+
+
+def made(new: Path, archive: str = "env.tar.gz") -> Path:
+    """Make the packed environment; returns the program that starts it."""
+    programs = FORMATS[archive]
+    if missing := [name for name in programs if shutil.which(name) is None]:
+        pytest.skip(f"there is no {' '.join(missing)}: run tests/prepare.sh slurm")
+    new.mkdir(parents=True)
+    script = Packed(Bare()).build_script(facts(*programs), wish(pack=True), RemotePath(str(new)), RemotePath("/none"))
+    subprocess.run(["sh", "-c", f"set -e\n{script}"], check=True, capture_output=True)
+    python = new / "python"
+    python.write_text(python.read_text().replace('"${TMPDIR:-}" /tmp;', '"${TMPDIR:-}";'))  # not this machine's own
+    return python
+
+
+def start(python: Path, code: str, tmp: Path, **environ: str) -> subprocess.CompletedProcess[str]:
+    """Run code by a packed Python on a node with this temporary directory."""
+    tmp.mkdir(exist_ok=True)
+    variables = {"PATH": os.environ["PATH"], "TMPDIR": str(tmp), **environ}
+    return subprocess.run([str(python), "-c", code], env=variables, capture_output=True, text=True, check=False)
+
+
+def copies(tmp: Path) -> list[Path]:
+    """The copies that are on the node."""
+    return sorted(path for path in tmp.glob("springline-env-*/*") if path.name != ".lock")
+
+
+@pytest.mark.parametrize("archive", FORMATS)
+def test_packed_environment_is_three_files_and_starts_anywhere(tmp_path: Path, archive: str) -> None:
+    """It is unpacked once, below a private directory, with programs that find its Python."""
+    python = made(tmp_path / "envs/1", archive)
+    assert sorted(path.name for path in python.parent.iterdir()) == sorted([archive, "kilobytes", "python"])
+    first, again = start(python, WHERE, tmp_path / "t"), start(python, WHERE, tmp_path / "t")
+    assert first.returncode == 0 and first.stdout == again.stdout, first.stderr
+    (copy,) = copies(tmp_path / "t")
+    assert first.stdout.strip() == str(copy / "env") and copy.parent.stat().st_mode & 0o777 == 0o700
+    assert (copy / "springline-launcher").read_text().strip() == str(python)
+    program = subprocess.run([copy / "env/bin/where"], capture_output=True, text=True, check=True)
+    assert program.stdout == first.stdout
+
+
+def test_many_first_starts_unpack_once(tmp_path: Path) -> None:
+    """Workers that begin at the same moment wait for the one that unpacks; the leftover of a killed one goes."""
+    python = made(tmp_path / "envs/1")
+    tmp = tmp_path / "t"
+    left = tmp / f"springline-env-{os.getuid()}/1-99.abcdef.part"
+    left.mkdir(parents=True)
+    left.parent.chmod(0o700)
+    argv = [str(python), "-c", WHERE]
+    environ = {"PATH": os.environ["PATH"], "TMPDIR": str(tmp)}
+    starts = [subprocess.Popen(argv, env=environ, stdout=subprocess.PIPE, text=True) for _ in range(6)]
+    said = {process.communicate()[0] for process in starts}
+    assert [process.returncode for process in starts] == [0] * 6
+    assert said == {f"{copies(tmp)[0]}/env\n"} and len(copies(tmp)) == 1
+
+
+def test_copy_of_no_environment_goes_unless_it_is_used(tmp_path: Path) -> None:
+    """The next unpacking on the node removes it; while its Python runs it stays."""
+    gone, other, third = (made(tmp_path / "envs" / name) for name in "123")
+    tmp = tmp_path / "t"
+    assert start(gone, "", tmp).returncode == 0
+    argv = [str(gone), "-c", "print(flush=True); input(); import pdb"]
+    environ = {"PATH": os.environ["PATH"], "TMPDIR": str(tmp)}
+    with subprocess.Popen(argv, env=environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as used:
+        assert used.stdout is not None
+        used.stdout.readline()
+        shutil.rmtree(gone.parent)
+        assert start(other, "", tmp).returncode == 0
+        assert len(copies(tmp)) == 2
+        used.communicate(b"\n")
+        assert used.returncode == 0
+    assert start(third, "", tmp).returncode == 0
+    assert [copy.name.split("-")[0] for copy in copies(tmp)] == ["2", "3"]
+
+
+@pytest.mark.parametrize(("what", "words"), [("room", " MB. Set"), ("open", "yours alone"), ("lost", "unpacked in")])
+def test_packed_environment_says_why_it_cannot_start(tmp_path: Path, what: str, words: str) -> None:
+    """No room, a directory others could have made, a copy that cannot be made: in words, with what to do."""
+    python = made(tmp_path / "envs/1")
+    home = tmp_path / f"t/springline-env-{os.getuid()}"
+    home.mkdir(parents=True, mode=0o700)
+    if what == "room":
+        python.with_name("kilobytes").write_text("99999999999\n")
+    elif what == "open":
+        home.chmod(0o777)
+    else:
+        python.with_name("env.tar.gz").write_bytes(b"")
+    done = start(python, "", tmp_path / "t")
+    assert done.returncode == 78
+    assert words in done.stderr and f"cannot start the packed environment {python.parent}" in done.stderr, done.stderr
+    assert not copies(tmp_path / "t")
+
+
+def test_mounted_environment_goes_with_its_last_process(tmp_path: Path) -> None:
+    """With SPRINGLINE_UNPACK=mount nothing is unpacked, and the mount is gone when Python is."""
+    if shutil.which("squashfuse") is None or not os.access("/dev/fuse", os.R_OK | os.W_OK):
+        pytest.skip("there is no squashfuse, or no /dev/fuse for this user")
+    python = made(tmp_path / "envs/1", "env.squashfs")
+    done = start(python, WHERE, tmp_path / "t", SPRINGLINE_UNPACK="mount")
+    assert done.stdout.startswith(f"{tmp_path}/t/springline-mount-"), done.stderr
+    for _ in range(100):
+        if not list((tmp_path / "t").iterdir()):
+            return
+        time.sleep(0.05)
+    raise AssertionError(list((tmp_path / "t").iterdir()))
+
+
+@pytest.mark.parametrize("method", [Image(), Existing()])
+def test_not_everything_is_packed(method: Image | Existing) -> None:
+    """An image is one file already, and a Python that is there stays where it is."""
+    with pytest.raises(ConfigurationError, match="--pack does not go"):
+        Packed(method).check(facts("tar"), wish(pack=True))
+    with pytest.raises(ConfigurationError, match="neither mksquashfs nor tar"):
+        Packed(Bare()).check(facts(), wish(pack=True))
+
+
+def test_existing_python_is_looked_at(tmp_path: Path) -> None:
+    """One that has what a session needs gets a program that starts it; another is told what it lacks, by name."""
+    good = Existing().build_script(facts(), wish(python=sys.executable), RemotePath(str(tmp_path)), RemotePath("/s"))
+    subprocess.run(["sh", "-c", f"set -e\n{good}"], check=True)
+    assert start(tmp_path / "python", "import dask_jobqueue", tmp_path).returncode == 0
+    bare = sys._base_executable  # type: ignore[attr-defined]
+    for python, words in ((bare, "dask-labextension"), ("/none/python", "there is no /none/python over there")):
+        script = Existing().build_script(facts(), wish(python=python), RemotePath(str(tmp_path)), RemotePath("/s"))
+        done = subprocess.run(["sh", "-c", f"set -e\n{script}"], capture_output=True, text=True, check=False)
+        assert done.returncode and words in done.stderr.splitlines()[-1], done.stderr
+    with pytest.raises(UsageError, match="installs nothing"):
+        Existing().check(facts(), wish(extras=("l1b",)))
+
+
+SIF = b"#!/usr/bin/env run-singularity\n\0SIF_MAGIC\0" + bytes(64)
+
+
+@pytest.mark.parametrize(
+    ("tools", "values", "words"),
+    [
+        ((), {"image": "/x.sif"}, "neither apptainer nor singularity"),
+        (("singularity",), {}, "needs --image"),
+        (("apptainer",), {"image": "none.sif"}, "there is no file none.sif here"),
+        (("apptainer",), {"image": "docker.tar"}, "no image of Apptainer's"),
+        (("apptainer",), {"image": "/x.sif", "extras": ("sdo",)}, "holds what it holds"),
+        (("apptainer",), {"image": "docker://x/y"}, "no apptainer to fetch it with"),
+    ],
+)
+def test_image_that_cannot_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tools: tuple[str, ...], values: dict[str, object], words: str
+) -> None:
+    """Each is said before anything is sent, with what to do."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PATH", "/none")
+    Path("docker.tar").write_bytes(b"x" * 100)
+    with pytest.raises(SpringlineError, match=words) as caught:
+        Image().check(facts(*tools), wish(**values))
+    assert caught.value.hint
+
+
+def test_image_is_named_where_it_is(tmp_path: Path) -> None:
+    """One that was sent by its place among the environments, one that was there by its own."""
+    image = tmp_path / "my.sif"
+    image.write_bytes(SIF)
+    new = RemotePath("/p/envs/1")
+    Image().check(facts("singularity"), wish(image=str(image)))
+    (sent,) = Image().supplies(facts("singularity"), wish(image=str(image)), print)
+    assert (sent.kind, sent.size, sent.path) == ("image", len(SIF), image)
+    keys = Image().section(wish(image=str(image)), RemotePath("/p"), new)
+    assert keys == {"image": "/p/envs/1/image.sif", "python": "python3"}
+    there = wish(image="~/there.sif", python="/opt/bin/python")
+    assert Image().supplies(facts("apptainer"), there, print) == ()
+    assert Image().section(there, RemotePath("/p"), new) == {"image": "~/there.sif", "python": "/opt/bin/python"}
