@@ -42,6 +42,8 @@ def main() -> None:
 @click.option("--cores", help="CPU cores.")
 @click.option("--memory", help="Memory, e.g. 8GB.")
 @click.option("--workers", help="Worker jobs to start with.")
+@click.option("--preset", help="A preset of the platform: a section [PLATFORM:PRESET].")
+@click.option("--dask", metavar="KIND", help="Who gives workers: slurm, pbs, local, gateway, or a scheduler's address.")
 @click.option("--idle-stop", help="End the session after this time without work or visitors, HH:MM:SS.")
 @click.option("--root", default="~", help="Directory that JupyterLab shows; default your home there.")
 @click.option("--dry-run", is_flag=True, help="Show the batch script and every remote command; run nothing.")
@@ -55,6 +57,7 @@ def up(
     dry_run: bool,
     name: str | None,
     root: str,
+    preset: str | None,
     local_port: int | None,
     **options: Any,  # noqa: ANN401
 ) -> None:
@@ -65,12 +68,14 @@ def up(
     springline up spider --walltime 08:00:00           on a cluster
     springline up spider --detach --json               in a script
     """
-    from launcher import flows, planning, platforms, wiring
+    from launcher import flows, planning, platforms, presets, wiring
     from launcher.access import runs_here
     from launcher.store import Store
 
     wishes = wishes_of(options, local_port)
-    chosen = platforms.override(platforms.load(config).get(platform), options)
+    chosen, shapes = presets.chosen(platforms.load(config), platform, preset, options)
+    if chosen.dask.is_open:
+        console.say(f"{chosen.dask.kind} has no TLS: whoever reaches it can read and run what you do there")
     cluster = wiring.cluster(chosen, console.asker())
     here = runs_here(cluster)
     plan = planning.plan(
@@ -81,6 +86,7 @@ def up(
         port=(local_port or chosen.local_port or 0) if here else 0,
         root=os.path.abspath(os.path.expanduser(root)) if here else root,  # noqa: PTH100, PTH111
         insecure_http=wishes.insecure_http,
+        shapes=shapes,
     )
     if dry_run:
         steps = cluster.rehearse(plan.session, plan.files)

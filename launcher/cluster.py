@@ -240,7 +240,7 @@ class Cluster:
             directory=self._directory(session),
             files=files,
             submit=self.scheduler.submit_command("job.sh", "."),
-            modules=scripts.NEEDED_MODULES[session.noun],
+            modules=scripts.needed_modules(session.noun, self.platform),
         )
 
     def _absolute(self, directory: RemotePath) -> str:

@@ -239,17 +239,24 @@ def _stop_all(console: Console) -> None:
 @click.command()
 @click.argument("session")
 @click.argument("workers")
+@click.option("--preset", help="The shape of workers asked for now and later; `default` as the session began.")
 @somewhere
 @common
-def scale(session: str, workers: str, console: Console, platform: str | None, config: Path | None) -> None:
-    """Give SESSION's Dask cluster WORKERS worker jobs: a number, or MIN:MAX to follow the load."""
+def scale(
+    session: str, workers: str, preset: str | None, console: Console, platform: str | None, config: Path | None
+) -> None:
+    """Give SESSION's Dask cluster WORKERS worker jobs: a number, or MIN:MAX to follow the load.
+
+    Workers that are there keep their shape.
+    """
     from launcher import flows, scaling
 
     request = scaling.parse(workers)
     cluster, found, _ = _reach(session, console, platform, config)
     with flows.open_session(cluster, found) as (_, opened):
-        answer = scaling.scale(opened, request)
-    console.result({"schema_version": 1, "session": found.name, **answer}, f"asked for {workers} worker jobs")
+        answer = scaling.scale(opened, request, preset)
+    shape = f", new ones as preset {preset}" if preset else ""
+    console.result({"schema_version": 1, "session": found.name, **answer}, f"asked for {workers} worker jobs{shape}")
 
 
 SESSION_COMMANDS = (attach, status, ls, url, logs, stop, scale)

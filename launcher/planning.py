@@ -9,9 +9,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
+from types import MappingProxyType
 from typing import Any
 
-from launcher import scripts
+from launcher import presets, scripts
 from launcher.access import Secrets
 from launcher.bundle import node_program
 from launcher.certificates import new_certificate
@@ -21,7 +22,6 @@ from launcher.kinds import SESSION, Kind
 from launcher.model import JobRef, Platform, Session
 from launcher.schedulers import scheduler_for
 from launcher.schedulers.base import Scheduler
-from launcher.units import format_memory, format_walltime
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 
@@ -44,11 +44,14 @@ def plan(
     port: int = 0,
     root: str = "~",
     insecure_http: bool = False,
+    shapes: Mapping[str, Platform] = MappingProxyType({}),
 ) -> Plan:
     """Choose the session's name and secrets and write its files.
 
-    `port` is the one JupyterLab must take over there (0 = any), `root` the directory it shows.
+    `port` is the one JupyterLab must take over there (0 = any), `root` the directory it shows; `shapes` are the
+    platform as each of its presets has it.
     """
+    presets.check_dask(platform)
     name = named(SESSION, name, slug(platform.name))
     job_name = f"{SESSION.prefix}{name}-{random.token_hex(3)}"
     created = datetime.now(UTC).isoformat(timespec="seconds")
@@ -59,7 +62,9 @@ def plan(
     doors = first_doors(platform, insecure_http=insecure_http)
     files = {
         "session.json": json.dumps({"schema_version": 1, **asdict(session)}),
-        "request.json": json.dumps(request(platform, session, doors, port=port, root=root)),
+        "request.json": json.dumps(
+            {**request(platform, session, doors, port=port, root=root), **presets.choices(platform, shapes)}
+        ),
         "doors": "".join(f"{door}\n" for door in doors),
         "token": token,
         "tls.crt": certificate.certificate,
@@ -85,7 +90,6 @@ def first_doors(platform: Platform, *, insecure_http: bool = False) -> list[str]
 
 def request(platform: Platform, session: Session, doors: list[str], *, port: int, root: str) -> dict[str, Any]:
     """What the node program is asked to do; see launcher/node."""
-    resources, workers = platform.resources, platform.workers
     return {
         "schema_version": 1,
         "session": session.name,
@@ -94,31 +98,14 @@ def request(platform: Platform, session: Session, doors: list[str], *, port: int
         "port": port,
         "root_dir": root,
         "scheduler": platform.scheduler,
-        "walltime_seconds": resources.walltime,
+        "walltime_seconds": platform.resources.walltime,
         "idle_stop_seconds": platform.idle_stop,
         "python": platform.python,
         "prologue": list(platform.prologue),
         "image": platform.image,
         "queue": queue_words(scheduler_for(platform.scheduler), scheduler_for(_workers_of(platform)), session),
         "worker_name": session.worker_name,
-        "workers": {
-            "count": workers.count,
-            "cores": workers.cores,
-            "memory": format_memory(workers.memory) if workers.memory else None,
-            "processes": workers.processes,
-            "walltime": format_walltime(workers.walltime),
-            "walltime_seconds": workers.walltime,
-            "partition": workers.partition,
-            "account": resources.account,
-            "qos": resources.qos,
-            "reservation": resources.reservation,
-            "local_directory": workers.local_directory,
-            "max_jobs": workers.max_jobs,
-            "resource_spec": workers.resource_spec,
-            "interface": workers.interface,
-            "death_timeout": workers.death_timeout,
-            "directives": list(resources.directives),
-        },
+        "workers": presets.shape(platform),
     }
 
 

@@ -33,10 +33,10 @@ def dask_document(current: SessionStatus, url: str | None) -> dict[str, Any] | N
     if not current.node or not current.node.dask:
         return None
     dask = current.node.dask
-    base = url.rpartition("/lab")[0] if url else ""
+    base, dashboard = url.rpartition("/lab")[0] if url else "", dask.get("dashboard")
     return {
         "scheduler": dask.get("scheduler"),
-        "dashboard": base + dask["dashboard"] if dask.get("dashboard") else None,
+        "dashboard": (dashboard if "://" in dashboard else base + dashboard) if dashboard else None,
     }
 
 

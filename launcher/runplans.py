@@ -15,6 +15,7 @@ from launcher import scaling, scripts
 from launcher.access import Secrets
 from launcher.bundle import node_program
 from launcher.certificates import new_certificate
+from launcher.daskkinds import LOCAL
 from launcher.errors import UsageError
 from launcher.kinds import RUN
 from launcher.model import Platform, Session
@@ -116,7 +117,8 @@ def _asked(
 
 def _in_one_job(platform: Platform, wish: Wish) -> bool:
     """True where no worker jobs are wanted: a rehearsal of the analysis computes nothing."""
-    return wish.in_allocation or platform.scheduler == "local" or "--dry-run" in wish.arguments
+    here = platform.scheduler == "local" or platform.dask.kind == LOCAL
+    return wish.in_allocation or here or "--dry-run" in wish.arguments
 
 
 def _numbers(platform: Platform, wish: Wish) -> Mapping[str, int | None]:

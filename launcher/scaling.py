@@ -25,13 +25,28 @@ def parse(workers: str) -> dict[str, Any]:
     return {"adapt": {"minimum": numbers[0], "maximum": numbers[1]}}
 
 
-def scale(opened: Access, request: dict[str, Any]) -> dict[str, Any]:
+def scale(opened: Access, request: dict[str, Any], preset: str | None = None) -> dict[str, Any]:
     """Ask the cluster in JupyterLab's Dask panel, which is the session's own."""
-    clusters = opened.request("GET", "/dask/clusters")
-    # Empty after a Shutdown in the panel: put it back there, it is still the same cluster.
-    shown = clusters[0] if clusters else opened.request("PUT", "/dask/clusters")
-    answer = opened.request("PATCH", f"/dask/clusters/{shown['id']}", request, timeout=60)
-    return {"requested": request, "workers": answer.get("workers"), "cores": answer.get("cores")}
+    if preset is not None:
+        answer = _with_preset(opened, {**request, "preset": preset})
+    else:
+        clusters = opened.request("GET", "/dask/clusters")
+        # Empty after a Shutdown in the panel: put it back there, it is still the same cluster.
+        shown = clusters[0] if clusters else opened.request("PUT", "/dask/clusters")
+        answer = opened.request("PATCH", f"/dask/clusters/{shown['id']}", request, timeout=60)
+    said = {"requested": request, "workers": answer.get("workers"), "cores": answer.get("cores")}
+    return said if preset is None else {**said, "preset": preset}
+
+
+def _with_preset(opened: Access, request: dict[str, Any]) -> Any:  # noqa: ANN401 - a JSON object
+    try:
+        return opened.request("POST", "/springline/workers", request, timeout=60)
+    except TunnelError as error:
+        if " answers 404 " not in error.message:
+            raise
+        raise UsageError(
+            "this session knows no presets: an earlier springline started it", "leave --preset out, or start it anew"
+        ) from error
 
 
 def dask_environment(cluster: Cluster, session: Session) -> dict[str, str]:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from shlex import quote
 
+from launcher.daskkinds import GATEWAY
 from launcher.kinds import SESSION, Kind
 from launcher.model import Platform
 
@@ -123,6 +124,12 @@ def sessions_directory(platform: Platform, kind: Kind = SESSION) -> RemotePath:
 def session_directory(platform: Platform, name: str, kind: Kind = SESSION) -> RemotePath:
     """Where everything of a session or run lies on its platform."""
     return sessions_directory(platform, kind) / name
+
+
+def needed_modules(noun: str, platform: Platform) -> tuple[str, ...]:
+    """The modules that a session, or a run, cannot do without on a platform."""
+    gateway = ("dask_gateway",) if noun == SESSION.noun and platform.dask.kind == GATEWAY else ()
+    return (*NEEDED_MODULES[noun], *gateway)
 
 
 def python_command(platform: Platform) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import logging
 import os
 import re
@@ -142,7 +143,9 @@ class RunningCluster:
         """Give the workers asked for from now on the shape of a preset; what is there stays as it is."""
         shapes = {DEFAULT: self._request.workers, **self._request.presets}
         if preset not in shapes:
-            raise DaskError(f"This session has no preset {preset!r}; it has {', '.join(sorted(shapes))}.")
+            near = difflib.get_close_matches(preset, shapes, n=1)
+            meant = f" Did you mean {near[0]!r}?" if near else ""
+            raise DaskError(f"This session has no preset {preset!r}; it has {', '.join(sorted(shapes))}.{meant}")
         self._shape(shapes[preset])
         self._workers = shapes[preset]
 

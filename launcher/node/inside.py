@@ -18,8 +18,9 @@ from tornado.ioloop import PeriodicCallback
 from tornado.netutil import bind_sockets, bind_unix_socket
 
 from .addresses import LOOPBACK
+from .asking import WorkersOf
 from .channel import Channel
-from .request import Request, SessionDir, socket_of
+from .request import DEFAULT, Request, SessionDir, socket_of
 from .state import seconds_left
 
 LOOK_EVERY = 15.0  # s between two looks at who needs the session
@@ -38,8 +39,13 @@ class Inside:
 
     def begin(self) -> None:
         """Take up work as soon as the loop runs; by then the server's own listener is bound."""
-        page = f"{self._app.base_url}springline/session"
-        self._app.web_app.add_handlers(".*$", [(page, TimeLeft, {"state": self._directory.state})])
+        base = f"{self._app.base_url}springline"
+        presets = [*dict.fromkeys([DEFAULT, *self._request.presets])] if self._request.presets else []
+        pages = [
+            (f"{base}/session", TimeLeft, {"state": self._directory.state}),
+            (f"{base}/workers", WorkersOf, {"presets": presets}),
+        ]
+        self._app.web_app.add_handlers(".*$", pages)
         self._app.io_loop.add_callback(self._open_at_start)
         if self._request.idle_stop_seconds:
             interval = min(LOOK_EVERY, self._request.idle_stop_seconds / 10)

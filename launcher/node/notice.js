@@ -1,4 +1,5 @@
-/* Warns in JupyterLab before the session's time is up: a prebuilt extension written by hand, without a bundler.
+/* Warns in JupyterLab before the session's time is up, and offers the presets of its Dask workers in the command
+ * palette: a prebuilt extension written by hand, without a bundler.
  *
  * JupyterLab loads this script, takes the container `springline` from window._JUPYTERLAB, hands it its shared modules
  * (init) and asks for "./extension" (get), whose default export is a plugin.
@@ -83,12 +84,46 @@
     await tick();
   }
 
+  /** Add a command for each preset, which asks how many workers there shall be and asks the session for them. */
+  async function offer(app, palette) {
+    const { InputDialog, Notification } = await load("@jupyterlab/apputils");
+    const { URLExt } = await load("@jupyterlab/coreutils");
+    const { ServerConnection } = await load("@jupyterlab/services");
+    const settings = ServerConnection.makeSettings();
+    const url = URLExt.join(settings.baseUrl, "springline", "workers");
+
+    async function scale(preset) {
+      const label = "How many in all? Those that are there keep their shape, new ones are as the preset says.";
+      const asked = await InputDialog.getNumber({ title: `Dask workers: ${preset}`, label, value: 1 });
+      if (!asked.button.accept || asked.value === null) {
+        return;
+      }
+      const body = JSON.stringify({ preset, workers: Math.max(0, Math.round(asked.value)) });
+      const answer = await ServerConnection.makeRequest(url, { method: "POST", body }, settings);
+      if (!answer.ok) {
+        Notification.error((await answer.json()).message, { autoClose: false });
+      }
+    }
+
+    const answer = await ServerConnection.makeRequest(url, {}, settings);
+    const { presets } = await answer.json();
+    for (const preset of presets) {
+      const command = `springline:workers-${preset}`;
+      app.commands.addCommand(command, { label: `Dask Workers: ${preset}`, execute: () => scale(preset) });
+      palette.addItem({ command, category: "Dask" });
+    }
+  }
+
   const plugin = {
     id: "springline:notice",
-    description: "Warns before the session's time is up.",
+    description: "Warns before the session's time is up; offers the presets of its Dask workers.",
     autoStart: true,
-    activate: (app) => {
+    optional: [], // the command palette, once its name is known
+    activate: (app, palette) => {
       app.restored.then(watch).catch((error) => console.warn("springline: no warning before the end", error));
+      app.restored
+        .then(() => (palette ? offer(app, palette) : null))
+        .catch((error) => console.warn("springline: no presets in the command palette", error));
     },
   };
 
@@ -97,6 +132,10 @@
     init: (scope) => {
       shared = scope;
     },
-    get: async () => () => ({ __esModule: true, default: plugin }),
+    get: async () => {
+      const { ICommandPalette } = await load("@jupyterlab/apputils");
+      plugin.optional = [ICommandPalette];
+      return () => ({ __esModule: true, default: plugin });
+    },
   };
 })();

@@ -12,7 +12,7 @@ SCRIPT = "static/remoteEntry.js"
 PACKAGE = {
     "name": NAME,
     "version": "1.0.0",
-    "description": "Warns before the session's time is up.",
+    "description": "Warns before the session's time is up; offers the presets of its Dask workers.",
     "license": "Apache-2.0",
     "jupyterlab": {"extension": True, "_build": {"load": SCRIPT, "extension": "./extension"}},
 }
