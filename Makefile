@@ -6,9 +6,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 LONG := tests/slurm/test_reliability_slow.py tests/slurm/test_run_faults.py
 
-.PHONY: demo test test-cluster test-here lint bench validation reliability cluster clean
+.PHONY: demo test test-cluster test-here lint lock bench validation reliability cluster clean
 
-$(VENV)/ready: pyproject.toml
+$(VENV)/ready: pyproject.toml config/environment.lock
 	tests/prepare.sh venv "$(PYTHON)" "$(VENV)"
 	touch $@
 
@@ -42,6 +42,11 @@ lint: $(VENV)/ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# The versions that are tested here and installed on clusters, for every Python and system. UPGRADE=--upgrade takes the newest.
+lock: $(VENV)/ready
+	$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-annotate --quiet \
+		--custom-compile-command "make lock" --all-extras $(UPGRADE) --output-file config/environment.lock
 
 bench: $(VENV)/ready
 	$(BIN)/python -m tests.bench

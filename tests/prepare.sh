@@ -29,7 +29,9 @@ venv)
     "$2" -c 'import ensurepip' 2>/dev/null || { root_on_debian && apt_install python3-venv; }
     [ -x "$3/bin/python" ] || "$2" -m venv "$3"
     pip=("$3/bin/python" -m pip install --quiet --disable-pip-version-check)
-    "${pip[@]}" -e '.[jobs,l1b,l1b-xsar,sdo,stac,test]' || { echo "prepare: pip could not install '.[jobs,l1b,l1b-xsar,sdo,stac,test]'" >&2; exit 1; }
+    # What is tested is what `springline env install` installs. pip takes hashes for everything or for nothing.
+    sed -E '/^ +--hash/d; s/ \\$//' config/environment.lock >"$3/constraints.txt"
+    "${pip[@]}" -c "$3/constraints.txt" -e '.[jobs,l1b,l1b-xsar,sdo,stac,test]' || { echo "prepare: pip could not install '.[jobs,l1b,l1b-xsar,sdo,stac,test]'" >&2; exit 1; }
     # xsar asks for GDAL's source package, which it never imports, and mapraster for an older xarray than the newest.
     "${pip[@]}" --no-deps "${XSAR[@]}" || { echo "prepare: pip could not install ${XSAR[*]}, which the tests of l1b's engine xsar need" >&2; exit 1; } ;;
 slurm)
@@ -38,7 +40,7 @@ slurm)
         exit 0
     fi
     missing=()
-    for package in slurmctld slurmd slurm-client slurmdbd mariadb-server munge openssh-server openssh-client \
+    for package in slurmctld slurmd slurm-client slurm-wlm-torque slurmdbd mariadb-server munge openssh-server openssh-client \
         iproute2 nftables util-linux procps curl tcsh fish libpam-google-authenticator \
         squashfs-tools squashfuse fuse3 zstd patchelf; do
         dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
