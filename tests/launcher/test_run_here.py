@@ -40,7 +40,7 @@ def items(springline: Command) -> Command:
     return springline
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_a_signal_ends_all_of_a_run(items: Command, number: signal.Signals) -> None:
     """Told to one process id, it ends the run; nothing that belongs to it goes on, and nothing is half there."""
     process = items.popen(*ARGUMENTS)
