@@ -23,6 +23,7 @@ file=./.springline-check-$$
 trap 'rm -f $file' EXIT
 dd if=/dev/zero of=$file bs={size} count=1 2>&1 | grep -v -e records -e copied && exit 3
 [ "$(wc -c <$file)" -eq {size} ] || exit 3
+rm -f $file
 df -Pk . | awk 'NR == 2 {{ print "@bytes", $(NF-2) * 1024 }}'
 df -Pi . | awk 'NR == 2 && $(NF-2) ~ /^[0-9]+$/ && $(NF-4) > 0 {{ print "@inodes", $(NF-2) }}'
 echo "@type $(stat -f -c %T . 2>/dev/null)"

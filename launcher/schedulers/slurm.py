@@ -13,13 +13,6 @@ from launcher.units import format_walltime
 
 _JOB_ID = re.compile(r"(?:Submitted batch job )?(\d+)(?:;\S+)?")
 
-# sbatch failed, but the request may have reached slurmctld.
-_DOUBTFUL = re.compile(
-    r"timed out|unable to contact|communication|connection (?:refused|reset|closed)|zero bytes|"
-    r"protocol authentication|slurm_receive_msg|temporarily|message sent|interrupted",
-    re.IGNORECASE,
-)
-
 _FIND = """\
 answer=$(squeue -h -t all -u "$(id -un)" -n {name} -o '%i' 2>&1); code=$?
 printf 'squeue %d\\n%s\\n' "$code" "$answer"
@@ -88,7 +81,7 @@ class SlurmScheduler:
         said = slurm_status.last_words(answer)
         all_said = (answer.errors + answer.text).lower()
         killed = 128 < answer.exit_code < 255  # by a signal, perhaps after the request was sent
-        if ids or answer.exit_code == 0 or killed or not all_said.strip() or _DOUBTFUL.search(all_said):
+        if ids or answer.exit_code == 0 or killed or not all_said.strip() or slurm_reasons.DOUBTFUL.search(all_said):
             return Doubt(said)
         return Refused(said, slurm_reasons.refusal_hint(all_said))
 

@@ -24,6 +24,13 @@ REFUSALS = (
     (" specification", "correct the `sbatch` lines of the platform's section"),
 )
 
+# sbatch failed, but the request may have reached slurmctld.
+DOUBTFUL = re.compile(
+    r"timed out|unable to contact|communication|connection (?:refused|reset|closed)|zero bytes|"
+    r"protocol authentication|slurm_receive_msg|temporarily|message sent|interrupted",
+    re.IGNORECASE,
+)
+
 _PENDING = {
     "Priority": "other jobs are ahead in the queue; it starts by itself, sooner if it asks for less --walltime",
     "Resources": "next in line; waiting for a node to come free, nothing to do",

@@ -45,8 +45,9 @@ def verdict(answer: Answer, resources: Resources) -> Verdict:
     start = next((match for line in said if (match := _START.search(line))), None)
     if answer.exit_code or start is None:
         reason = said[-1] if said else "no answer"
-        hint = slurm_reasons.refusal_hint("\n".join(said))
-        return Refused(reason, hint) if answer.exit_code and (hint or "allocation failure" in reason) else Doubt(reason)
+        if answer.exit_code in (0, 124) or not said or slurm_reasons.DOUBTFUL.search("\n".join(said)):
+            return Doubt(reason)
+        return Refused(reason, slurm_reasons.refusal_hint("\n".join(said)))
     partitions = [dict(_PAIR.findall(line)) for line in lines if line.startswith("PartitionName=")]
     return _limited(partitions, resources) or Accepted(start[1], f"{start[2]}, partition {start[3]}")
 
