@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 LONG := tests/slurm/test_reliability_slow.py tests/slurm/test_run_faults.py
 
-.PHONY: demo test test-cluster test-here lint lock bench validation reliability cluster clean
+.PHONY: demo test test-cluster test-laptop test-jobs lint lock bench validation reliability cluster clean
 
 $(VENV)/ready: pyproject.toml config/environment.lock
 	tests/prepare.sh venv "$(PYTHON)" "$(VENV)"
@@ -29,14 +29,17 @@ demo: $(VENV)/ready
 test: $(VENV)/ready lint
 	tests/prepare.sh slurm
 	@echo "not run here, for their minutes: $(LONG); make reliability runs them"
-	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target --keep-going test-cluster test-here
+	@$(MAKE) --no-print-directory --jobs=3 --output-sync=target --keep-going test-cluster test-laptop test-jobs
 
-# Side by side: the one waits for a cluster most of the time, the other computes.
+# Side by side: the first waits for a cluster most of the time, the second for silence on a line; the third computes.
 test-cluster:
 	$(BIN)/python -m pytest tests/slurm $(addprefix --ignore=,$(LONG))
 
-test-here:
-	$(BIN)/python -m pytest --ignore=tests/slurm
+test-laptop:
+	$(BIN)/python -m pytest tests/launcher tests/contracts tests/test_architecture.py
+
+test-jobs:
+	$(BIN)/python -m pytest --ignore=tests/slurm --ignore=tests/launcher --ignore=tests/contracts --ignore=tests/test_architecture.py
 
 lint: $(VENV)/ready
 	$(BIN)/ruff check .
