@@ -1,0 +1,207 @@
+"""Which packages an environment over there takes, and their wheels: found out and fetched here, for over there.
+
+uv resolves for the platform's Python, processor and C library within the lock; pip fetches what is not here yet. Both
+honour the user's own settings for indexes, proxies and certificates. What they found is kept, so that the same wish
+needs no internet the next time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from launcher.environments import ownwheel
+from launcher.environments.base import Supply, Tell
+from launcher.errors import ConfigurationError, ConnectError
+from launcher.private import write_private
+from launcher.transports.programs import run_program
+
+GLIBC = (40, 39, 38, 37, 36, 35, 34, 33, 32, 31, 28, 17)  # of 2.x, those uv knows platforms of
+OFFLINE = ("dns error", "connect", "timed out", "network", "proxy", "certificate", "fetch")
+_PIN = re.compile(r"(?P<name>[A-Za-z0-9][\w.-]*)(?:\[[^]]*\])?==(?P<version>[^\s;\\]+)")
+_HASH = re.compile(r"--hash=sha256:([0-9a-f]{64})")
+
+
+@dataclass(frozen=True)
+class Target:
+    """For what wheels must be made."""
+
+    machine: str  # x86_64, aarch64
+    glibc: int  # the x of 2.x
+    python: str  # e.g. 3.11
+
+    @property
+    def uv_platform(self) -> str:
+        """The newest platform uv knows that runs there."""
+        return f"{self.machine}-manylinux_2_{next((known for known in GLIBC if known <= self.glibc), 17)}"
+
+    @property
+    def tags(self) -> list[str]:
+        """The platform tags of wheels that run there."""
+        old = ["manylinux2014", "manylinux2010", "manylinux1"] if self.machine == "x86_64" else ["manylinux2014"]
+        new = [f"manylinux_2_{minor}" for minor in range(self.glibc, 4, -1)]
+        return [f"{tag}_{self.machine}" for tag in (*new, *old, "linux")]
+
+
+def cache() -> Path:
+    """Where wheels are kept on this computer."""
+    base = os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA") or Path.home() / ".cache"
+    return Path(base) / "springline"
+
+
+def lock_file() -> Path:
+    """The lock that comes with springline."""
+    return ownwheel.shipped("environment.lock")
+
+
+def resolve(target: Target, extras: Iterable[str], requirements: str) -> str:
+    """The pinned and hashed packages, without springline itself, as pip and uv read them."""
+    wanted = ",".join(sorted({"jobs", *extras}))
+    key = "\n".join([repr(target), wanted, requirements, ownwheel.fingerprint()])
+    kept = cache() / "resolved" / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.txt"
+    if kept.exists():
+        return kept.read_text(encoding="utf-8")
+    with tempfile.TemporaryDirectory() as scratch:
+        wheel = ownwheel.write(Path(scratch))
+        inputs = Path(scratch) / "requirements.in"
+        inputs.write_text(f"springline[{wanted}] @ {wheel.as_uri()}\n{requirements}", encoding="utf-8")
+        answer = run_program(_compile(target, inputs))
+    if answer.exit_code:
+        raise _unresolved(target, answer.errors)
+    write_private(kept, answer.text)
+    return answer.text
+
+
+def _compile(target: Target, inputs: Path) -> list[str]:
+    uv = [sys.executable, "-m", "uv", "pip", "compile", str(inputs), "--constraint", str(lock_file())]
+    there = ["--python-platform", target.uv_platform, "--python-version", target.python, "--python", sys.executable]
+    form = ["--generate-hashes", "--no-header", "--no-annotate", "--quiet", "--no-emit-package", "springline"]
+    return [*uv, *there, "--only-binary", ":all:", *form]
+
+
+def wheels(target: Target, pinned: str, tell: Tell) -> list[Supply]:
+    """The wheel of each package, fetched where it is not here yet."""
+    hashes = _hashes(pinned)
+    found = _kept(hashes)
+    missing = [name for name in hashes if name not in found]
+    if missing:
+        tell(f"downloading {len(missing)} of {len(hashes)} packages for Python {target.python} on {target.machine}")
+        _download(target, _without(pinned, found), tell)
+        found = _kept(hashes)
+    lost = [name for name in hashes if name not in found]
+    if lost:
+        raise ConnectError(f"these packages could not be downloaded: {', '.join(lost)}", "try again")
+    return [found[name] for name in hashes]
+
+
+def _download(target: Target, pinned: str, tell: Tell) -> None:
+    """Fetch into a scratch directory beside the kept ones, and move what is whole."""
+    kept = cache() / "wheels"
+    kept.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=cache()) as scratch:
+        listed = Path(scratch) / "requirements.txt"
+        listed.write_text(pinned, encoding="utf-8")
+        platforms = [word for tag in target.tags for word in ("--platform", tag)]
+        python = ["--implementation", "cp", "--python-version", target.python, "--only-binary", ":all:"]
+        what = ["--no-deps", "--require-hashes", "--requirement", str(listed), "--dest", f"{scratch}/wheels"]
+        pip = [sys.executable, "-m", "pip", "download", "--disable-pip-version-check", "--progress-bar", "off"]
+        answer = run_program([*pip, *what, *platforms, *python], lambda line: _tell_download(line, tell))
+        if answer.exit_code:
+            raise _not_fetched(answer.errors)
+        for wheel in (Path(scratch) / "wheels").iterdir():
+            wheel.replace(kept / wheel.name)
+
+
+def _tell_download(line: str, tell: Tell) -> None:
+    if line.strip().startswith("Downloading "):
+        tell(f"  {line.strip().rpartition('/')[2].removeprefix('Downloading ')}")
+
+
+def names(pinned: str) -> dict[str, str]:
+    """Name → version of pinned packages."""
+    return {_plain(match["name"]): match["version"] for match in _PIN.finditer(pinned)}
+
+
+def _hashes(pinned: str) -> dict[str, set[str]]:
+    """Name → the checksums that its wheel may have."""
+    return {name: set(_HASH.findall(block)) for name, block in _blocks(pinned).items()}
+
+
+def _blocks(pinned: str) -> dict[str, str]:
+    """Name → its lines."""
+    blocks: dict[str, str] = {}
+    for block in re.split(r"\n(?=\S)", pinned):
+        match = _PIN.match(block)
+        if match:
+            blocks[_plain(match["name"])] = block.rstrip()
+    return blocks
+
+
+def _without(pinned: str, found: Mapping[str, Supply]) -> str:
+    return "".join(f"{block}\n" for name, block in _blocks(pinned).items() if name not in found)
+
+
+def _kept(hashes: Mapping[str, set[str]]) -> dict[str, Supply]:
+    """Those that are here, whole."""
+    found = {}
+    for wheel in sorted((cache() / "wheels").glob("*.whl")):
+        name = _plain(wheel.name.partition("-")[0])
+        if name in hashes and name not in found:
+            supply = supply_of("wheel", wheel)
+            if supply.sha256 in hashes[name]:
+                found[name] = supply
+    return found
+
+
+def supply_of(kind: str, path: Path) -> Supply:
+    """A file here as a supply of that kind."""
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return Supply(kind, path.name, path.stat().st_size, digest, path)
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def _unresolved(target: Target, errors: str) -> ConfigurationError | ConnectError:
+    said = errors.strip()
+    without = re.search(r"(\S+?)==(\S+) has no (?:usable )?wheels", said)
+    if without:
+        name, version = without.groups()
+        return ConfigurationError(
+            f"there is no wheel of {name} {version} for glibc 2.{target.glibc}, {target.machine} and "
+            f"Python {target.python}, which is what was found over there",
+            "conda brings its own libraries (--method conda), an image a whole system (--method image)",
+        )
+    if any(word in said.lower() for word in OFFLINE):
+        return _no_internet(said)
+    return ConfigurationError(
+        f"these packages do not go together:\n{said}", "correct --requirements; springline's own versions are fixed"
+    )
+
+
+def _not_fetched(errors: str) -> ConfigurationError | ConnectError:
+    last = (errors.strip().splitlines() or ["pip gave no reason"])[-1]
+    if "No space left" in errors or "quota" in errors.lower():
+        return ConfigurationError(
+            f"cannot write below {cache()}: {last}", "free some space there, or set XDG_CACHE_HOME"
+        )
+    return _no_internet(last)
+
+
+def _no_internet(said: str) -> ConnectError:
+    last = said.splitlines()[-1].strip()
+    proxies = [name for name in ("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY") if os.environ.get(name)]
+    through = f" (through the proxy of {proxies[0]})" if proxies else ""
+    return ConnectError(
+        f"this computer cannot get packages from the internet{through}: {last}",
+        "run this again where it can: what was fetched is kept. Behind a proxy set https_proxy; an index of your own "
+        "goes into UV_INDEX_URL and PIP_INDEX_URL",
+    )
