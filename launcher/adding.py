@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from launcher import inifile, platforms, report, sections
@@ -31,6 +32,8 @@ _CHANGE = re.compile(r"\s*([a-z_]+)\s*=\s*(.*?)\s*")
 def add(name: str | None, given: Mapping[str, str], file: Path, console: Console, *, dry_run: bool = False) -> None:
     """Ask, look, propose and write."""
     _check_target(file)
+    for key, text in given.items():
+        _of_an_option(partial(_checked, key), text, key)
     if not (console.asks or console.agrees or dry_run):
         raise UsageError("there is no terminal to ask at", "add --yes to take what is proposed, or --dry-run to see it")
     section = _before(name or _name(given, console), file, given)
@@ -38,7 +41,7 @@ def add(name: str | None, given: Mapping[str, str], file: Path, console: Console
     found = look_around(_platform(section), console)
     section = _agreed(section, found, console)
     written = not dry_run and _write(section, file, console)
-    console.result(_document(section, found, file, written), _ending(section, file, written, dry_run))
+    console.result(_document(section, found, file, written), _ending(section, file, written, console))
 
 
 def look_around(platform: Platform, console: Console) -> Found:
@@ -109,7 +112,7 @@ def _connection(section: Section, console: Console) -> dict[str, str]:
 
 
 def _checked(key: str, text: str) -> str:
-    """A connection's value as its key takes it; a key file must be there."""
+    """A value as its key takes it; a file with a private key must be there."""
     if not text and key == "host":
         raise ValueError("a cluster has a login host, e.g. login.example.org")
     if text:
@@ -123,7 +126,7 @@ def _checked(key: str, text: str) -> str:
 
 
 def _of_an_option(read: Callable[[str], str], text: str, key: str) -> str:
-    """The value; what is wrong with it is an error, for it cannot be asked for again."""
+    """The value as read; what is wrong with it is an error, for it cannot be asked for again."""
     try:
         return read(text)
     except ValueError as error:
@@ -146,7 +149,9 @@ def _agreed(section: Section, found: Found, console: Console) -> Section:
         raise UsageError(f"{section.name}: {error}") from error
 
     def changed(text: str) -> str:
-        return text and _changed(text, section, found) and text
+        if text.strip():
+            _changed(text, section, found)
+        return text
 
     while console.asks:
         console.say(f"\n{_text(section)}\n")
@@ -200,14 +205,15 @@ def _document(section: Section, found: Found, file: Path, written: bool) -> dict
     }
 
 
-def _ending(section: Section, file: Path, written: bool, dry_run: bool) -> str:
-    if written:
-        return "\n".join([_text(section), "", f"# written to {file}. Next:", *_next(section.name, file)])
-    return _text(section) + "\n\n# nothing was written" if dry_run else f"nothing was written; {file} is as it was"
+def _ending(section: Section, file: Path, written: bool, console: Console) -> str:
+    shown = [] if console.asks else [_text(section), ""]  # a person has just seen it
+    if not written:
+        return "\n".join([*shown, f"# nothing was written; {file} is as it was"])
+    return "\n".join([*shown, f"# written to {file}. Next:", *_next(section.name, file)])
 
 
 def _next(name: str, file: Path) -> list[str]:
-    config = "" if file == platforms.user_file() else f" --config {file}"
+    config = "" if file == platforms.user_file() else f" --config {quote(str(file))}"
     return [f"springline {command} {name}{config}" for command in ("platform check", "env install", "up")]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import configparser
 import difflib
 import re
@@ -96,15 +97,20 @@ def _parse(file: Path, text: str) -> dict[str, dict[str, Value]]:
 def _mistake(error: configparser.Error) -> str:
     match error:
         case configparser.MissingSectionHeaderError():
-            return f"line {error.lineno}: '{error.line.strip()}' is below no [section]"
+            return f"line {error.lineno}: {_unreadable(error.line, 'is below no [section]')}"
         case configparser.ParsingError():
             number, line = error.errors[0]
-            return f"line {number}: {line} is no `key = value`"
+            return f"line {number}: {_unreadable(ast.literal_eval(line), 'is no `key = value`')}"
         case configparser.DuplicateSectionError():
             return f"line {error.lineno}: there is a section [{error.section}] above already"
         case configparser.DuplicateOptionError():
             return f"line {error.lineno}: section [{error.section}] has '{error.option}' above already"
     return str(error)
+
+
+def _unreadable(line: str, why: str) -> str:
+    half = line.startswith("[") and "]" not in line
+    return f"'{line.strip()}' {'is the name of a section without its ]' if half else why}"
 
 
 def _line(lines: list[str], section: str, key: str) -> int:

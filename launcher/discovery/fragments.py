@@ -110,7 +110,9 @@ command -v sinfo >/dev/null 2>&1 || exit 0
 me=$(id -un)
 ask() {
   what=$1; shift
-  said=$("$@" 2>&1) && printf '%s\\n' "$said" | sed "s/^/$what|/" || echo "error|$1|$(printf '%s' "$said" | tail -n 1)"
+  said=$(${SPRINGLINE_LIMIT:+$SPRINGLINE_LIMIT 12} "$@" 2>&1) &&
+    printf '%s\\n' "$said" | sed "s/^/$what|/" ||
+    echo "error|$1|$(printf '%s' "$said" | tail -n 1)"
 }
 ask version sinfo --version
 ask sinfo sinfo -h -o '%R|%a|%l|%D|%c|%m|%G'
@@ -126,7 +128,7 @@ _PBS = """\
 command -v qstat >/dev/null 2>&1 || exit 0
 version=$(qstat --version 2>&1) && echo "version|$(printf '%s' "$version" | tail -n 1)"
 qstat -B -f 2>/dev/null | grep -E '^Server|default_queue|pbs_version' | sed 's/^/server|/'
-said=$(qstat -Q -f 2>&1) && printf '%s\\n' "$said" | sed 's/^/queue|/' ||
+said=$(${SPRINGLINE_LIMIT:+$SPRINGLINE_LIMIT 20} qstat -Q -f 2>&1) && printf '%s\\n' "$said" | sed 's/^/queue|/' ||
   echo "error|qstat|$(printf '%s' "$said" | tail -n 1)"
 wanted='^[^ ]|^ *(state|np|properties|resources_available[.](ncpus|mem|ngpus|Qlist|queue_list)) ='
 pbsnodes -a 2>/dev/null | grep -E "$wanted" | head -n 20000 | sed 's/^/node|/'
@@ -142,4 +144,6 @@ FRAGMENTS = {
     "modules": _MODULES,
     "slurm": _SLURM,
     "pbs": _PBS,
+    # Whichever there is: SLURM may come with PBS's commands, too.
+    "scheduler": f"if command -v sinfo >/dev/null 2>&1; then\n{_SLURM}\nfi\n{_PBS}",
 }

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from launcher.discovery.fragments import FRAGMENTS
 from launcher.scripts import RemotePath, end_mark
 
-LIMITS = {"slurm": 40, "pbs": 40, "modules": 25, "pythons": 25}
+LIMITS = {"slurm": 45, "pbs": 45, "scheduler": 45, "modules": 25, "pythons": 25}
 LIMIT = 15  # seconds of every other probe
 STARTING = 30  # seconds for the login shell's files and the prologue
 NOT_ENDED = 124  # the code of what took too long, as `timeout` gives it

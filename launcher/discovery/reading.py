@@ -8,17 +8,17 @@ from launcher.discovery import pbs, slurm
 from launcher.discovery.found import Found, Place, Python
 from launcher.discovery.probes import NOT_ENDED, Section
 
-NAMES = ("system", "pythons", "tools", "internet", "room", "scratch", "modules", "slurm", "pbs")
+NAMES = ("system", "pythons", "tools", "internet", "room", "scratch", "modules", "scheduler")
 
 
 def read(sections: Mapping[str, Section]) -> Found:
     """All of it; a probe that failed leaves its part empty."""
     said = {name: sections.get(name, Section(NOT_ENDED, ())) for name in NAMES}
     homes = [_place(row[1:], row[0]) for row in said["room"].rows("room") if len(row) == 9]
-    parts = slurm.read(said["slurm"]) or pbs.read(said["pbs"]) or {}
+    parts = slurm.read(said["scheduler"]) or pbs.read(said["scheduler"]) or {}
     notes = [f"{name}: no answer in time" for name, section in said.items() if section.code == NOT_ENDED]
-    asked = said["slurm" if parts.get("scheduler") == "slurm" or said["slurm"].rows("error") else "pbs"]
-    notes += [f"{row[0]}: {row[1]}" for row in asked.rows("error") if len(row) == 2]
+    errors = [row for row in said["scheduler"].rows("error") if len(row) == 2]
+    notes += [f"{row[0]}: {row[1]}" for row in errors if "accounting_storage" not in row[1]]  # it keeps no accounts
     return Found(
         system={line.partition("|")[0]: line.partition("|")[2] for line in said["system"].lines},
         pythons=_pythons(said["pythons"]),

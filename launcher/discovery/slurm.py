@@ -15,8 +15,8 @@ _MIB = 1024**2
 
 def read(section: Section) -> dict[str, Any] | None:
     """The fields of Found that SLURM knows; None where there is no SLURM."""
-    version = next((row[0] for row in section.rows("version")), "")
-    if not version:
+    version = next((row[0] for row in section.rows("version") if row[0].startswith("slurm")), "")
+    if not version and not any(row[0] == "sinfo" for row in section.rows("error")):
         return None
     config = {key.strip(): value.strip() for row in section.rows("config") for key, _, value in [row[0].partition("=")]}
     assoc = [row for row in section.rows("assoc") if len(row) >= 5]
@@ -26,7 +26,7 @@ def read(section: Section) -> dict[str, Any] | None:
     qos = list(dict.fromkeys(name for row in assoc for name in row[3].split(",") if name))
     return {
         "scheduler": "slurm",
-        "scheduler_version": version.split()[-1],
+        "scheduler_version": version.rpartition(" ")[2],
         "partitions": _partitions(section, config),
         "accounts": tuple(accounts),
         "default_account": default,
