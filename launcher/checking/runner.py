@@ -43,7 +43,8 @@ class Check:
 
     def __init__(self, cluster: Cluster, noticing: Noticing, told: Told) -> None:
         self.outcomes: list[Outcome] = []
-        self.private: dict[str, str] = {}
+        said = {cluster.platform.user: "<user>", cluster.platform.resources.account: "<account>"}
+        self.private = {word: placeholder for word, placeholder in said.items() if word}
         self.cluster = cluster
         self.platform = cluster.platform
         self.transport: Transport = cluster.transport

@@ -13,6 +13,7 @@ _PATTERNS = (
     (re.compile(r"\b(?:AAAA[A-Za-z0-9+/=]{20,}|[0-9a-fA-F]{24,})"), "<key>"),
     (re.compile(r"(token=)[^\s&]+"), r"\1<token>"),
     (re.compile(r"(?<![\w.])(?:/[\w.-]+)*/\.ssh/[\w.-]+|~/\.ssh/[\w.-]+"), "<key file>"),
+    (re.compile(r"\b(user ')[^']+(?=')|\b()[\w.-]+(?=@[\w\[])"), r"\1\2<user>"),
     (re.compile(r"/home/[^/\s,;:'\"“”]+"), "<home>"),
 )
 _ADDRESS = re.compile(r"(?<![\w.])[0-9a-fA-F:]*[.:][0-9a-fA-F:.]*[0-9a-fA-F](?!\w)")
