@@ -7,6 +7,7 @@ import json
 import os
 import posixpath
 import shutil
+import sys
 import tarfile
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -181,7 +182,7 @@ def _what_is_wrong(member: tarfile.TarInfo, path: PurePosixPath, scratch: Path) 
     """Why a member is not written; empty where it may be."""
     if path.is_absolute() or ".." in path.parts:
         return "lies outside of it"
-    if os.name == "nt" and "\\" in member.name:
+    if sys.platform == "win32" and "\\" in member.name:
         return "Windows takes for another place"
     if any(scratch.joinpath(*path.parts[:depth]).is_symlink() for depth in range(1, len(path.parts) + 1)):
         return "lies behind a link"

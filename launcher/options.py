@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import io
 import os
 import sys
 import traceback
@@ -31,6 +32,7 @@ class Springline(click.Group):
 
     def code_of(self, *args: Any, **options: Any) -> int:  # noqa: ANN401
         """Run a command; whatever it raises ends as a message and an exit code."""
+        _print_whatever_can_be()
         arguments = list(options.get("args") or (args[0] if args else None) or sys.argv[1:])
         try:
             code = super().main(*args, **{**options, "standalone_mode": False})
@@ -50,6 +52,12 @@ class Springline(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         """In the order in which they are met, not the alphabet's."""
         return list(self.commands)
+
+
+def _print_whatever_can_be() -> None:
+    """Where stdout is a file in an encoding that lacks a letter (Windows: cp1252), another one stands for it."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
 
 
 def leave(code: int) -> NoReturn:

@@ -14,13 +14,13 @@ from launcher.daskkinds import Dask
 from launcher.errors import ConfigurationError, NotFoundError, UsageError
 from launcher.keys import INHERIT, KEYS
 from launcher.model import Platform, Resources, Workers
+from launcher.private import config_home
 from launcher.sections import PRESET, Mistake, Value, nearest, read, read_each
 
 
 def user_file() -> Path:
     """The user's own platforms.ini."""
-    home = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
-    return Path(home) / "springline" / "platforms.ini"
+    return config_home() / "platforms.ini"
 
 
 def shipped_file() -> Path:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
+from launcher.alive import lives
 from launcher.errors import NotFoundError, UsageError
 from launcher.kinds import SESSION, Kind
 from launcher.model import Session
@@ -83,11 +84,10 @@ class Store:
     def open_port(self, name: str) -> int | None:
         """The port at which a living process of this laptop holds a session. A port that was left is anybody's."""
         for file in self._tunnels.glob(f"{name}.*"):
-            try:
-                os.kill(int(file.suffix[1:]), 0)
-                return int(file.read_text(encoding="utf-8"))
-            except (ValueError, OSError):
-                file.unlink(missing_ok=True)
+            with contextlib.suppress(ValueError, OSError):  # no name or no file of ours
+                if lives(int(file.suffix[1:])):
+                    return int(file.read_text(encoding="utf-8"))
+            file.unlink(missing_ok=True)
         return None
 
     @property

@@ -17,7 +17,7 @@ from launcher.schedulers import scheduler_for
 from launcher.store import Store
 from launcher.transports import transport_for
 from launcher.transports.base import Asker
-from launcher.transports.local import run_here
+from launcher.transports.foreground import run_here
 from launcher.tunnel import LOOPBACK
 
 

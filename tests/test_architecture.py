@@ -20,10 +20,10 @@ HALVES = ("launcher", "jobs")
 LAUNCHER_LAYERS = (
     ("cli", "runcommands", "legacy"),
     ("commands", "platformcommands", "checkcommand", "envcommands", "clientcommands", "options"),
-    ("adding", "checking", "environments", "following", "narrator", "flows", "stay"),
+    ("adding", "checking", "environments", "following", "narrator", "flows", "stay", "daskclient"),
     ("wiring", "elsewhere", "orphans", "console"),
     ("runplans", "fetching"),
-    ("browser", "store", "sessions", "ends", "planning", "watcher", "ways", "access", "scaling", "parallel"),
+    ("browser", "store", "sessions", "ends", "planning", "watcher", "ways", "daskways", "access", "scaling", "parallel"),
     (
         "cluster",
         "inventory",
@@ -40,7 +40,7 @@ LAUNCHER_LAYERS = (
     ),
     ("report", "runreport"),
     ("transports", "schedulers", "discovery", "looking", "packing", "scripts", "keys"),
-    ("private",),
+    ("private", "alive"),
     ("model", "errors", "units", "kinds", "daskkinds", "progress"),
 )
 JOBS_LAYERS = (

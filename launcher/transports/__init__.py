@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
+
+from launcher.errors import ConfigurationError
 from launcher.model import Platform
 from launcher.transports.base import Asker, Transport
 
@@ -9,9 +13,16 @@ from launcher.transports.base import Asker, Transport
 def transport_for(platform: Platform, ask: Asker, *, login: str = "") -> Transport:
     """The transport a platform's section names; it connects on first use, to the very `login` host if one is given."""
     if platform.transport == "local":
+        if sys.platform == "win32":  # an sh that came with Git is not enough
+            raise ConfigurationError("a session on this computer needs a POSIX system", "use springline inside WSL")
         from launcher.transports.local import LocalTransport
 
         return LocalTransport()
+    if platform.transport == "openssh" and not _can_share():
+        raise ConfigurationError(
+            f"platform '{platform.name}' has transport = openssh, and the ssh of Windows cannot share a connection",
+            "set transport = auto, or use springline inside WSL",
+        )
     if platform.transport == "openssh" or (platform.transport == "auto" and _has_ssh()):
         from launcher.transports.openssh import OpenSshTransport
 
@@ -36,6 +47,9 @@ def roads(platform: Platform, commands: Transport, *, login: str = "") -> list[T
 
 
 def _has_ssh() -> bool:
-    from launcher.transports.openssh import available
+    return _can_share() and shutil.which("ssh") is not None
 
-    return available()
+
+def _can_share() -> bool:
+    """Whether the ssh of this system can share one connection between commands (that of Windows cannot)."""
+    return sys.platform != "win32"

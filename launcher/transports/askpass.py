@@ -13,6 +13,9 @@ from shlex import quote
 
 from launcher.transports.base import Asker
 
+if sys.platform == "win32":
+    raise ImportError("not on Windows")  # transport_for says why
+
 SOCKET_VARIABLE = "SPRINGLINE_ASKPASS"
 # What ssh starts for each question: it carries the question here and the answer back, and knows nothing else.
 _MESSENGER = f"""

@@ -10,6 +10,7 @@ import re
 import signal
 import stat
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -17,10 +18,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from launcher.alive import lives
 from launcher.errors import AuthenticationError, ConfigurationError, ConnectError, HostKeyError
 from launcher.private import state_home
 from launcher.transports.askpass import Questions
 from launcher.transports.base import Asker
+
+if sys.platform == "win32":
+    raise ImportError("not on Windows")  # transport_for says why
 
 LONGEST_DIRECTORY = 60  # bytes that leave room for a socket's name, and for what ssh adds while it makes one
 UNTOUCHED = re.compile(r"[\w./-]+", re.ASCII)  # letters that mean nothing else to ssh in a path
@@ -161,20 +166,10 @@ def own_file(kind: str) -> Path:
     home = directory()
     for file in home.iterdir():
         pid = file.name.split("-")[1:2]
-        stale = not _lives(int(pid[0])) if pid and pid[0].isdecimal() else file.is_symlink() and not file.exists()
+        stale = not lives(int(pid[0])) if pid and pid[0].isdecimal() else file.is_symlink() and not file.exists()
         if stale:
             file.unlink(missing_ok=True)
     return home / f"{kind}-{os.getpid()}-{next(_number)}"
-
-
-def _lives(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:  # somebody else's by now
-        return False
-    return True
 
 
 def _open(destination: Destination, ask: Asker, seconds: int) -> Control:

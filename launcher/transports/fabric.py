@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import socket
 import subprocess
+import sys
 from contextlib import suppress
 from io import StringIO
 from pathlib import Path
@@ -129,6 +130,10 @@ class FabricTransport(ChannelTransport):
 
     def _proxied(self, command: str) -> socket.socket:
         """A ProxyCommand. paramiko's own waits until its buffer is full."""
+        if sys.platform == "win32":  # where no program can have a socket as its standard input
+            raise ConfigurationError(
+                "a ProxyCommand of ~/.ssh/config does not work on Windows", "use ProxyJump in its place, or WSL"
+            )
         ours, theirs = socket.socketpair()
         with theirs:
             run = ["/bin/sh", "-c", f"exec {command}"]  # as ssh does: the line is the user's own, for a shell

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -17,6 +15,9 @@ from launcher.transports.sending import deliver, send_script
 from launcher.transports.shell import conversing, feed, receiving
 from launcher.transports.sockets import SocketStream, connected
 
+if sys.platform == "win32":
+    raise ImportError("not on Windows")  # transport_for says why
+
 
 class LocalTransport:
     """No SSH: everything happens here."""
@@ -27,9 +28,7 @@ class LocalTransport:
     def open(self) -> None:
         """Check that there is a POSIX shell."""
         if shutil.which("sh") is None:
-            raise ConfigurationError(
-                "this computer has no POSIX shell (sh), which platform 'local' needs", "on Windows, use it inside WSL"
-            )
+            raise ConfigurationError("this computer has no POSIX shell (sh), which platform 'local' needs")
 
     def run(self, script: str, *, timeout: float = 120) -> Answer:
         """Run the script in a shell of this computer."""
@@ -57,20 +56,3 @@ class LocalTransport:
 
     def close(self) -> None:
         """Nothing to hang up."""
-
-
-def run_here(command: list[str], environment: dict[str, str]) -> int:
-    """Run a program in this terminal to its end; returns its exit code, where it does.
-
-    Where the system can, it takes this process's place: whatever is meant for one, such as a signal, is for both.
-    """
-    if os.name == "posix":
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os.execvpe(command[0], command, environment)
-    with subprocess.Popen(command, env=environment) as process:
-        while True:
-            try:
-                return process.wait()
-            except KeyboardInterrupt:  # the terminal sent it to the program too, which decides what it means
-                continue

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -22,14 +23,12 @@ from launcher.transports.sending import deliver, send_script
 from launcher.transports.shell import conversing, feed, receiving
 from launcher.transports.sockets import SocketStream, connected
 
+if sys.platform == "win32":
+    raise ImportError("not on Windows")  # transport_for says why
+
 NO_FORWARDS = control.dashed(control.NO_FORWARDS)
 LOGIN_SECONDS = 3  # for the very login host of an earlier command, before its name is tried
 NOBODY = Asker()
-
-
-def available() -> bool:
-    """Whether this computer has an ssh that can share a connection (that of Windows cannot)."""
-    return os.name == "posix" and shutil.which("ssh") is not None
 
 
 class OpenSshTransport:

@@ -7,7 +7,9 @@ stdin. Ports do not go through `Connection.forward_local`: see launcher/tunnel.p
 from __future__ import annotations
 
 import socket
+import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -25,6 +27,7 @@ from launcher.transports.sending import Conversation, deliver, send_script
 
 SSH_PORT = 22
 CHUNK = 1 << 18  # bytes
+GLANCE_SECONDS = 0.02
 
 
 class ChannelStream:
@@ -73,7 +76,7 @@ class ChannelTransport:
                 channel.sendall(frame.wrap(script).encode())
                 channel.shutdown_write()
                 said = beside.submit(_everything, channel.recv_stderr)  # left unread, it would stop the command
-                output, errors = _everything(channel.recv), said.result()
+                output, errors = _everything(_receiver(channel)), said.result()
             finally:
                 let_go(channel)
         return frame.unwrap(output.decode(errors="replace"), errors.decode(errors="replace"), self.label)
@@ -109,9 +112,10 @@ class ChannelTransport:
                 let_go(channel)
 
     def _chunks(self, channel: paramiko.Channel) -> Iterator[bytes]:
+        receive = _receiver(channel)
         while True:
             with self._translated():  # and nothing of what the reader meets
-                data = channel.recv(CHUNK)
+                data = receive(CHUNK)
             if not data:
                 return
             yield data
@@ -253,6 +257,20 @@ def _told(channel: paramiko.Channel, data: bytes) -> None:
         channel.sendall(data)
     except (EOFError, paramiko.SSHException) as error:
         raise ConnectionError(str(error)) from error
+
+
+def _receiver(channel: paramiko.Channel) -> Callable[[int], bytes]:
+    """How the main thread receives. On Windows no Ctrl-C wakes it while it waits for a lock, so there it sleeps."""
+
+    def receive(size: int) -> bytes:
+        give_up = time.monotonic() + (channel.gettimeout() or CHANNEL_SECONDS)
+        while not (channel.recv_ready() or channel.eof_received or channel.closed):
+            if time.monotonic() > give_up:
+                raise TimeoutError
+            time.sleep(GLANCE_SECONDS)
+        return channel.recv(size)
+
+    return receive if sys.platform == "win32" else channel.recv
 
 
 def _everything(receive: Callable[[int], bytes]) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import select
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -13,6 +14,9 @@ from launcher.errors import ConnectError
 from launcher.schedulers.base import Answer
 from launcher.transports.base import Frame, Incoming
 from launcher.transports.sending import Conversation
+
+if sys.platform == "win32":
+    raise ImportError("not on Windows")  # transport_for says why
 
 CHUNK = 1 << 18  # bytes
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import sys
 
 from launcher.errors import ConnectError
 from launcher.transports.base import Endpoint, Tcp
@@ -43,6 +44,8 @@ def connected(endpoint: Endpoint, timeout: float) -> socket.socket:
 
 
 def _unix(path: str, timeout: float) -> socket.socket:
+    if sys.platform == "win32":
+        raise OSError("this Python has no sockets in the file system")
     connection = socket.socket(socket.AF_UNIX)
     connection.settimeout(timeout)
     try:
