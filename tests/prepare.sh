@@ -40,8 +40,8 @@ slurm)
         exit 0
     fi
     missing=()
-    for package in slurmctld slurmd slurm-client slurm-wlm-torque slurmdbd mariadb-server munge openssh-server openssh-client \
-        iproute2 nftables util-linux procps curl tcsh fish libpam-google-authenticator \
+    for package in slurmctld slurmd slurm-client slurm-wlm-torque slurmdbd mariadb-server munge openssh-server \
+        openssh-client iproute2 nftables util-linux procps curl tcsh fish libpam-google-authenticator \
         squashfs-tools squashfuse fuse3 zstd patchelf; do
         dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
     done

@@ -15,6 +15,7 @@ PROGRAMS = (
     *("slurmctld", "slurmd", "sbatch", "munged", "sshd", "ssh", "ssh-keygen"),
     *("ip", "nft", "nsenter", "unshare", "setpriv"),
 )
+PBS_PROGRAMS = ("qsub", "qstat", "qdel")  # SLURM's own, which speak PBS
 ACCOUNTING_PROGRAMS = ("slurmdbd", "sacctmgr", "mariadbd", "mariadb-install-db")
 
 
@@ -40,6 +41,13 @@ def reason_to_skip(*, accounting: bool = False) -> str | None:
     if not VENV_PYTHON.exists():
         return "the test cluster needs the checkout's environment: run make .venv/ready"
     return _reason_of_namespaces() or _reason_of_python()
+
+
+@cache
+def reason_to_skip_pbs() -> str | None:
+    """Say why there is no PBS on the cluster; None if there is."""
+    missing = [program for program in PBS_PROGRAMS if shutil.which(program, path="/usr/bin:/bin") is None]
+    return f"the test cluster misses {', '.join(missing)}: run tests/prepare.sh slurm" if missing else None
 
 
 def _reason_of_python() -> str | None:
