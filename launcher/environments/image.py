@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from shlex import quote
 
-from launcher.environments.base import STEP, Facts, Supply, Tell, Wish
+from launcher.environments import definition
+from launcher.environments.base import PYTHONS, STEP, Facts, Supply, Tell, Wish
 from launcher.errors import ConfigurationError, UsageError
 from launcher.scripts import APPTAINER, RemotePath
 
@@ -77,7 +78,9 @@ class Image:
         path = _file(wish)
         if _is_registry(wish) and not _online(facts, wish):
             path = _pull(wish.image, tell)
-        if path is None or path.suffix == ".def":
+        if _is_definition(wish):
+            return definition.supplies(facts, wish, tell)
+        if path is None:
             return ()
         tell(f"reading {path.name} ({path.stat().st_size / 1e6:.0f} MB)")
         with path.open("rb") as file:
@@ -87,12 +90,12 @@ class Image:
     def build_script(self, facts: Facts, wish: Wish, new: RemotePath, supplies: RemotePath) -> str:
         """Get the image into `new`, or name the one that is there."""
         target = (new / "image.sif").quoted()
-        runner = quote(_runner(facts))
         if _is_definition(wish):
-            body = _definition_lines(runner, wish, target)
+            body = definition.build_lines(facts, wish, Path(wish.image).expanduser(), supplies)
+            body += f'attempt {quote(_runner(facts))} build --disable-cache {target} "$definition"'
         elif _is_registry(wish) and _online(facts, wish):
             body = f"echo {quote(f'{STEP}pulling {wish.image}')}\n"
-            body += f"attempt {runner} pull --disable-cache {target} {quote(wish.image)}"
+            body += f"attempt {quote(_runner(facts))} pull --disable-cache {target} {quote(wish.image)}"
         elif _is_registry(wish) or _file(wish):
             sent = (supplies / self.supplies(facts, wish, lambda words: None)[0].name).quoted()
             body = f"echo '{STEP}putting the image in its place'\nln {sent} {target} 2>/dev/null || cp {sent} {target}"
@@ -117,7 +120,8 @@ def _place(wish: Wish, new: RemotePath) -> RemotePath:
 
 
 def _python(wish: Wish) -> str:
-    return wish.python or "python3"
+    """The Python in the image; a version is that of the packages a definition gets."""
+    return "python3" if wish.python in ("", *PYTHONS) else wish.python
 
 
 def _is_registry(wish: Wish) -> bool:
@@ -189,14 +193,3 @@ def _pull(address: str, tell: Tell) -> Path:
             raise ConfigurationError(said[-1].removeprefix("springline: "), f"try it here: apptainer pull {address}")
         part.replace(path)
     return path
-
-
-def _definition_lines(runner: str, wish: Wish, target: str) -> str:
-    path = _file(wish)
-    assert path is not None
-    text = path.read_text(encoding="utf-8")
-    return (
-        f"echo '{STEP}building the image of {path.name}'\n"
-        f"definition=$(mktemp)\ncat >\"$definition\" <<'definition'\n{text.rstrip()}\ndefinition\n"
-        f'attempt {runner} build --disable-cache {target} "$definition"\nrm -f "$definition"'
-    )
