@@ -122,7 +122,7 @@ class PbsScheduler:
     def find_command(self, job_name: str, directory: str) -> str:
         """Look for our job of that name, ended or not."""
         short = f"{SHORT}-{job_name.rpartition('-')[2]}"
-        return pbs_status.listing(f"-N {quote(job_name)}", f"-N {quote(short)}", ended=True) + _only(job_name)
+        return pbs_status.listing(f"-N {quote(job_name)}", f"-N {quote(short)}", ended=True) + _only(f"|{job_name}|")
 
     def parse_find(self, answer: Answer) -> str | None:
         """The newest id of that name."""
@@ -131,7 +131,7 @@ class PbsScheduler:
 
     def queue_command(self, prefix: str) -> str:
         """List our jobs of such names."""
-        return pbs_status.listing() + f"mine=$(printf '%s\\n' \"$mine\" | grep -F {quote(f'|{prefix}')})\n{_SAY}"
+        return pbs_status.listing() + _only(f"|{prefix}")
 
     def parse_queue(self, answer: Answer) -> list[Queued]:
         """One job a line; those that have ended are not in the queue."""
@@ -155,12 +155,10 @@ class PbsScheduler:
         return f'qstat -f $(qselect -u "$USER") | grep -B 3 {job_name}'
 
 
-_SAY = 'printf \'qstat %d\\n%s\\n\' "$code" "$mine"\n'
-
-
-def _only(name: str) -> str:
-    """Lines that print the records of one name."""
-    return f"mine=$(printf '%s\\n' \"$mine\" | grep -F {quote(f'|{name}|')})\n{_SAY}"
+def _only(part: str) -> str:
+    """Lines that print those records that hold a text, or what went wrong."""
+    mine = f"mine=$(printf '%s\\n' \"$mine\" | grep -F {quote(part)})"
+    return f'[ "$code" != 0 ] || {mine}\n' + 'printf \'qstat %d\\n%s\\n\' "$code" "$mine"\n'
 
 
 def _select(resources: Resources) -> str:

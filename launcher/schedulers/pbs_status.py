@@ -68,7 +68,11 @@ select_mine() {{
 }}
 mine=$({{ {selections}; }} 2>&1); code=$?
 [ "$code" != 0 ] || mine=$(printf '%s\n' "$mine" | grep '^[0-9]')
-[ "$code" != 0 ] || [ -z "$mine" ] || mine=$(qstat -f {history} $mine 2>&1 | records)
+if [ "$code" = 0 ] && [ -n "$mine" ]; then
+  answer=$(qstat -f {history} $mine 2>&1); code=$?
+  mine=$(printf '%s\n' "$answer" | records)
+  case $code in 35|153) code=0;; esac  # some have ended meanwhile
+fi
 """
 
 # That a job is not there any more is what was wished for, whatever qdel calls it.
