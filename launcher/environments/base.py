@@ -26,8 +26,10 @@ PYTHONS = ("3.11", "3.12", "3.13")  # those the lock is made for, the one that i
 
 
 def default_prefix(platform: Platform) -> RemotePath:
-    """Where a platform's environment lies unless --prefix says another place."""
-    return RemotePath("~/.springline/env") / platform.name
+    """Where a platform's environment lies unless --prefix says another place: where its `python` is, if we put that."""
+    prefix, _, name = platform.python.rpartition("/")
+    ours = name == "python" and prefix.startswith(("/", "~", "$")) and not prefix.endswith("/bin")
+    return RemotePath(prefix) if ours else RemotePath("~/.springline/env") / platform.name
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,7 @@ class Wish:
     method: str = "auto"
     extras: tuple[str, ...] = ()  # of EXTRAS; the base of a session is always in
     requirements: str = ""  # text of the user's own requirements file
-    python: str = ""  # version, e.g. 3.12, or the path of a Python over there; empty: the newest that fits
+    python: str = ""  # version, e.g. 3.12, or the path of a Python over there; empty: the most tested that is there
     online: bool | None = None  # whether packages come from the internet over there; None: found out
     pack: bool = False  # keep it in one file, unpacked on the node's own disk when a job starts
     image: str = ""  # registry address or file, for method image

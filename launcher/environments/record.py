@@ -17,7 +17,6 @@ class Record:
     method: str
     id: str  # of the current environment: its directory's name
     prefix: str  # absolute
-    made: tuple[str, ...]  # every path below or above the prefix that springline made, as relative to it or absolute
     when: str  # UTC, ISO-8601
     who: str
     host: str
@@ -30,7 +29,7 @@ class Record:
     packages: Mapping[str, str] = field(default_factory=dict)  # name → version
     size: int = 0  # bytes
     shared: bool = False
-    section: Mapping[str, str | None] = field(default_factory=dict)  # keys it stands for
+    section: Mapping[str, str | None] = field(default_factory=dict)  # the keys that make sessions use it
 
     def text(self) -> str:
         """The record as a file."""
@@ -42,8 +41,6 @@ class Record:
         try:
             document: dict[str, Any] = json.loads(text)
             known = {key: document[key] for key in cls.__dataclass_fields__ if document.get(key) is not None}
-            for key in ("made", "extras"):
-                known[key] = tuple(known.get(key, ()))
-            return cls(**known)
+            return cls(**{**known, "extras": tuple(known.get("extras", ()))})
         except (TypeError, AttributeError, KeyError) as error:
             raise ValueError(f"this is no record of an environment: {error}") from error

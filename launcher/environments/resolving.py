@@ -128,6 +128,11 @@ def names(pinned: str) -> dict[str, str]:
     return {_plain(match["name"]): match["version"] for match in _PIN.finditer(pinned)}
 
 
+def block(pinned: str, name: str) -> str:
+    """The lines of one package."""
+    return _blocks(pinned).get(name, "")
+
+
 def _hashes(pinned: str) -> dict[str, set[str]]:
     """Name → the checksums that its wheel may have."""
     return {name: set(_HASH.findall(block)) for name, block in _blocks(pinned).items()}

@@ -1,0 +1,136 @@
+"""The scripts around the making of an environment: what they touch, they note in `made` before. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from shlex import quote
+
+from launcher.scripts import RemotePath, end_mark, write_file
+
+MADE = "made"  # below the prefix: every path that was made, in its order; directories above it with their whole path
+ABANDONED_MINUTES = 60  # an environment that was not finished by then is nobody's work any more
+KEPT_DAYS = 14  # an older environment, where sessions of somebody may still use it
+
+# Directories above the prefix that are not there are noted as ours, too.
+_PREPARE = """\
+umask {umask}
+missing=; directory={prefix}
+while [ ! -d "$directory" ]; do missing="$directory
+$missing"; directory=${{directory%/*}}; directory=${{directory:-/}}; done
+mkdir -p {prefix}/envs {prefix}/supplies && cd {prefix} || exit 3
+chmod 700 supplies
+printf '%s' "$missing" >>made || exit 3
+for one in envs supplies python record.json {names}; do
+  grep -qxF "$one" made || echo "$one" >>made || exit 3
+done
+for building in envs/*/.building; do
+  [ -z "$(find "$building" -mmin +{minutes} 2>/dev/null)" ] || rm -rf "${{building%/*}}"
+done
+mkdir {new} && : >{new}/.building || exit 3
+"""
+_BUILD = """\
+if command -v bash >/dev/null; then shell='bash -l'; else shell=sh; fi
+$shell <<'{end}'
+{{
+{prologue}
+umask {umask}
+set -e
+{build}
+}} </dev/null
+{end}
+"""
+_FIND = """\
+import importlib.metadata as metadata, importlib.util as util, json, sys
+missing = [name for name in sys.argv[1:] if util.find_spec(name) is None]
+packages = {found.metadata["Name"]: found.version for found in metadata.distributions() if found.metadata["Name"]}
+print("@found", json.dumps({"missing": missing, "python": sys.version.split()[0], "packages": packages}))
+"""
+_LOOK = """\
+{prologue}
+{new}/python -c {find} {modules} </dev/null || exit 3
+{new}/python -c 'import distributed, jupyterlab' </dev/null || exit 3
+du -sk {new} | {{ read -r size rest; echo "@size $size"; }}
+"""
+_TAKE_OVER = """\
+umask {umask}
+cd {prefix} || exit 3
+{record}
+cp envs/{id}/python .python.new && chmod {mode} .python.new && rm -f envs/{id}/.building || exit 3
+mv -f .python.new python && mv -f .record.new record.json || exit 3
+for one in envs/*; do
+  [ "$one" = envs/{id} ] || [ -f "$one/.building" ] || [ -f "$one/.replaced" ] || : >"$one/.replaced"
+done
+for one in envs/*/.replaced; do
+  [ ! -f "$one" ] || {keep} || rm -rf "${{one%/*}}"
+done
+"""
+_DISCARD = "rm -rf {new}"
+# Nothing but what `made` says, the newest first; a directory only when nothing else is in it.
+_REMOVE = """\
+cd {prefix} || exit 3
+tac made 2>/dev/null >.removing || sed '1!G;h;$!d' made >.removing || exit 3
+while IFS= read -r path; do
+  case $path in
+    envs/*) rm -rf "./$path";;
+    envs | supplies) rmdir "./$path" 2>/dev/null;;
+    /*) ;;
+    ?*) rm -f "./$path";;
+  esac
+done <.removing
+above=$(grep '^/' .removing)
+rm -f .removing made
+find . ! -name . | head -n 20 | sed 's/^/@left /'
+cd /
+printf '%s\\n' "$above" | while IFS= read -r path; do [ -z "$path" ] || rmdir "$path" 2>/dev/null; done
+exit 0
+"""
+
+
+def umask(shared: bool) -> str:
+    """Everything is the user's alone, or for others to read, where it is shared."""
+    return "022" if shared else "077"
+
+
+def prepare(prefix: RemotePath, identity: str, supplies: Sequence[str], *, shared: bool) -> str:
+    """Make the directories, note what will be made, remove what was abandoned."""
+    names = [f"envs/{identity}", *(f"supplies/{name}" for name in supplies)]
+    return _PREPARE.format(
+        prefix=prefix.quoted(),
+        umask=umask(shared),
+        names=" ".join(quote(name) for name in names),
+        new=quote(f"envs/{identity}"),
+        minutes=ABANDONED_MINUTES,
+    )
+
+
+def build(prologue: Sequence[str], text: str, *, shared: bool) -> str:
+    """Run a method's script as a session would run: in a login shell, after the platform's prologue."""
+    body = "\n".join([*prologue, text])
+    return _BUILD.format(prologue="\n".join(prologue), build=text, umask=umask(shared), end=end_mark(body))
+
+
+def verify(new: RemotePath, modules: Sequence[str], prologue: Sequence[str]) -> str:
+    """Look what is in a new environment, and import what every session does first."""
+    return _LOOK.format(new=new.quoted(), find=quote(_FIND), modules=" ".join(modules), prologue="\n".join(prologue))
+
+
+def take_over(prefix: RemotePath, identity: str, record: str, *, shared: bool, used: bool) -> str:
+    """The one rename, then the record. Environments that were replaced stay for as long as sessions may use them."""
+    return _TAKE_OVER.format(
+        prefix=prefix.quoted(),
+        id=identity,
+        umask=umask(shared),
+        record=write_file(".record.new", record),
+        mode="755" if shared else "700",
+        keep=f'[ -z "$(find "$one" -mtime +{KEPT_DAYS})" ]' if used else "false",
+    )
+
+
+def discard(new: RemotePath) -> str:
+    """Remove an environment that was not finished."""
+    return _DISCARD.format(new=new.quoted())
+
+
+def remove(prefix: RemotePath) -> str:
+    """Remove what was made; `@left` names what is there besides, and stays."""
+    return _REMOVE.format(prefix=prefix.quoted())
