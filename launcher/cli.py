@@ -11,6 +11,7 @@ import click
 
 from launcher.checkcommand import platform_check
 from launcher.commands import SESSION_COMMANDS
+from launcher.envcommands import env_group
 from launcher.options import CONTEXT, Springline, common, config_option, connection_options, wishes_of
 from launcher.platformcommands import platform_group
 from launcher.runcommands import RUN_COMMANDS, goes_elsewhere, run_elsewhere
@@ -95,7 +96,7 @@ def up(
     return flows.up(cluster, plan, wishes, console, Store())
 
 
-for command in (*SESSION_COMMANDS, platform_group):
+for command in (*SESSION_COMMANDS, platform_group, env_group):
     main.add_command(command)
 platform_group.add_command(platform_check)
 
