@@ -21,7 +21,8 @@ class Terminal:
         self.text = ""
         self._read_up_to = 0
         self._master, slave = pty.openpty()
-        inside: Command = ["setsid", "--ctty", "--wait", *command]  # so that /dev/tty is this terminal, too
+        # So that /dev/tty is this terminal, too; and Ctrl-C works even where the tests run in a shell's background.
+        inside: Command = ["setsid", "--ctty", "--wait", "env", "--default-signal=INT", *command]
         self.process = host.popen(inside, user=user, env=env, stdin=slave, stdout=slave, stderr=slave)
         os.close(slave)
 
