@@ -1,4 +1,4 @@
-"""Method `existing`: a Python that is there, looked at and taken as it is."""
+"""Method `existing`: a Python that is there, taken as it is; or, with extras or requirements, a venv on top of it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from shlex import quote
 
 from launcher.environments.base import STEP, Facts, Supply, Tell, Wish
+from launcher.environments.venv import Venv
 from launcher.errors import UsageError
 from launcher.scripts import RemotePath
 
@@ -35,6 +36,9 @@ if wrong:
     sys.exit(f"{{sys.executable}} lacks {{', '.join(wrong)}}; ask who keeps it, or take --method venv")
 """
 
+# A venv in `new` sees the packages of the Python that it was made with.
+SEES_BELOW = "\nsed -i 's/^\\(include-system-site-packages\\) =.*/\\1 = true/' {new}/pyvenv.cfg\n"
+
 _BUILD = """\
 echo {step}
 python=$(command -v {python}) || {{
@@ -53,19 +57,21 @@ class Existing:
     name = "existing"
 
     def check(self, facts: Facts, wish: Wish) -> None:
-        """Nothing is installed, so nothing may be asked for."""
-        if wish.extras or wish.requirements:
-            raise UsageError(
-                "--method existing installs nothing, so --extras and --requirements ask too much of it",
-                f"leave them out, or make an environment on top of it: --method venv --python {_python(wish)}",
-            )
+        """Where something is to be installed, the Python must be one that this is made for."""
+        if not _adds(wish):
+            return
+        if not wish.python.startswith(("/", "~", "$")):
+            raise UsageError("--method existing with --extras or --requirements needs the Python's path: --python PATH")
+        Venv().check(facts, wish)
 
     def supplies(self, facts: Facts, wish: Wish, tell: Tell) -> Sequence[Supply]:
-        """Nothing is sent."""
-        return ()
+        """What is to be installed on top of it."""
+        return Venv().supplies(facts, wish, tell) if _adds(wish) else ()
 
     def build_script(self, facts: Facts, wish: Wish, new: RemotePath, supplies: RemotePath) -> str:
-        """Look at what it has; fail with what it lacks."""
+        """Look at what it has, and fail with what it lacks; or make an environment on top of it, which sees it all."""
+        if _adds(wish):
+            return Venv().build_script(facts, wish, new, supplies) + SEES_BELOW.format(new=new.quoted())
         python = _python(wish)
         missing = f"there is no {python} over there; load its module in the section's prologue, or give --python PATH"
         return _BUILD.format(
@@ -78,8 +84,8 @@ class Existing:
         )
 
     def section(self, wish: Wish, prefix: RemotePath, new: RemotePath) -> Mapping[str, str | None]:
-        """The Python itself: it does not change places with an install."""
-        return {"python": _python(wish), "image": None}
+        """The Python itself, for it does not change places; or what starts the environment on top of it."""
+        return {"python": f"{prefix.text}/python" if _adds(wish) else _python(wish), "image": None}
 
 
 METHOD = Existing
@@ -93,6 +99,10 @@ def floors() -> Mapping[str, str]:
         if match and match[1] in found:
             found[match[1]] = match[2]
     return found
+
+
+def _adds(wish: Wish) -> bool:
+    return bool(wish.extras or wish.requirements)
 
 
 def _python(wish: Wish) -> str:

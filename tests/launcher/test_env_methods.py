@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -13,9 +14,11 @@ from pathlib import Path
 import pytest
 
 from launcher.environments.base import Facts, Supply, Tell, Tool, Wish
+from launcher.environments.conda import Conda, read
 from launcher.environments.existing import Existing
 from launcher.environments.image import Image
 from launcher.environments.packed import Packed
+from launcher.environments.venv import Venv
 from launcher.errors import ConfigurationError, SpringlineError, UsageError
 from launcher.model import Platform
 from launcher.scripts import RemotePath
@@ -183,7 +186,7 @@ def test_existing_python_is_looked_at(tmp_path: Path) -> None:
         script = Existing().build_script(facts(), wish(python=python), RemotePath(str(tmp_path)), RemotePath("/s"))
         done = subprocess.run(["sh", "-c", f"set -e\n{script}"], capture_output=True, text=True, check=False)
         assert done.returncode and words in done.stderr.splitlines()[-1], done.stderr
-    with pytest.raises(UsageError, match="installs nothing"):
+    with pytest.raises(UsageError, match="needs the Python's path"):
         Existing().check(facts(), wish(extras=("l1b",)))
 
 
@@ -226,3 +229,82 @@ def test_image_is_named_where_it_is(tmp_path: Path) -> None:
     there = wish(image="~/there.sif", python="/opt/bin/python")
     assert Image().supplies(facts("apptainer"), there, print) == ()
     assert Image().section(there, RemotePath("/p"), new) == {"image": "~/there.sif", "python": "/opt/bin/python"}
+
+
+ENVIRONMENT = """
+channels: [file:///our/mirror, nodefaults]
+dependencies:
+  - gdal >=3.8
+  - python-dateutil
+  - python 3.12.*
+  - pip
+  - pip:
+      - rioxarray==0.18
+"""
+
+
+def test_environment_file_is_taken_apart() -> None:
+    """What is pip's goes in with the locked wheels; the rest is conda's, with a Python of the lock's."""
+    asked = read(wish(requirements=ENVIRONMENT))
+    document = json.loads(asked.text)
+    assert document["channels"] == ["file:///our/mirror", "nodefaults"]
+    assert document["dependencies"] == ["gdal >=3.8", "python-dateutil", "python 3.12.*", "pip"]
+    assert (asked.pip, asked.python) == ("rioxarray==0.18", "3.12")
+    plain = read(wish(requirements="xarray>=2024\n"))
+    assert json.loads(plain.text) == {"channels": ["conda-forge"], "dependencies": ["python=3.11"]}
+    assert plain.pip == "xarray>=2024\n"
+    without = read(wish(requirements="dependencies:\n- gdal\n", python="3.13"))
+    assert json.loads(without.text)["dependencies"] == ["python=3.13", "gdal"]
+    with pytest.raises(UsageError, match=r"Python 3\.9"):
+        read(wish(requirements="dependencies: [python=3.9]"))
+
+
+# It takes micromamba's words and makes a Python where they say; it stands in for the program, not for its channels.
+MICROMAMBA = """\
+#!/bin/sh
+[ "$1 $2 $3 $5" = "create --yes --prefix --file" ] && grep -q python=3 "$6" || exit 9
+{fails}
+mkdir -p "$4/etc/conda/activate.d" "$4/lib"
+cp -rs {base} "$4/" 2>/dev/null
+echo 'export GDAL_DATA=$CONDA_PREFIX/share/gdal' >"$4/etc/conda/activate.d/gdal.sh"
+"""
+UNREACHABLE = "echo 'critical libmamba Download error (6) Could not resolve hostname [conda.anaconda.org]' >&2; exit 1"
+
+
+def by_conda(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, fails: str = "") -> subprocess.CompletedProcess[str]:
+    """Run the build script, with a stand-in for micromamba and none of the wheels, in tmp_path/new."""
+    tool, new = tmp_path / "micromamba", tmp_path / "new"
+    tool.write_text(MICROMAMBA.format(fails=fails, base=f"{sys.base_prefix}/bin"))
+    tool.chmod(0o755)
+    new.mkdir()
+    start_it = f"printf '#!/bin/sh\\nexec {new}/bin/python \"$@\"' >{new}/python; chmod +x {new}/python"
+    venv = f"{new}/conda/bin/python3 -m venv --without-pip {new}; {start_it}"
+    monkeypatch.setattr(Venv, "build_script", lambda *_: venv)
+    script = Conda().build_script(facts(), wish(conda=str(tool)), RemotePath(str(new)), RemotePath("/none"))
+    return subprocess.run(["sh", "-c", f"set -e\n{script}"], capture_output=True, text=True, check=False)
+
+
+def test_conda_environment_is_started_as_if_activated(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """What conda's packages set on activation is set for the environment's Python, which sees conda's packages."""
+    built = by_conda(monkeypatch, tmp_path)
+    assert built.returncode == 0, built.stderr
+    code = "import os, sys; print(os.environ['GDAL_DATA'], sys.prefix)"
+    done = start(tmp_path / "new/python", code, tmp_path)
+    assert done.stdout == f"{tmp_path}/new/conda/share/gdal {tmp_path}/new\n", done.stderr
+    assert "include-system-site-packages = true" in (tmp_path / "new/pyvenv.cfg").read_text()
+
+
+def test_channels_that_cannot_be_reached(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Without channels the way out is named, and conda's own words stay above it."""
+    built = by_conda(monkeypatch, tmp_path, UNREACHABLE)
+    assert built.returncode and "conda.anaconda.org" in built.stderr
+    assert "--method venv installs without internet" in built.stderr.splitlines()[-1]
+
+
+def test_micromamba_that_cannot_be_brought(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where there is no conda and its makers' place cannot be reached, both ways out are named."""
+    for name in ("https_proxy", "HTTPS_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    with pytest.raises(ConfigurationError, match="cannot be fetched from") as caught:
+        Conda().supplies(facts(), wish(), lambda words: None)
+    assert "--method venv" in caught.value.hint
