@@ -57,6 +57,7 @@ JOBS_LAYERS = (
 PURE_NAMES = (
     "schedulers/",
     "discovery/",
+    *(f"checking/{name}." for name in ("model", "connecting", "nodes", "rundir", "scheduling", "sharing", "survey")),
     "kinds",
     "looking",
     "model.",

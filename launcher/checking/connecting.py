@@ -16,7 +16,7 @@ CLOCK_SECONDS = 60.0  # a difference that shows in file times and in what is sai
 CLOCK_LIMIT = 86400.0  # certificates begin a day before they are made
 
 HELLO = """\
-printf 'clock=%s\\n' "$(date +%s)"
+printf 'clock=%s\\nnow=%s\\n' "$(date +%s)" "$(date +%Y-%m-%dT%H:%M:%S)"
 printf 'shell=%s\\nhome=%s\\nuser=%s\\nhost=%s\\nsystem=%s\\nssh=%s\\n' \\
   "$SHELL" "$HOME" "$(id -un)" "$(uname -n)" "$(uname -srm)" "${SSH_CONNECTION:-}"
 """

@@ -8,11 +8,11 @@ from dataclasses import replace
 
 from launcher import flows, planning, sessions
 from launcher.access import Access
-from launcher.checking.model import Outcome, failed, failed_by, ok, skipped
+from launcher.checking.model import Outcome, failed, failed_by, ok, skipped, warning
 from launcher.checking.nodejob import small
 from launcher.cluster import Cluster
-from launcher.errors import SpringlineError, StillPending
-from launcher.model import Platform, SessionPhase, SessionStatus
+from launcher.errors import Interrupted, SpringlineError, StillPending
+from launcher.model import Platform, Session, SessionPhase, SessionStatus
 from launcher.store import Store
 from launcher.units import format_duration
 
@@ -34,28 +34,48 @@ def check_session(cluster: Cluster, store: Store, wait: float, sleep: Callable[[
     stages = _Stages()
     try:
         session = flows.submitted(cluster, plan, store)
+    except Interrupted:
+        raise
     except SpringlineError as error:
         return failed_by(STEP, error)
+    stages.done("submitted")
     try:
-        stages.done("submitted")
-        sessions.wait_until_ready(cluster, session, stages.notice, wait=wait)
-        stages.done("JupyterLab started")
-        with flows.open_session(cluster, session) as (node, opened):
-            opened.verify()
-            stages.done(f"reached ({node.access})")
-            if not _one_worker(opened, sleep):
-                return failed(STEP, f"{stages}; no worker joined", "`springline up` and its Dask panel show why", 31)
-        stages.done("one worker joined")
+        found = _walk(cluster, session, stages, wait, sleep)
     except StillPending as error:
-        return skipped(STEP, f"still in the queue: {error.message}")
+        found = skipped(STEP, f"still in the queue, and cancelled: {error.message.partition(': ')[2]}")
     except SpringlineError as error:
-        return failed(STEP, f"{stages}; {error.message}", error.hint, error.exit_code)
+        found = failed(STEP, f"{stages}; then: {error.message}", error.hint, error.exit_code)
     finally:
-        sessions.stop(cluster, session, lambda _: None)
-        store.forget(session.name)
-        cluster.discard(session.directory)
+        end = _ended(cluster, session, store)
+    if end is not None:
+        return failed(STEP, f"{stages}; it could not be ended: {end.message}", end.hint, end.exit_code)
     stages.done("stopped")
-    return ok(STEP, str(stages))
+    return replace(found, seen=found.seen or str(stages))
+
+
+def _walk(cluster: Cluster, session: Session, stages: _Stages, wait: float, sleep: Callable[[float], None]) -> Outcome:
+    """Through the stages of a session."""
+    sessions.wait_until_ready(cluster, session, stages.notice, wait=wait)
+    stages.done("JupyterLab started")
+    with flows.open_session(cluster, session) as (node, opened):
+        opened.verify()
+        stages.done(f"reached ({node.access})")
+        if not _one_worker(opened, sleep):
+            why = f"{stages}; no worker joined in {format_duration(WORKER_SECONDS)}"
+            return warning(STEP, why, "its job may wait in the queue; `springline up` shows it in the Dask panel")
+    stages.done("one worker joined")
+    return ok(STEP, "")
+
+
+def _ended(cluster: Cluster, session: Session, store: Store) -> SpringlineError | None:
+    """End it and leave nothing behind; what went wrong with that."""
+    try:
+        sessions.stop(cluster, session, lambda _: None)
+        cluster.discard(session.directory)
+    except SpringlineError as error:
+        return error
+    store.forget(session.name)
+    return None
 
 
 def _one_worker(opened: Access, sleep: Callable[[float], None]) -> bool:

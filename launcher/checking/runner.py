@@ -146,7 +146,7 @@ class Check:
         scheduler, label = self.cluster.scheduler, self.transport.label
         there = answers.get("scheduler", LATE)
         self.step("scheduler", ("shell",), lambda: scheduling.outcome(self.platform, scheduler, there, label))
-        wished = scheduling.limits(self.platform)
+        wished, now = scheduling.limits(self.platform), self._hello.get("now", "")
         if why := blocker(self.outcomes, ("scheduler",)):
             for name in wished:
                 self.add(skipped(name, why))
@@ -158,7 +158,7 @@ class Check:
                 self.add(failed_by(name, error))
             return
         for name, resources in wished.items():
-            self.add(scheduling.limits_outcome(name, scheduler, resources, found.get(name, LATE)))
+            self.add(scheduling.limits_outcome(name, scheduler, resources, found.get(name, LATE), now))
 
     def _python(self, answers: Mapping[str, Section]) -> Outcome:
         section = answers.get("python", LATE)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from launcher.checking.model import Outcome, failed, ok, warning
 from launcher.discovery.probes import NOT_ENDED, Section
 from launcher.model import Platform, Resources
 from launcher.schedulers.base import Accepted, Answer, Doubt, Refused, Scheduler
-from launcher.units import format_memory, format_walltime
+from launcher.units import format_duration, format_memory, format_walltime
 
 MISSING = 127
+AT_ONCE_SECONDS = 60.0
 
 
 def question(scheduler: Scheduler) -> str:
@@ -56,14 +59,13 @@ def outcome(platform: Platform, scheduler: Scheduler, section: Section, where: s
     return ok("scheduler", f"{scheduler.name} {version}".strip() + " answers")
 
 
-def limits_outcome(step: str, scheduler: Scheduler, resources: Resources, section: Section) -> Outcome:
-    """What the scheduler would say to such a job."""
+def limits_outcome(step: str, scheduler: Scheduler, resources: Resources, section: Section, now: str = "") -> Outcome:
+    """What the scheduler would say to such a job; `now` is the time over there, as the scheduler writes it."""
     verdict = scheduler.parse_test(_answer(section), resources)
     asked = wanted(resources)
     match verdict:
         case Accepted(start, place):
-            when = f", it would start at {start}" if start else ""
-            return ok(step, f"{asked}: accepted{when}" + (f" on {place}" if place else ""))
+            return ok(step, f"{asked}: accepted{expected(start, now)}" + (f" on {place}" if place else ""))
         case Refused(reason, hint):
             return failed(step, f"{asked}: {reason}", hint or "change what the section asks for", 20)
         case Doubt(reason):
@@ -73,6 +75,17 @@ def limits_outcome(step: str, scheduler: Scheduler, resources: Resources, sectio
                 f"{asked}: {'no answer in time' if late else reason}",
                 "`up` will tell; or ask the cluster's support what jobs may ask for",
             )
+
+
+def expected(start: str, now: str) -> str:
+    """The scheduler's estimate in words; both times are the cluster's own, without a zone."""
+    try:
+        seconds = (datetime.fromisoformat(start) - datetime.fromisoformat(now)).total_seconds()
+    except (ValueError, TypeError):
+        return f", it would start at {start}" if start else ""
+    if seconds < AT_ONCE_SECONDS:
+        return ", it would start at once"
+    return f", it would start in about {format_duration(seconds)} ({start} over there)"
 
 
 def wanted(resources: Resources) -> str:

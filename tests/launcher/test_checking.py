@@ -183,6 +183,24 @@ def test_what_slurm_says_beforehand(lines: tuple[str, ...], code: int, walltime:
     assert said.code == (20 if status == "failed" else 0)
 
 
+@pytest.mark.parametrize(
+    ("start", "now", "words"),
+    [
+        ("2026-11-26T17:10:19", "2026-11-26T17:10:20", ", it would start at once"),
+        (
+            "2026-11-26T19:20:20",
+            "2026-11-26T17:10:20",
+            ", it would start in about 2 h 10 min (2026-11-26T19:20:20 over there)",
+        ),
+        ("2026-11-26T19:20:20", "", ", it would start at 2026-11-26T19:20:20"),
+        ("", "2026-11-26T17:10:20", ""),
+    ],
+)
+def test_an_estimated_start(start: str, now: str, words: str) -> None:
+    """In words, against the cluster's own clock."""
+    assert scheduling.expected(start, now) == words
+
+
 def test_a_controller_that_is_down_and_its_backup() -> None:
     """One that is up is enough."""
     up, down = "Slurmctld(primary) at a is DOWN", "Slurmctld(backup) at b is UP"

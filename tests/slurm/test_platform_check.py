@@ -80,7 +80,7 @@ def test_a_healthy_platform(shared_springline: Springline, transport: str) -> No
     assert checked.names("ok") == list(checked.steps), checked.said
     assert checked.code == 0 and len(checked.steps) == 18
     assert "Unix sockets and ports" in checked.steps["node-ssh"]["seen"]
-    assert "it would start at 20" in checked.steps["limits"]["seen"]
+    assert "it would start at once on node" in checked.steps["limits"]["seen"]
     assert checked.document["versions"]["there"]["jupyterlab"]
     assert nothing_is_left(shared_springline)
 
