@@ -55,7 +55,7 @@ mv {new}/python {conda}/start
 cat >{new}/python <<'start'
 #!/bin/sh
 # Starts the environment's Python with the settings that conda's packages want. Made by springline.
-here=$(dirname "$(readlink -f "$0")")
+here={new}
 export CONDA_PREFIX="$here/conda" PATH="$here/conda/bin:$PATH"
 for file in "$CONDA_PREFIX"/etc/conda/activate.d/*.sh; do [ ! -e "$file" ] || . "$file"; done
 exec "$here/conda/start" "$@"

@@ -98,7 +98,8 @@ class Image:
             body += f"attempt {quote(_runner(facts))} pull --disable-cache {target} {quote(wish.image)}"
         elif _is_registry(wish) or _file(wish):
             sent = (supplies / self.supplies(facts, wish, lambda words: None)[0].name).quoted()
-            body = f"echo '{STEP}putting the image in its place'\nln {sent} {target} 2>/dev/null || cp {sent} {target}"
+            body = f"echo '{STEP}put the image in its place'\nln {sent} {target} 2>/dev/null || cp {sent} {target}\n"
+            body += f"chmod 644 {target}"
         else:
             path = RemotePath(wish.image).quoted()
             body = f'[ -r {path} ] || {{ echo "there is no image "{path}" over there" >&2; exit 3; }}'

@@ -92,6 +92,7 @@ class Packed:
         """Make the environment on the login host's own disk, and only its archive in `new`."""
         form = _format(facts)
         launcher = LAUNCHER.replace("@ARCHIVE@", form.archive).replace("@UNPACK@", form.unpack)
+        launcher = launcher.replace("@HERE@", new.quoted())
         return _BUILD.format(
             built=_BUILT.quoted(),
             inner=self.inner.build_script(facts, wish, _BUILT, supplies),

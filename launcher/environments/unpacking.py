@@ -8,9 +8,9 @@ from __future__ import annotations
 
 LAUNCHER = """\
 #!/bin/sh
-# Starts the Python of the packed environment beside this file, from a copy on this node's own disk. Made by springline.
+# Starts the Python of a packed environment, from a copy on this node's own disk. Made by springline.
 # SPRINGLINE_UNPACK: where to keep copies, rather than in $TMPDIR or /tmp; or `mount`, to use the archive as it is.
-here=$(dirname "$(readlink -f "$0")")
+here=@HERE@
 archive=$here/@ARCHIVE@
 name=$(basename "$here")-$(printf %s "$here" | cksum | cut -d ' ' -f 1)
 fail() { echo "springline: cannot start the packed environment $here on $(uname -n): $1" >&2; exit 78; }
