@@ -21,9 +21,13 @@ _REFUSALS = (
 )
 _LIMITS = "`qstat -Qf QUEUE | grep resources_max` on the cluster shows the limits; --walltime, --cores, --memory"
 
+# Of other resources PBS says so, too, while a file system is down or a cloud has not yet started a node.
+_NEVER = r"can never run: (?:insufficient amount of resource: (?:ncpus|mpiprocs|v?mem|ngpus)|not enough total nodes)"
+
 # Parts of PBS's comments, the more telling first.
 _PENDING = (
-    (r"can never run", "no node can ever give what it asks for: stop it and ask for less"),
+    (_NEVER, "no node can ever give what it asks for: stop it and ask for less"),
+    (r"can never run", "nothing gives now what it asks for, a file system or a kind of node: look what is down"),
     (r"running job limit|limit of .* jobs|max[a-z_]*run|run(?:ning)? limit", "as many of your jobs run as may at once"),
     (r"limit", "it meets a limit of its queue or project; it starts when others of your jobs end"),
     (r"resource:? ?(?:ncpus|mpiprocs)", "waiting for free cores, nothing to do"),
@@ -67,4 +71,4 @@ def explain(reason: str) -> str:
 
 def is_hopeless(reason: str) -> bool:
     """True if no node can ever give what the job asks for."""
-    return "can never run" in reason.lower()
+    return re.search(_NEVER, reason, re.IGNORECASE) is not None

@@ -160,7 +160,8 @@ def last_words(answer: Answer) -> str:
 def parse(answer: Answer, jobs: Sequence[JobRef]) -> dict[JobRef, JobStatus]:
     """What the answer to `command` says of each job."""
     code, records, said = _taken(answer)
-    return {job: _status_of(job, code, records, said or answer.errors.split("\n")) for job in jobs}
+    said = said or answer.errors.split("\n")
+    return {job: _status_of(job, code, records, [line for line in said if line.strip()]) for job in jobs}
 
 
 def _taken(answer: Answer) -> tuple[int | None, list[Record], list[str]]:
@@ -182,7 +183,7 @@ def _status_of(job: JobRef, code: int | None, records: Sequence[Record], said: S
     for record in records:
         if number(record.id) == number(job.id) and record.name == job.name:
             return _status(record)
-    troubles = [line for line in said if line.strip() and not _NO_SUCH_JOB.search(line)]
+    troubles = [line for line in said if not _NO_SUCH_JOB.search(line)]
     if troubles or code is None or (code not in NOT_FOUND and not said):
         return Unknown(troubles[-1] if troubles else "no answer" if code is None else f"qstat ended with code {code}")
     others = [record.name for record in records if number(record.id) == number(job.id)]
