@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from launcher.discovery.found import OLDEST_PYTHON, Found, Partition, Place, Python
-from launcher.units import format_memory, format_size, format_walltime, parse_walltime
+from launcher.units import format_memory, format_size, format_walltime, parse_memory, parse_walltime
 
 _GIB = 1024**3
 SESSION_CORES, WORKER_CORES = 2, 4
@@ -31,16 +31,29 @@ def propose(key: str, found: Found, chosen: Mapping[str, str]) -> Proposal:
 
 def complaint(key: str, value: str, found: Found, chosen: Mapping[str, str]) -> str:
     """Why a value cannot work on what was found; empty if nothing speaks against it."""
-    partition = found.partition(chosen.get("partition", ""))
-    if key in ("partition", "worker_partition") and found.partitions and not found.partition(value):
-        return f"there is no partition '{value}' here; there are {_names(one.name for one in found.partitions)}"
-    limit = partition.walltime if partition else None
-    if key in ("walltime", "worker_walltime") and limit and parse_walltime(value) > limit:
-        return f"partition {chosen['partition']} gives at most {format_walltime(limit)}"
-    if key in ("cores", "worker_cores") and partition and partition.cores and int(value) > partition.cores:
+    if key == "account":
+        mine = not found.accounts or value in found.accounts
+        return "" if mine else f"you have no account '{value}' here; you have {_names(found.accounts)}"
+    if key.removeprefix("worker_") == "partition":
+        known = not found.partitions or found.partition(value)
+        return (
+            ""
+            if known
+            else f"there is no partition '{value}' here; there are {_names(p.name for p in found.partitions)}"
+        )
+    workers_own = chosen.get("worker_partition") if key.startswith("worker_") else ""
+    partition = found.partition(workers_own or chosen.get("partition", ""))
+    return _too_much(key.removeprefix("worker_"), value, partition) if partition else ""
+
+
+def _too_much(key: str, value: str, partition: Partition) -> str:
+    """What a partition cannot give."""
+    if key == "walltime" and partition.walltime and parse_walltime(value) > partition.walltime:
+        return f"partition {partition.name} gives at most {format_walltime(partition.walltime)}"
+    if key == "cores" and partition.cores and int(value) > partition.cores:
         return f"a node of partition {partition.name} has {partition.cores} cores"
-    if key == "account" and found.accounts and value not in found.accounts:
-        return f"you have no account '{value}' here; you have {_names(found.accounts)}"
+    if key == "memory" and partition.memory and parse_memory(value) > partition.memory:
+        return f"a node of partition {partition.name} has {format_memory(partition.memory)}"
     return ""
 
 
@@ -91,12 +104,17 @@ def _walltime(found: Found, chosen: Mapping[str, str]) -> Proposal:
     return Proposal(format_walltime(min(WALLTIME, partition.walltime)), limit)
 
 
+def _of_workers(chosen: Mapping[str, str]) -> Mapping[str, str]:
+    """The same, where the partition is that of the workers."""
+    return {**chosen, "partition": chosen.get("worker_partition") or chosen.get("partition", "")}
+
+
 def _cores(found: Found, chosen: Mapping[str, str]) -> Proposal:
     return _some_cores(SESSION_CORES, "JupyterLab and the Dask scheduler", found, chosen)
 
 
 def _worker_cores(found: Found, chosen: Mapping[str, str]) -> Proposal:
-    return _some_cores(WORKER_CORES, "small jobs start sooner", found, chosen)
+    return _some_cores(WORKER_CORES, "small jobs start sooner", found, _of_workers(chosen))
 
 
 def _some_cores(wished: int, purpose: str, found: Found, chosen: Mapping[str, str]) -> Proposal:
@@ -111,7 +129,7 @@ def _memory(found: Found, chosen: Mapping[str, str]) -> Proposal:
 
 
 def _worker_memory(found: Found, chosen: Mapping[str, str]) -> Proposal:
-    return _some_memory(int(chosen.get("worker_cores") or WORKER_CORES), None, found, chosen)
+    return _some_memory(int(chosen.get("worker_cores") or WORKER_CORES), None, found, _of_workers(chosen))
 
 
 def _some_memory(cores: int, at_most: int | None, found: Found, chosen: Mapping[str, str]) -> Proposal:
@@ -121,13 +139,21 @@ def _some_memory(cores: int, at_most: int | None, found: Found, chosen: Mapping[
         return Proposal(format_memory(at_most or cores * 2 * _GIB), "the nodes' memory was not found; 2 GiB a core")
     share = min(partition.memory // partition.cores, partition.memory_per_core or partition.memory)
     size = min(share * cores, at_most or share * cores) // _GIB * _GIB
-    size = max(size, min(LEAST_MEMORY, (partition.memory_per_core or LEAST_MEMORY) * cores))
-    why = f"the share of {cores} cores; a node has {format_memory(partition.memory)} for {partition.cores}"
-    return Proposal(format_memory(size), why)
+    size = max(size, min(LEAST_MEMORY, partition.memory, (partition.memory_per_core or LEAST_MEMORY) * cores))
+    part = f"the share of {cores} core{'s' if cores > 1 else ''}"
+    return Proposal(format_memory(size), f"{part}; a node has {format_memory(partition.memory)} for {partition.cores}")
+
+
+def _worker_partition(found: Found, chosen: Mapping[str, str]) -> Proposal:
+    return Proposal(chosen.get("partition", ""), "the session's")
 
 
 def _worker_walltime(found: Found, chosen: Mapping[str, str]) -> Proposal:
-    return Proposal(chosen.get("walltime") or _walltime(found, chosen).value, "as long as the session")
+    own = _walltime(found, _of_workers(chosen))
+    session = chosen.get("walltime", "")
+    if session and not complaint("worker_walltime", session, found, chosen):
+        return Proposal(session, "as long as the session")
+    return own
 
 
 def _python(found: Found, chosen: Mapping[str, str]) -> Proposal:
@@ -234,6 +260,7 @@ ORDER: Mapping[str, Callable[[Found, Mapping[str, str]], Proposal]] = {
     "prologue": _prologue,
     "python": _python,
     "run_dir": _run_dir,
+    "worker_partition": _worker_partition,
     "worker_cores": _worker_cores,
     "worker_memory": _worker_memory,
     "worker_walltime": _worker_walltime,

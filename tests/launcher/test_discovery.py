@@ -102,6 +102,7 @@ def test_proposals_on_slurm() -> None:
         "memory": "3GiB",
         "python": "python3",
         "run_dir": "~/.springline",
+        "worker_partition": "rome",
         "worker_cores": "4",
         "worker_memory": "7GiB",
         "worker_walltime": "04:00:00",
@@ -194,12 +195,16 @@ def test_where_sessions_lie(
         ("walltime", "6-00:00:00", "partition rome gives at most 5-00:00:00"),
         ("cores", "129", "has 128 cores"),
         ("account", "mine", "you have lab, einf2"),
+        ("memory", "300GiB", "has 224GiB"),
+        ("worker_memory", "300GiB", ""),  # on genoa
+        ("worker_cores", "200", "partition genoa has 192 cores"),
+        ("worker_partition", "gone", "there is no partition 'gone'"),
         ("walltime", "5-00:00:00", ""),
     ],
 )
 def test_what_cannot_work_is_said(key: str, value: str, said: str) -> None:
     """A value against what was found is refused in words that say what there is."""
-    answer = complaint(key, value, recorded("slurm"), {"partition": "rome"})
+    answer = complaint(key, value, recorded("slurm"), {"partition": "rome", "worker_partition": "genoa"})
     assert said in answer if said else not answer
 
 

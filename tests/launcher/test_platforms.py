@@ -300,3 +300,40 @@ def test_command_shows_where_values_come_from(springline: Command) -> None:
     (host,) = [line for line in lines if line.startswith("host ")]
     assert f"{springline.config}, line 2" in user
     assert str(shipped_file()) in host
+
+
+def test_command_lists_what_is_whole(springline: Command) -> None:
+    """A broken section is a row that says what is wrong, with file and line; the others are listed all the same."""
+    springline.configure(
+        "[good]\nhost = h\n[good:large]\ncores = 4\n[bad]\nport = x\n[good]\nuser = u\n"
+        "[spider]\nuser = me\n[odd]\nhots = h\n[nobody:large]\ncores = 1\n[half\nhost = h\n"
+    )
+    result = springline("platform", "list", "--json")
+    rows = {(row["name"], row["error"] is None): row for row in result.document["platforms"]}
+    assert result.code == 0
+    assert {tuple(row) for row in rows.values()} == {
+        ("name", "host", "scheduler", "transport", "origin", "file", "error")
+    }
+    assert rows["good", True]["origin"] == "yours" and rows["good", True]["host"] == "h"
+    assert rows["spider", True]["origin"] == "shipped, changed by you"
+    assert (rows["local", True]["origin"], rows["local", True]["host"]) == ("shipped", "this computer")
+    table = springline("platform", "list").output
+    for name, said in (
+        ("bad", "line 6, section [bad]: port = x"),
+        ("good", "line 7: there is a section [good] above already"),
+        ("odd", "line 12, section [odd]: unknown key 'hots'"),
+        ("nobody:large", "section [nobody:large] is no preset"),
+        ("half", "line 15: '[half' is the name of a section without its ]"),
+    ):
+        assert said in rows[name, False]["error"], rows[name, False]
+        assert said in table
+
+
+def test_command_shows_presets(springline: Command) -> None:
+    """`platform show` has the presets below the platform, and --json says where each value comes from."""
+    springline.configure("[spider]\nuser = me\n[spider:large]\ncores = 16\n")
+    said = springline("platform", "show", "spider", "--json").document
+    assert (said["values"]["user"], said["presets"]["large"]) == ("me", {"cores": "16"})
+    assert said["origin"]["user"] == {"file": str(springline.config), "line": 2, "section": "spider"}
+    assert said["presets_origin"]["large"]["cores"]["line"] == 4
+    assert springline("platform", "show", "spider", "--origin").output.splitlines()[-2] == "[spider:large]"
