@@ -106,7 +106,7 @@ class Conda:
         asked, conda = read(wish), new / "conda"
         tool = _tool(facts, wish) or Tool((supplies / "micromamba").text)
         return _BUILD.format(
-            step=quote(f"{STEP}making an environment with Python {asked.python} by {Path(tool.path).name}"),
+            step=quote(f"{STEP}make an environment with Python {asked.python} by {Path(tool.path).name}"),
             conda=conda.quoted(),
             new=new.quoted(),
             text=asked.text.rstrip(),

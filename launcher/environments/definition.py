@@ -54,7 +54,7 @@ def build_lines(facts: Facts, wish: Wish, path: Path, supplies: RemotePath) -> s
     pinned = _pinned(facts, wish)
     wheels = _wheels(facts, wish, pinned, lambda words: None)
     return _BUILD.format(
-        step=quote(f"{STEP}building the image of {path.name}, with {len(wheels)} packages"),
+        step=quote(f"{STEP}build the image of {path.name}, with {len(wheels)} packages"),
         wheels=" ".join((supplies / wheel.name).quoted() for wheel in wheels),
         pinned=pinned.rstrip(),
         definition=path.read_text(encoding="utf-8").rstrip(),

@@ -75,7 +75,7 @@ class Existing:
         python = _python(wish)
         missing = f"there is no {python} over there; load its module in the section's prologue, or give --python PATH"
         return _BUILD.format(
-            step=quote(f"{STEP}looking at what {python} has"),
+            step=quote(f"{STEP}look at what {python} has"),
             python=RemotePath(python).quoted(),
             missing=quote(missing),
             look=quote(_LOOK),

@@ -35,7 +35,7 @@ _ATTEMPT = r"""attempt() {
       why="users may not build images here (no user namespaces, no fakeroot); build it elsewhere and give the .sif" ;;
     *) why="it went wrong" ;;
   esac
-  echo "springline: $why: $last" >&2; exit 3
+  echo "springline: $why" >&2; exit 3
 }
 """
 
@@ -94,7 +94,7 @@ class Image:
             body = definition.build_lines(facts, wish, Path(wish.image).expanduser(), supplies)
             body += f'attempt {quote(_runner(facts))} build --disable-cache {target} "$definition"'
         elif _is_registry(wish) and _online(facts, wish):
-            body = f"echo {quote(f'{STEP}pulling {wish.image}')}\n"
+            body = f"echo {quote(f'{STEP}pull {wish.image}')}\n"
             body += f"attempt {quote(_runner(facts))} pull --disable-cache {target} {quote(wish.image)}"
         elif _is_registry(wish) or _file(wish):
             sent = (supplies / self.supplies(facts, wish, lambda words: None)[0].name).quoted()
@@ -102,7 +102,8 @@ class Image:
             body += f"chmod 644 {target}"
         else:
             path = RemotePath(wish.image).quoted()
-            body = f'[ -r {path} ] || {{ echo "there is no image "{path}" over there" >&2; exit 3; }}'
+            body = f"echo '{STEP}look for the image'\n"
+            body += f'[ -r {path} ] || {{ echo "there is no image "{path}" over there" >&2; exit 3; }}'
         start = _START.format(apptainer=APPTAINER, image=_place(wish, new).quoted(), python=quote(_python(wish)))
         python = (new / "python").quoted()
         return f"{_ATTEMPT}{body}\ncat >{python} <<'start'\n{start}start\nchmod 755 {python}\n"
@@ -190,7 +191,7 @@ def _pull(address: str, tell: Tell) -> Path:
         script = f"{_ATTEMPT}attempt {APPTAINER} pull {quote(str(part))} {quote(address)}"
         answer = LocalTransport().run(script, timeout=_PULL_SECONDS)
         if answer.exit_code:
-            said = answer.errors.strip().splitlines() or ["apptainer gave no reason"]
-            raise ConfigurationError(said[-1].removeprefix("springline: "), f"try it here: apptainer pull {address}")
+            said = "\n".join(answer.errors.strip().splitlines()[-2:]) or "apptainer gave no reason"
+            raise ConfigurationError(f"cannot fetch {address}:\n{said}", f"try it here: apptainer pull {address}")
         part.replace(path)
     return path

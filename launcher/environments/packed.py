@@ -49,7 +49,7 @@ mkdir {built}
 (
 {inner}
 )
-echo '{step}packing it into {archive}'
+echo '{step}pack it into {archive}'
 new={new}
 archive=$new/{archive}
 cd {built}
