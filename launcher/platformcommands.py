@@ -21,7 +21,7 @@ def platform_group() -> None:
     """Look at the platforms springline knows, and add your own."""
 
 
-_LINES = ("prologue", "sbatch")  # their values may have several
+_LINES = ("prologue", "sbatch", "qsub")  # their values may have several
 
 
 def _key_options(command: Command) -> Command:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from launcher.errors import ConfigurationError, NotFoundError, UsageError
+from launcher.keys import INHERIT, KEYS
 from launcher.model import Platform, Resources, Workers
 from launcher.platforms import Platforms, override, shipped_file
 from tests.launcher.command import Command
@@ -337,3 +339,10 @@ def test_command_shows_presets(springline: Command) -> None:
     assert said["origin"]["user"] == {"file": str(springline.config), "line": 2, "section": "spider"}
     assert said["presets_origin"]["large"]["cores"]["line"] == 4
     assert springline("platform", "show", "spider", "--origin").output.splitlines()[-2] == "[spider:large]"
+
+
+def test_every_key_is_explained() -> None:
+    """The page on platforms has a row for every key."""
+    page = (Path(__file__).parents[2] / "docs" / "platforms.md").read_text(encoding="utf-8")
+    rows = [line.split("|")[1] for line in page.partition("## Every key")[2].splitlines() if line.startswith("| `")]
+    assert set(re.findall(r"`(\w+)`", " ".join(rows))) == {INHERIT, *KEYS}
