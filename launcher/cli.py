@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from launcher.checkcommand import platform_check
+from launcher.clientcommands import client
 from launcher.commands import SESSION_COMMANDS
 from launcher.envcommands import env_group
 from launcher.options import CONTEXT, Springline, common, config_option, connection_options, wishes_of
@@ -96,7 +97,7 @@ def up(
     return flows.up(cluster, plan, wishes, console, Store())
 
 
-for command in (*SESSION_COMMANDS, platform_group, env_group):
+for command in (*SESSION_COMMANDS, client, platform_group, env_group):
     main.add_command(command)
 platform_group.add_command(platform_check)
 
