@@ -42,6 +42,11 @@ def write(directory: Path) -> Path:
     return target
 
 
+def metadata() -> str:
+    """What it says of itself, its requirements above all."""
+    return distribution(NAME).read_text("METADATA") or ""
+
+
 def fingerprint() -> str:
     """What tells this code from any other, whatever version it calls itself."""
     digest = hashlib.sha256()
@@ -67,7 +72,7 @@ def _code() -> dict[str, bytes]:
 
 def _about() -> dict[str, bytes]:
     found = distribution(NAME)
-    texts = {"METADATA": found.read_text("METADATA"), "entry_points.txt": found.read_text("entry_points.txt")}
+    texts = {"METADATA": metadata(), "entry_points.txt": found.read_text("entry_points.txt")}
     return {f"{_about_directory()}/{name}": (text or "").encode() for name, text in {**texts, "WHEEL": _WHEEL}.items()}
 
 

@@ -63,7 +63,8 @@ def lock_file() -> Path:
 def resolve(target: Target, extras: Iterable[str], requirements: str) -> str:
     """The pinned and hashed packages, without springline itself, as pip and uv read them."""
     wanted = ",".join(sorted({"jobs", *extras}))
-    key = "\n".join([repr(target), wanted, requirements, ownwheel.fingerprint()])
+    lock = lock_file().read_text(encoding="utf-8")
+    key = "\n".join([repr(target), wanted, requirements, ownwheel.metadata(), lock])
     kept = cache() / "resolved" / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.txt"
     if kept.exists():
         return kept.read_text(encoding="utf-8")

@@ -142,7 +142,7 @@ class Frame:
         return (
             f"{{\nprintf '\\n%s begin\\n' {self.mark}; printf '\\n%s begin\\n' {self.mark} >&2\n"
             f"(\n{script}\n)\n"
-            f"printf '\\n%s end %s\\n' {self.mark} $?; printf '\\n%s end\\n' {self.mark} >&2\n}}{words}\n"
+            f"printf '%s end %s\\n' {self.mark} $?; printf '%s end\\n' {self.mark} >&2\n}}{words}\n"
         )
 
     def unwrap(self, output: str, errors: str, host: str) -> Answer:
@@ -160,7 +160,7 @@ class Frame:
     def _inside(self, text: str) -> tuple[str, bool, str]:
         """The text between the marks, whether the end mark came whole, and the exit code that stands on its line."""
         _, _, rest = text.partition(f"{self.mark} begin\n")
-        body, found, tail = rest.partition(f"\n{self.mark} end")
+        body, found, tail = rest.partition(f"{self.mark} end")
         code, ended, _ = tail.partition("\n")
         return body, bool(found and ended), code.strip()
 
@@ -171,7 +171,7 @@ class Incoming:
     def __init__(self, chunks: Iterator[bytes], frame: Frame, errors: Callable[[], str], host: str) -> None:
         self._chunks = chunks
         self._begin = f"{frame.mark} begin\n".encode()
-        self._end = f"\n{frame.mark} end".encode()
+        self._end = f"{frame.mark} end".encode()
         self._frame = frame
         self._errors = errors
         self._host = host
@@ -219,9 +219,9 @@ class Incoming:
         self._raw = self._raw[len(self._raw) - kept :]
 
     def _perhaps_end(self) -> int:
-        """The length of a last line that may be the beginning of the end mark."""
-        last = bytes(self._raw[self._raw.rfind(b"\n") :]) if b"\n" in self._raw else b""
-        return len(last) if self._end.startswith(last) else 0
+        """How many of the last bytes may be the beginning of the end mark."""
+        most = min(len(self._end) - 1, len(self._raw))
+        return next((size for size in range(most, 0, -1) if self._raw.endswith(self._end[:size])), 0)
 
     def _split(self, mark: bytes) -> tuple[bytes, bool, bytes]:
         before, found, after = bytes(self._raw).partition(mark)

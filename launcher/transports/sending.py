@@ -23,11 +23,11 @@ name={name}; part={part}
 sum() {{ if command -v sha256sum >/dev/null; then sha256sum <"$1"; else shasum -a 256 <"$1"; fi | cut -d' ' -f1; }}
 length() {{ echo $(($(wc -c <"$1"))); }}
 if [ -f "$name" ] && [ "$(length "$name")" = {size} ] && [ "$(sum "$name")" = {sha256} ]; then
-  printf "@there;"; exit
+  echo @there; exit
 fi
 : >>"$part" || exit {cannot_write}
 [ "$(length "$part")" -le {size} ] || : >"$part"
-printf '@from %s;' "$(length "$part")"
+echo "@from $(length "$part")"
 cat >>"$part" || exit {cannot_write}
 [ "$(length "$part")" = {size} ] || exit {cut}
 [ "$(sum "$part")" = {sha256} ] || {{ rm -f "$part"; exit {damaged}; }}
@@ -61,7 +61,7 @@ def send_script(parcel: Parcel) -> str:
 
 def deliver(parcel: Parcel, talk: Conversation, host: str, tell: Callable[[int], None]) -> None:
     """Hold the conversation. `tell` hears how many bytes are over there."""
-    said = _word(talk.incoming)
+    said = _line(talk.incoming)
     if said.startswith("@from "):
         _pour(parcel, int(said.removeprefix("@from ")), talk.write, tell)
     with suppress(OSError):
@@ -84,12 +84,11 @@ def _pour(parcel: Parcel, begin: int, write: Callable[[bytes], None], tell: Call
             tell(file.tell())
 
 
-def _word(incoming: Incoming) -> str:
-    """The first words, up to a semicolon: the end of a line is held back, as it may begin the end of all output."""
-    word = b""
-    while (byte := incoming.read(1)) not in (b"", b";"):
-        word += byte
-    return word.decode(errors="replace")
+def _line(incoming: Incoming) -> str:
+    line = b""
+    while (byte := incoming.read(1)) not in (b"", b"\n"):
+        line += byte
+    return line.decode(errors="replace")
 
 
 def _refused(parcel: Parcel, code: int, errors: str, host: str) -> ConfigurationError | ConnectError:
