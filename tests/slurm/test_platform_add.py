@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.slurm import factors
 from tests.slurm.cluster import Cluster
 from tests.slurm.laptop import Springline
 from tests.slurm.requirements import SPRINGLINE, VENV_PYTHON
@@ -106,6 +107,22 @@ def test_a_host_key_is_asked_for(springline: Springline) -> None:
         terminal.type("n")
         assert terminal.finish() == 12
     assert ini(springline).read_bytes() == before
+
+
+def test_password_and_code_are_asked_for_once(springline: Springline) -> None:
+    """One connection: each factor is asked for once, and what was typed is seen nowhere."""
+    port = springline.cluster.want_more_than_a_key("sshd-password-otp")
+    with adding(springline, "mine", "--host", "login", "--user", "alice", "--port", str(port)) as terminal:
+        answers: factors.Answers = {
+            "Private key": str,
+            "assword": lambda: factors.PASSWORD,
+            "code": factors.code,
+            "Enter takes it": str,
+        }
+        assert terminal.answer(answers) == list(answers), terminal.text
+        assert terminal.returncode == 0, terminal.text
+    assert factors.PASSWORD not in terminal.text + ini(springline).read_text()
+    assert f"\nport = {port}\n" in ini(springline).read_text()
 
 
 @pytest.mark.slow
