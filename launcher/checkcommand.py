@@ -38,7 +38,10 @@ def platform_check(
     from launcher import platforms, wiring
     from launcher.checking import model
     from launcher.checking.runner import Check, Noticing
+    from launcher.errors import UsageError
 
+    if report == STDOUT and console.json_output:
+        raise UsageError("--json and --report - both want the standard output", "give --report a file")
     platform = platforms.load(config).get(name)
     noticing = Noticing()
     cluster = wiring.cluster(platform, noticing.asker(console.asker()))
@@ -49,7 +52,7 @@ def platform_check(
     finally:
         cluster.transport.close()
     _give_report(check, report)
-    if report != STDOUT or console.json_output:
+    if report != STDOUT:
         document = model.document(name, check.outcomes, {"here": check.here, "there": check.there})
         console.result(document, "\n" + model.summary(name, check.outcomes))
     sys.exit(model.exit_code(check.outcomes))

@@ -267,4 +267,5 @@ def test_this_computer(tmp_path: Path) -> None:
     assert [step["step"] for step in found.document["steps"]] == ["shell", "run-dir", "python", "internet"]
     assert str(tmp_path) not in (tmp_path / "report.md").read_text()
     assert springline("platform", "check", "local", "--report", "/none/x.md").code == 2
+    assert springline("platform", "check", "local", "--json", "--report", "-").code == 2
     assert springline("platform", "check", "nope").code == 60

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from launcher.checking.model import STEPS
 from tests.slurm.hosts import Host
 from tests.slurm.laptop import Springline
 from tests.slurm.test_bad_input import mounted, section
@@ -19,7 +20,6 @@ SECTIONS = [
     ("wrong-key", "keypath = ~/.ssh/id_mallory", "login", 11, "does not accept user 'alice'", "`keypath`"),
     ("no-partition", "partition = nope", "limits", 20, "Invalid partition name", "sinfo"),
     ("too-long", "partition = short\nwalltime = 10:00:00", "limits", 20, "more than the 00:05:00", "`walltime`"),
-    ("too-much", "worker_memory = 900GB", "worker-limits", 20, "not available", "--memory"),
     ("no-jupyter", "python = /usr/bin/python3", "python", 2, "has no jupyterlab, dask", "env install no-jupyter"),
 ]
 
@@ -72,30 +72,36 @@ def sshd(host: Host, springline: Springline, words: str) -> Iterator[None]:
         daemon.signal("HUP")
 
 
-@pytest.mark.parametrize("transport", ["fabric", "openssh"])
-def test_a_healthy_platform(shared_springline: Springline, transport: str) -> None:
-    """Every step is ok, the ways to the node were walked, and nothing is left behind."""
+@pytest.mark.slow
+@pytest.mark.parametrize(("transport", "deep"), [("fabric", ["--deep"]), ("openssh", [])], ids=["deep", "openssh"])
+def test_a_healthy_platform(shared_springline: Springline, transport: str, deep: list[str]) -> None:
+    """Every step is ok, the ways to the node were walked, a session came and went, and nothing is left behind."""
     section(shared_springline, f"well-{transport}", f"transport = {transport}")
-    checked = Checked(shared_springline, f"well-{transport}")
+    checked = Checked(shared_springline, f"well-{transport}", *deep)
     assert checked.names("ok") == list(checked.steps), checked.said
-    assert checked.code == 0 and len(checked.steps) == 18
+    assert checked.code == 0 and len(checked.steps) == 18 + len(deep)
     assert "Unix sockets and ports" in checked.steps["node-ssh"]["seen"]
     assert "it would start at once on node" in checked.steps["limits"]["seen"]
     assert checked.document["versions"]["there"]["jupyterlab"]
+    for stage in ("queue", "JupyterLab started", "reached (socket)", "one worker joined", "stopped") if deep else ():
+        assert stage in checked.steps["deep"]["seen"]
     assert nothing_is_left(shared_springline)
+    assert shared_springline("ls").stdout.startswith("no sessions")
 
 
 @pytest.mark.parametrize(("name", "text", "step", "code", "seen", "advice"), SECTIONS, ids=[row[0] for row in SECTIONS])
 def test_a_wrong_section(
     shared_springline: Springline, name: str, text: str, step: str, code: int, seen: str, advice: str
 ) -> None:
-    """The step, what was seen, what to do; what needs it is skipped because of it, and no job is submitted."""
+    """The step, what was seen, what to do; what needs it is skipped because of it. The report names nobody."""
     section(shared_springline, name, text)
-    checked = Checked(shared_springline, name, "--wait", "0")
+    checked = Checked(shared_springline, name, "--report", f"/home/{shared_springline.user}/report.md")
     checked.fails(step, code, seen, advice)
-    if step != "worker-limits":
-        assert checked.steps["node-network"]["seen"].startswith("because '")
-        assert checked.names("skipped")[-1] == "node-clock"
+    assert checked.steps["node-network"]["seen"] == f"because '{STEPS[step]}' failed"
+    report = (shared_springline.home / "report.md").read_text()
+    assert f"| {STEPS[step]} | **failed** |" in report
+    for secret in ("alice", "scientist", "/home/", "10.77.", "id_mallory", "SHA256:"):
+        assert secret not in report, report
 
 
 def test_a_changed_host_key(shared_springline: Springline) -> None:
@@ -209,26 +215,3 @@ def test_a_full_cluster(shared_springline: Springline) -> None:
     assert (checked.code, checked.steps["node"]["status"]) == (0, "skipped"), checked.said
     assert "still in the queue" in checked.steps["node"]["seen"]
     assert nothing_is_left(shared_springline)
-
-
-def test_a_report_for_others(shared_springline: Springline) -> None:
-    """Markdown without names, homes and addresses; versions and outcomes stay."""
-    section(shared_springline, "told", "partition = nope")
-    section(shared_springline, "refused", "keypath = ~/.ssh/id_mallory")
-    report = "".join(
-        shared_springline("platform", "check", name, "--report", "-").stdout for name in ("told", "refused")
-    )
-    assert "| scheduler | ok | slurm 2" in report and "**failed**" in report and "<user>" in report
-    for secret in ("alice", "scientist", "/home/", "10.77.", "id_mallory", "SHA256:"):
-        assert secret not in report, report
-
-
-@pytest.mark.slow
-def test_a_whole_session(shared_springline: Springline) -> None:
-    """--deep starts JupyterLab and a worker, and ends them."""
-    deep = Checked(shared_springline, "testbed", "--deep").steps["deep"]
-    assert deep["status"] == "ok", deep
-    for stage in ("submitted", "queue", "JupyterLab started", "reached (socket)", "one worker joined", "stopped"):
-        assert stage in deep["seen"]
-    assert nothing_is_left(shared_springline)
-    assert shared_springline("ls").stdout.startswith("no sessions")
