@@ -155,6 +155,19 @@ def test_from_submission_to_end(there: There) -> None:
     assert there.queued() == {} and there.find() == job.id
 
 
+def test_submitted_again(there: There) -> None:
+    """A run submits its own script once more: the newest job of the name is found, and is the one that is believed."""
+    if not there.is_queue:
+        pytest.skip("on this machine no run ends before its time")
+    there.run("echo 0 >go")
+    there.until_gone(there.submitted())
+    again = there.scheduler.parse_submission(there.run(there.scheduler.submit_command("job.sh", ".")))
+    assert isinstance(again, Submitted) and there.find() == again.job_id
+    there.jobs.append(JobRef(again.job_id, there.name, there.directory))
+    there.until_gone(there.jobs[-1])
+    assert there.run("cat job.log").text.count("began") >= 1
+
+
 def test_failure(there: There) -> None:
     """An exit code is a failure, or at least never a success."""
     job = there.submitted()
