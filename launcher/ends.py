@@ -41,9 +41,12 @@ _OF_RUNS = {
     JobState.OUT_OF_MEMORY: f"ask for more --memory; {_GOES_ON}",
 }
 
-# What slurmstepd writes when it, or the kernel, ends a job for its memory. What the job itself prints tells nothing.
+# What slurmstepd or PBS writes when it, or the kernel, ends a job for its memory. What the job itself prints tells
+# nothing.
 _MEMORY = re.compile(
-    r"slurmstepd.*(?:exceeded (?:job|step)?\s*memory limit|oom[-_ ]?kill|out[- ]of[- ]memory)", re.IGNORECASE
+    r"slurmstepd.*(?:exceeded (?:job|step)?\s*memory limit|oom[-_ ]?kill|out[- ]of[- ]memory)"
+    r"|=>> PBS: job killed: [pv]*mem .*exceeded limit",
+    re.IGNORECASE,
 )
 
 
@@ -109,7 +112,7 @@ def _noted_stop(cluster: Cluster, session: Session) -> bool:
 def _last_lines(cluster: Cluster, session: Session) -> list[str]:
     """The lines of the job's log that tell something; none if it cannot be read."""
     try:
-        text = cluster.read(session.directory, "job.log", READ_LINES)
+        text = "\n".join(cluster.read(session.directory, name, READ_LINES) for name in cluster.scheduler.logs)
     except ConnectError:
         return []
     return [line.strip() for line in text.splitlines() if line.strip() and " INFO " not in line]

@@ -76,6 +76,7 @@ class Scheduler(Protocol):
 
     name: str
     required_command: str  # must be on the path of the host, e.g. sbatch
+    logs: tuple[str, ...]  # files of a session in which the last words of its job are
     cancel_program: str  # ends a job by its id, for a user who does it by hand
 
     def directives(self, resources: Resources, job_name: str, log: str, *, requeue: bool = False) -> list[str]:

@@ -211,6 +211,8 @@ def _end(record: Record) -> JobState:
     code = int(record.code)
     if code == 0:
         return JobState.COMPLETED
+    if killed := re.search(r"job killed: ([pv]*mem|walltime) .*exceeded", record.comment):
+        return JobState.TIME_LIMIT if killed[1] == "walltime" else JobState.OUT_OF_MEMORY
     if code < 0:
         known = _KILLED | _KILLED_BY_TORQUE if record.state == "C" else _KILLED
         return known.get(code) or (JobState.NODE_FAILED if code in _LOST else JobState.NOT_LAUNCHED)

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from launcher.model import Gone, JobRef, JobState, JobStatus, Known, Resources, Unknown
-from launcher.node.request import Workers
-from launcher.node.workerjobs import hours, resource_spec, short_name
+from launcher.node.backends import OF_THE_CLUSTER
+from launcher.node.request import Request, Workers
+from launcher.node.workerjobs import hours, pbs_options, resource_spec, short_name
 from launcher.platforms import Platforms, shipped_file
 from launcher.schedulers.base import Answer, Doubt, Queued, Refused, Submission, Submitted
 from launcher.schedulers.pbs import PbsScheduler
@@ -173,6 +174,7 @@ def test_running_job(host: Host) -> None:
 
 
 FINISHED = RECORDED["qstat-finished"]
+VMEM = "job killed: vmem 192GB exceeded limit 190GB"  # as on NCI's Gadi
 TIME = {"walltime = 00:02:08": "walltime = 00:05:03"}
 
 
@@ -186,6 +188,7 @@ TIME = {"walltime = 00:02:08": "walltime = 00:05:03"}
         ({"Exit_status = 0": "Exit_status = 271", **TIME}, JobState.TIME_LIMIT),  # as PBS Pro before 13 said it
         ({"Exit_status = 0": "Exit_status = -29"}, JobState.TIME_LIMIT),
         ({"Exit_status = 0": "Exit_status = -27"}, JobState.OUT_OF_MEMORY),
+        ({"Exit_status = 0": "Exit_status = 271", "comment = ": f"comment = {VMEM}; "}, JobState.OUT_OF_MEMORY),
         ({"Exit_status = 0": "Exit_status = -3"}, JobState.NOT_LAUNCHED),
         ({"Exit_status = 0": "Exit_status = 265"}, JobState.FAILED),
         ({"    Exit_status = 0\n": "", "substate = 92": "substate = 91"}, JobState.CANCELLED),
@@ -325,6 +328,46 @@ def test_worker_jobs_speak_the_language_of_the_place() -> None:
     assert resource_spec(workers, PRO) is None
     assert resource_spec(workers, TORQUE) == resource_spec(workers, WRAPPER) == "nodes=1:ppn=4,mem=8192mb"
     assert hours(90000) == "25:00:00" and hours(None) is None
+
+
+def test_worker_job_as_a_whole(monkeypatch: pytest.MonkeyPatch, host: Host) -> None:
+    """What dask-jobqueue makes of a request: its own log, Dask's configuration, and the mark."""
+    jobqueue = pytest.importorskip("dask_jobqueue")
+    host.answers("qsub", Answer(""))
+    monkeypatch.setenv("PATH", f"{host.directory}:{os.environ['PATH']}")
+    monkeypatch.setenv("DASK_CONFIG", "/r 1/dask")
+    workers = Workers(cores=28, memory="120GB", processes=14, walltime_seconds=43200, partition="mpi_1", qos="low")
+    request = Request("s1", scheduler="pbs", workers=workers, worker_name=f"{NAME}-worker", prologue=("module load x",))
+    options = pbs_options(request, host.directory, "10.0.0.3", [])
+    kept = {key: value for key, value in options.items() if key not in OF_THE_CLUSTER}
+    lines = jobqueue.pbs.PBSJob("tls://10.0.0.3:4", name="w-0", **kept).job_script().split("\n")
+    lines = [line for line in lines if line]
+    assert lines[1:12] == [
+        f"#PBS -N {NAME}-worker",
+        "#PBS -q mpi_1",
+        "#PBS -l select=1:ncpus=28:mem=112GB",
+        "#PBS -l walltime=12:00:00",
+        "#PBS -S /bin/bash",
+        "#PBS -r n",
+        "#PBS -j oe",
+        "#PBS -o /dev/null",
+        f"#PBS -v SPRINGLINE_JOB={NAME}-worker",
+        "#PBS -l qos=low",
+        f'exec >>{host.directory}/workers-"${{PBS_JOBID:-${{SLURM_JOB_ID:-$$}}}}".log 2>&1',
+    ]
+    assert lines[12] == "export DASK_CONFIG='/r 1/dask'" and "module load x" in lines[13:]
+    assert "--nworkers 14" in lines[-1] and "--lifetime 42600s" in lines[-1]
+
+
+def test_worker_jobs_where_names_are_short(host: Host) -> None:
+    """What qsub took for the session's own job tells; the whole name is a variable."""
+    (host.directory / "job.sh").write_text("#PBS -N spring-0a1b2c\n")
+    workers = Workers(cores=1, memory="1GB", resource_spec="select=1:ncpus=1", interface="lo", reservation="R1")
+    request = Request("s1", scheduler="pbs", workers=workers, worker_name=f"{NAME}-worker")
+    options = pbs_options(request, host.directory, "10.0.0.3", [])
+    assert (options["job_name"], options["queue"], options["interface"]) == ("springw-0a1b2c", "R1", "lo")
+    assert options["scheduler_options"]["host"] == "127.0.0.1" and options["resource_spec"] == "select=1:ncpus=1"
+    assert f"-v SPRINGLINE_JOB={NAME}-worker" in options["job_extra_directives"]
 
 
 def test_datarmor_as_dask_hpcconfig_defines_it() -> None:
