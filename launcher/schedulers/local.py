@@ -29,7 +29,7 @@ class LocalScheduler:
 
     name = "local"
     required_command = "sh"
-    logs = ("job.log",)
+    logs: tuple[str, ...] = ("job.log",)
     cancel_program = "kill"
 
     def directives(self, resources: Resources, job_name: str, log: str, *, requeue: bool = False) -> list[str]:

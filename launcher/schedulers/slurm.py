@@ -31,7 +31,7 @@ class SlurmScheduler:
 
     name = "slurm"
     required_command = "sbatch"
-    logs = ("job.log",)
+    logs: tuple[str, ...] = ("job.log",)
     cancel_program = "scancel"
 
     def directives(self, resources: Resources, job_name: str, log: str, *, requeue: bool = False) -> list[str]:
