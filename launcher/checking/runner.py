@@ -110,7 +110,7 @@ class Check:
             self._remember_names()
             found = self._ask(self._all_questions(answer.noise))
         except ConnectError as error:
-            self.add(connecting.no_shell(error))
+            self.add(failed_by("shell", error) if self._hello else connecting.no_shell(error))
             return {}, (0, 0, 0)
         places = connecting.places(found.get("noise", LATE).lines, self._hello.get("home", ""))
         self.add(connecting.shell(self._hello, answer.noise, places, seconds))
