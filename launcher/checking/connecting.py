@@ -63,7 +63,7 @@ def no_shell(error: ConnectError) -> Outcome:
     return failed(
         "shell",
         f"logged in, but the shell ends before a command has run: {error.message}",
-        f"look for `exit`, `exec` or `return` in your start-up files over there ({files}, …), "
+        f"look for `exit` or `exec` in your start-up files over there ({files}, …), "
         "and let them do nothing where nobody types: `case $- in *i*) ;; *) return;; esac`",
         error.exit_code,
     )
