@@ -30,6 +30,16 @@ def _from_proc() -> dict[int, tuple[int, str]]:
     return found
 
 
+def age() -> float:
+    """Return for how long (s) this process has been, from before it became this program; 0 where nobody tells."""
+    try:
+        started = Path("/proc/self/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[19]
+        uptime = Path("/proc/uptime").read_text(encoding="utf-8").split()[0]
+        return max(0.0, float(uptime) - int(started) / os.sysconf("SC_CLK_TCK"))
+    except (OSError, ValueError, IndexError):
+        return 0.0
+
+
 def below(pid: int) -> list[tuple[int, str]]:
     """Return every descendant of a process with its start time, which tells it from a later one of the same id."""
     known = table()

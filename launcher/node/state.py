@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from .addresses import host_keys, login_name
+from .processes import age
 from .queues import job_id
 from .request import SCHEMA_VERSION, Request
 
@@ -35,7 +36,10 @@ def end_of(request: Request, environ: Mapping[str, str], started: float) -> floa
     """Return when the session's time is up (POSIX seconds): as SLURM says, or from the walltime, or None."""
     if environ.get("SLURM_JOB_END_TIME", "").isdigit():
         return float(environ["SLURM_JOB_END_TIME"])
-    return None if request.walltime_seconds is None else started + request.walltime_seconds
+    if request.walltime_seconds is None:
+        return None
+    # PBS counts from the job's shell, which became this very process; what it loaded before has taken its time.
+    return started - (age() if "PBS_JOBID" in environ else 0.0) + request.walltime_seconds
 
 
 def write_private(path: Path, text: str) -> None:

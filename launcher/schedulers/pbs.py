@@ -58,7 +58,7 @@ class PbsScheduler:
 
     name = "pbs"
     required_command = "qsub"
-    logs: tuple[str, ...] = ("job.log", "pbs.log")  # the job's own, and what PBS adds, e.g. that it was killed for its memory
+    logs: tuple[str, ...] = ("job.log", "pbs.log")  # the job's own, and what PBS adds to an end
     cancel_program = "qdel"
 
     def directives(self, resources: Resources, job_name: str, log: str, *, requeue: bool = False) -> list[str]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import pwd
 import shlex
+import subprocess
+import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -368,6 +370,20 @@ def test_worker_jobs_where_names_are_short(host: Host) -> None:
     assert (options["job_name"], options["queue"], options["interface"]) == ("springw-0a1b2c", "R1", "lo")
     assert options["scheduler_options"]["host"] == "127.0.0.1" and options["resource_spec"] == "select=1:ncpus=1"
     assert f"-v SPRINGLINE_JOB={NAME}-worker" in options["job_extra_directives"]
+
+
+def test_time_is_up_as_pbs_counts(tmp_path: Path) -> None:
+    """The walltime runs from the start of the job's shell, whatever it loads before it becomes Python."""
+    program = (
+        "import time; from launcher.node.request import Request; from launcher.node.state import end_of; "
+        "request = Request('s', walltime_seconds=100); now = time.time(); "
+        "print(now + 100 - end_of(request, {'PBS_JOBID': '1.pbs'}, now), end_of(request, {}, 7.0))"
+    )
+    script = f"sleep 1; exec {shlex.quote(sys.executable)} -c {shlex.quote(program)}"
+    root = Path(__file__).parents[2]
+    printed = subprocess.run(["bash", "-c", script], cwd=root, capture_output=True, text=True, check=True).stdout
+    before, without = (float(word) for word in printed.split())
+    assert 1 <= before < 20 and without == 107
 
 
 def test_datarmor_as_dask_hpcconfig_defines_it() -> None:
