@@ -170,14 +170,22 @@ def _here() -> dict[str, str | None]:
     return found
 
 
-@contextmanager
-def _keys(cluster: Cluster, session: Session) -> Iterator[Files]:
-    """The session's TLS files in a directory of this process; those that a killed one left go, too."""
-    home = state_home() / "clients"
-    for left in home.glob("*.*"):
+def _clients() -> Path:
+    return state_home() / "clients"
+
+
+def forget_left_keys() -> None:
+    """Remove the keys of commands that were killed."""
+    for left in _clients().glob("*.*"):
         if not (left.suffix[1:].isdecimal() and lives(int(left.suffix[1:]))):
             shutil.rmtree(left, ignore_errors=True)
-    directory = home / f"{session.name}.{os.getpid()}"
+
+
+@contextmanager
+def _keys(cluster: Cluster, session: Session) -> Iterator[Files]:
+    """The session's TLS files in a directory of this process."""
+    forget_left_keys()
+    directory = _clients() / f"{session.name}.{os.getpid()}"
     texts = cluster.read_private(session.directory, "tls.crt", "tls.key")
     try:
         for name, text in zip(("tls.crt", "tls.key"), texts, strict=True):

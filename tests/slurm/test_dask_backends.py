@@ -168,7 +168,7 @@ def gateway(springline: Springline) -> Iterator[str]:
 
 
 def test_a_cluster_of_a_gateway(own: Up) -> None:
-    """`--dask gateway` computes there, scales there, shows the dashboard through Jupyter, and ends all with the session."""
+    """`--dask gateway` computes there, scales there, has its dashboard through Jupyter, and ends with the session."""
     pytest.importorskip("dask_gateway_server", reason="dask-gateway-server is not installed")
     springline = own.springline
     with gateway(springline) as address:

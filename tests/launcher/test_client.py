@@ -1,0 +1,78 @@
+"""The lines that `springline client` prints, and what it says of versions."""
+
+from __future__ import annotations
+
+import ast
+import os
+from pathlib import Path
+
+import pytest
+
+from launcher import daskclient
+from launcher.certificates import new_certificate
+from launcher.daskclient import Files
+
+
+def test_the_lines_make_a_client_of_a_real_scheduler(tmp_path: Path) -> None:
+    """With the files of a session they reach a scheduler that has the session's certificate, and no other's."""
+    distributed = pytest.importorskip("distributed")
+    files = session_files(tmp_path / "a b")
+    security = distributed.Security(
+        tls_ca_file=files.tls_ca,
+        tls_scheduler_cert=files.tls_cert,
+        tls_scheduler_key=files.tls_key,
+        tls_worker_cert=files.tls_cert,
+        tls_worker_key=files.tls_key,
+        tls_client_cert=files.tls_cert,
+        tls_client_key=files.tls_key,
+        require_encryption=True,
+    )
+    options = {"n_workers": 1, "processes": False, "dashboard_address": None, "protocol": "tls://"}
+    with distributed.LocalCluster(security=security, host="127.0.0.1", **options) as cluster:
+        scope: dict[str, object] = {}
+        exec(daskclient.snippet(cluster.scheduler_address, files), scope)
+        client = scope["client"]
+        assert isinstance(client, distributed.Client)
+        assert client.submit(sum, [1, 2, 3]).result() == 6
+        client.close()
+        others = session_files(tmp_path / "other")
+        with pytest.raises(OSError, match=r"connect|certificate"):
+            exec(daskclient.snippet(cluster.scheduler_address, others).replace("security)", "security, timeout=2)"), {})
+
+
+def session_files(directory: Path) -> Files:
+    """The TLS files of a new session."""
+    directory.mkdir()
+    pair = new_certificate()
+    (directory / "tls.crt").write_text(pair.certificate)
+    (directory / "tls.key").write_text(pair.key)
+    return Files.below(directory)
+
+
+@pytest.mark.parametrize("path", [r"C:\Users\new\tls.crt", '/home/o\'brien/"x"/tls.crt', "/home/ü/tls.crt"])
+def test_the_lines_hold_any_path(path: str) -> None:
+    """Backslashes, quotes and letters beyond ASCII come back as they were."""
+    tree = ast.parse(daskclient.snippet("tls://127.0.0.1:1", Files(path, path, path)))
+    strings = [node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+    assert strings.count(path) == 3
+
+
+def test_versions_that_differ_are_said() -> None:
+    """Python's last number does not matter, that of a library does, and what nobody knows is not compared."""
+    theirs = {"python": "3.11.2", "distributed": "2026.8.0", "msgpack": "1.2.4", "dask": None}
+    assert daskclient.differences(theirs, {"python": "3.11.9", "distributed": "2026.8.0", "dask": "1"}) == []
+    said = daskclient.differences(theirs, {"python": "3.12.2", "distributed": "2026.8.1"})
+    assert said == [
+        "python is 3.12.2 here and 3.11.2 over there",
+        "distributed is 2026.8.1 here and 2026.8.0 over there",
+    ]
+
+
+def test_keys_of_a_killed_command_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A directory whose process is gone is removed by the next command; one of a living process stays."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    clients = tmp_path / "springline/clients"
+    for pid in (os.getpid(), 2**22 + 1):  # above the largest there can be
+        (clients / f"one.{pid}").mkdir(parents=True)
+    daskclient.forget_left_keys()
+    assert [path.name for path in clients.iterdir()] == [f"one.{os.getpid()}"]

@@ -1,0 +1,126 @@
+"""Presets of a platform, and what a session is told of its Dask workers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from launcher import presets
+from launcher.daskkinds import Dask, read_kind
+from launcher.errors import ConfigurationError, NotFoundError
+from launcher.model import Platform, Resources, Workers
+from launcher.platforms import Platforms
+from launcher.units import parse_memory
+
+INI = """
+[hill]
+host = hill.example
+cores = 2
+worker_cores = 4
+[hill:large]
+worker_cores = 16
+worker_memory = 64GB
+[hill:small]
+worker_cores = 1
+[mine]
+platform = hill
+[mine:small]
+worker_memory = 1GB
+"""
+
+
+@pytest.fixture
+def known(tmp_path: Path) -> Platforms:
+    """Platforms with presets, one of which inherits them."""
+    return read(tmp_path, INI)
+
+
+def read(directory: Path, text: str) -> Platforms:
+    """The platforms of one file."""
+    (directory / "platforms.ini").write_text(text, encoding="utf-8")
+    return Platforms([directory / "platforms.ini"])
+
+
+def test_a_preset_lies_over_its_platform(known: Platforms) -> None:
+    """A preset changes the keys it has, is inherited, and is no platform itself."""
+    assert known.names == ["hill", "mine"]
+    large = known.get("mine", "large")
+    assert (large.name, large.host, large.workers.cores, large.resources.cores) == ("mine", "hill.example", 16, 2)
+    assert set(known.presets("mine")) == {"large", "small"}
+    small = known.get("mine", "small").workers
+    assert (small.cores, small.memory) == (1, parse_memory("1GB"))
+    assert known.get("mine").workers.cores == 4
+
+
+def test_an_unknown_preset_is_refused_with_the_nearest(known: Platforms) -> None:
+    """The message has the nearest name, the hint all of them."""
+    with pytest.raises(NotFoundError, match="no preset 'larg'; did you mean 'large'") as caught:
+        known.get("hill", "larg")
+    assert "large, small" in (caught.value.hint or "")
+
+
+@pytest.mark.parametrize(
+    ("section", "said"),
+    [
+        ("[hil:large]\ncores = 1\n", r"\[hil:large\] is no preset of a platform; did you mean 'hill'"),
+        ("[hill:]\ncores = 1\n", "is no preset"),
+        ("[hill:other]\nplatform = mine\n", "inherits from its platform alone"),
+        ("[hill:other]\ncoers = 1\n", "unknown key 'coers'"),
+    ],
+)
+def test_a_preset_that_cannot_be_is_said(tmp_path: Path, section: str, said: str) -> None:
+    """A preset of no platform, without a name, with an own base, or with a key nobody knows."""
+    with pytest.raises(ConfigurationError, match=said):
+        read(tmp_path, INI + section).presets("hill")
+
+
+def test_the_command_line_lies_over_every_preset(known: Platforms) -> None:
+    """What is charged and how workers look in each preset travels with the session."""
+    platform, shapes = presets.chosen(known, "hill", "large", {"account": "course", "workers": None})
+    told = presets.choices(platform, shapes)["presets"]
+    assert platform.workers.cores == 16
+    assert {name: (each["cores"], each["account"]) for name, each in told.items()} == {
+        "large": (16, "course"),
+        "small": (1, "course"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("resources", "workers", "cores", "most"),
+    [
+        (Resources(cores=8, memory=80), Workers(cores=4, processes=2), 2, 4),
+        (Resources(cores=2, memory=80), Workers(cores=16), 2, 1),
+        (Resources(cores=7, memory=80), Workers(cores=2), 2, 3),
+        (Resources(cores=1, memory=80), Workers(cores=1, processes=4), 1, 1),
+    ],
+)
+def test_workers_in_the_job_have_no_more_than_the_job(
+    resources: Resources, workers: Workers, cores: int, most: int
+) -> None:
+    """As processes of the session's job all workers together have its cores and its memory at most."""
+    inside = presets.within(resources, workers)
+    assert (inside.cores, inside.max_jobs, inside.processes) == (cores, most, 1)
+    assert inside.cores * most <= resources.cores
+    assert inside.memory is not None and inside.memory * most <= (resources.memory or 0)
+
+
+@pytest.mark.parametrize("text", ["slurm", "pbs", "local", "gateway", "tcp://node1:8786", "tls://[fe80::1]:8786"])
+def test_what_may_give_workers(text: str) -> None:
+    """A kind, or an address with its port."""
+    assert read_kind(text) == text
+
+
+@pytest.mark.parametrize("text", ["", "Slurm", "tls://node1", "http://node1:80", "tcp://node1:99999", "tcp://a b:1"])
+def test_what_may_not_give_workers(text: str) -> None:
+    """Anything else is refused, with the list."""
+    with pytest.raises(ValueError, match="slurm, pbs, local, gateway"):
+        read_kind(text)
+
+
+def test_a_scheduler_with_tls_wants_all_files() -> None:
+    """The message names those that are missing; without TLS there are none to name."""
+    platform = Platform("hill", dask=Dask("tls://a:1", tls_ca="~/ca", tls_key="~/key"))
+    with pytest.raises(ConfigurationError, match=r"there is no tls_cert$"):
+        presets.check_dask(platform)
+    presets.check_dask(Platform("hill", dask=Dask("tcp://a:1")))
