@@ -29,13 +29,13 @@ _FORMATS = (  # the best first
     _Format(
         "env.squashfs",
         ("mksquashfs", "unsquashfs"),
-        'mksquashfs . "$archive" -noappend -no-progress -no-xattrs >/dev/null',
+        'mksquashfs . "$archive" -noappend -no-progress -no-xattrs $fast >/dev/null',
         'unsquashfs -no-progress -no-xattrs -d "$1" "$archive" >/dev/null',
     ),
     _Format(
         "env.tar.zst",
         ("tar", "zstd"),
-        'tar -cf - . | zstd -q -T0 -6 -o "$archive"',
+        'tar -cf - . | zstd -q -T0 -3 -o "$archive"',
         'mkdir "$1" && zstd -qdc "$archive" | tar -xpf - -C "$1"',
     ),
     _Format("env.tar.gz", ("tar",), 'tar -czf "$archive" .', 'mkdir "$1" && tar -xzpf "$archive" -C "$1"'),
@@ -62,6 +62,7 @@ head
 find bin -type f -exec grep -lI "^#!$SPRINGLINE_BUILD/" {{}} + |
   while IFS= read -r program; do sed -i "1s|^#!$SPRINGLINE_BUILD/.*|$head|" "$program"; done
 echo $(($(du -sk . | cut -f 1) * 11 / 10)) >"$new/kilobytes"
+case $(mksquashfs -help 2>&1) in *zstd*) fast='-comp zstd -Xcompression-level 3' ;; *) fast= ;; esac
 {pack}
 cat >"$new/python" <<'{end}'
 {launcher}{end}
