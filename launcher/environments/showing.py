@@ -43,6 +43,7 @@ def sheet(platform: Platform, record: Record) -> str:
         "extras": ", ".join(record.extras) or "-",
         "packages": f"{len(record.packages)}: " + ", ".join(f"{name} {names[name]}" for name in SHOWN if name in names),
         "lock": record.lock_sha256[:12],
+        "use it by": "; ".join(f"{key} = {value}" for key, value in record.section.items() if value),
         "differs": "; ".join(differences(record)) or "no",
     }
     text = table([[f"{key}:", value] for key, value in rows.items()])
