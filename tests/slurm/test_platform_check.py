@@ -198,10 +198,10 @@ def test_a_scheduler_that_is_away(shared_springline: Springline) -> None:
 
 
 def test_a_clock_that_is_off(shared_springline: Springline) -> None:
-    """Two hours are told."""
+    """Two hours are told (and half a minute, for a slow machine)."""
     section(shared_springline, "late", "partition = nope")
     login = shared_springline.cluster.login
-    login.run("printf '#!/bin/sh\\necho $(($(/run/date +%%s) + 7200))\\n' >/run/later && chmod 755 /run/later")
+    login.run("printf '#!/bin/sh\\necho $(($(/run/date +%%s) + 7230))\\n' >/run/later && chmod 755 /run/later")
     login.run("cp /usr/bin/date /run/date")
     with mounted(shared_springline, "--bind /run/later /usr/bin/date", "/usr/bin/date"):
         clock = Checked(shared_springline, "late").steps["clock"]
