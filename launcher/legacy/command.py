@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import shlex
+import shutil
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -78,7 +79,7 @@ def _add() -> int:
     if there and not questions.agreed(f"{file} has a section [{answers.uid}] already. Replace it?"):
         print("nothing was changed", file=sys.stderr)
         return 0
-    inifile.set_keys(file, answers.uid, _section(answers))
+    inifile.set_keys(file, answers.uid, _section(answers, file))
     print(f"springline platform show {answers.uid}   # in {file}", file=sys.stderr)
     print(ADDED.format(uid=answers.uid))
     return 0
@@ -93,12 +94,15 @@ def _one_off(old: argparse.Namespace) -> int:
 
     with tempfile.TemporaryDirectory(prefix="springline-") as directory:
         file = Path(directory) / "platforms.ini"
-        inifile.set_keys(file, answers.uid, _section(answers))
+        if platforms.user_file().exists():  # `platform` may name one of the user's own
+            shutil.copyfile(platforms.user_file(), file)
+        inifile.set_keys(file, answers.uid, _section(answers, file))
         return _new(_up(answers.uid, old), "--config", str(file), "--until", END_WORD)
 
 
-def _section(answers: questions.Answers) -> dict[str, str | None]:
-    known = platforms.load().names
+def _section(answers: questions.Answers, file: Path) -> dict[str, str | None]:
+    """The keys that the answers come to in that file; None for one that must not be there."""
+    known = platforms.load(file if file.exists() else None).names
     if answers.platform.lower() not in known:
         print(
             f"springline ships no platform '{answers.platform}': SLURM's defaults count for partition, walltime and "

@@ -84,7 +84,7 @@ def as_configuration(section: OldSection) -> Path:
 
     The translation keeps what was added to it, e.g. the Python of an environment that was installed since.
     """
-    new = translated(section.values, platforms.load().names)
+    new = translated(section.values, platforms.Platforms([platforms.shipped_file()]).names)
     if _understood(section, new):
         return section.file
     mark = hashlib.sha256(os.fsencode(section.file.resolve())).hexdigest()[:8]

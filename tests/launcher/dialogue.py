@@ -47,10 +47,12 @@ def recorded(name: str) -> list[Turn]:
 
 def replay(terminal: Terminal, turns: list[Turn], typed: Mapping[str, str], *, timeout: float = 30) -> None:
     """Answer each question when it comes, as it was answered; `typed` says what stands here for a word of then."""
-    for shown, answer in turns:
-        question = shown[-1]
-        for then, now in typed.items():
-            question, answer = question.replace(then, now), now if answer == then else answer
+    last = ""
+    for shown, then in turns:
+        question, answer = shown[-1], typed.get(then, then)
+        if question.startswith("Got"):
+            question = f'Got "{last}" - is this correct? [Y]/n]'
+        last = answer
         assert terminal.until(re.escape(question), timeout), f"never asked: {question}\n{terminal.text}"
         terminal.type(answer)
 

@@ -79,6 +79,9 @@ def become_windows() -> None:
     import paramiko.agent
 
     paramiko.agent.get_agent_connection = lambda: None  # it would ask Pageant
+    import webbrowser
+
+    webbrowser.register_standard_browsers()  # those of this system; with those of Windows none would be found here
     sys.platform = "win32"
 
 
