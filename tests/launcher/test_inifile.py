@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from launcher import sections
 from launcher.errors import ConfigurationError
 from launcher.inifile import remove_section, set_keys
-from launcher.keys import KEYS
 
 FILE = """\
 # my clusters; do not lose this
@@ -38,10 +37,11 @@ _LINE = (
     .filter(lambda line: line and line[0] not in "#;")
 )
 _VALUE = st.lists(_LINE, min_size=1, max_size=3).map("\n".join)
+_KEY = st.sampled_from(["host", "user", "cores", "prologue", "python"])  # few, so that changes meet what is there
 _SECTIONS = st.dictionaries(
-    st.sampled_from(["a", "b", "c", "b:large", "x-1"]),
-    st.dictionaries(st.sampled_from(sorted(KEYS)), _VALUE, max_size=4),
-    max_size=4,
+    st.sampled_from(["a", "b", "b:large"]),
+    st.dictionaries(_KEY, _VALUE, min_size=2, max_size=4),
+    min_size=1,
 )
 _BETWEEN = st.sampled_from(["", "\n", "# note\n", "\n; [no] section\n\n", "  \n"])
 
@@ -53,8 +53,8 @@ def read(file: Path) -> dict[str, dict[str, str]]:
 
 @given(
     have=_SECTIONS,
-    name=st.sampled_from(["a", "b", "b:large", "new"]),
-    changes=st.dictionaries(st.sampled_from(sorted(KEYS)), st.none() | _VALUE, max_size=4),
+    name=st.sampled_from(["a", "b", "new"]),
+    changes=st.dictionaries(_KEY, st.none() | _VALUE, min_size=1, max_size=4),
     between=_BETWEEN,
     indent=st.sampled_from(["", "  ", "\t"]),
     end=st.sampled_from(["\n", "\r\n"]),
