@@ -6,6 +6,7 @@ import contextlib
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib.metadata import version
 
 from launcher import access, sessions
 from launcher.access import PROBE_SECONDS, Access, Secrets
@@ -14,7 +15,7 @@ from launcher.console import Console
 from launcher.errors import Interrupted, SpringlineError, TunnelError
 from launcher.model import NodeState, Session, SessionPhase
 from launcher.planning import Plan
-from launcher.report import sentence
+from launcher.report import sentence, skew
 from launcher.stay import Stay, Wishes, living_on, say_end
 from launcher.store import Store
 from launcher.transports import roads as roads_of
@@ -31,7 +32,7 @@ def up(cluster: Cluster, plan: Plan, wishes: Wishes, console: Console, store: St
         with console.stage(f"connect {cluster.transport.label}"):
             cluster.transport.open()
         with console.stage("submit"), console.live(submitting, remind=True):
-            session = submitted(cluster, plan, store)
+            session = submitted(cluster, plan, store, lambda placed: _compare_versions(cluster, placed, console))
         with living_on(session):
             console.say(f"session {session.name}, job {session.job_id}")
             Stay(cluster, session, plan.secrets, wishes, console, store, fresh=True).through(tunnel, roads)
@@ -50,6 +51,14 @@ def attach(cluster: Cluster, session: Session, wishes: Wishes, console: Console,
             return
         with living_on(session):
             Stay(cluster, session, secrets, wishes, console, store, fresh=False).through(tunnel, roads)
+
+
+def _compare_versions(cluster: Cluster, placed: Placed, console: Console) -> None:
+    """Say that the environment is of another springline. What runs the session is sent along, and fits in any case."""
+    ours = version("springline")
+    if placed.version and placed.version != ours:
+        what = "the session works, its packages and analyses are that version's"
+        console.warn(skew(placed.version, ours, cluster.platform.name, what))
 
 
 def submitting(seconds: float) -> str:

@@ -20,7 +20,7 @@ from launcher.flows import submitted, submitting
 from launcher.model import Known, Session, SessionPhase, SessionStatus, Unknown
 from launcher.narrator import Narrator
 from launcher.planning import Plan
-from launcher.report import dask_trouble, sentence
+from launcher.report import dask_trouble, sentence, skew
 from launcher.stay import detached, living_on
 from launcher.store import Store
 from launcher.units import format_duration
@@ -36,7 +36,7 @@ def start(cluster: Cluster, plan: Plan, console: Console, store: Store, *, detac
     with console.stage(f"connect {cluster.transport.label}"):
         cluster.transport.open()
     with console.stage("submit"), console.live(submitting, remind=True):
-        session = submitted(cluster, plan, store, lambda placed: _compare_versions(placed, console))
+        session = submitted(cluster, plan, store, lambda placed: _compare_versions(cluster, placed, console))
     console.say(f"run {session.name}, job {session.job_id}")
     if detach:
         current = SessionStatus(session, Unknown("not asked yet"))
@@ -55,10 +55,11 @@ def watch(cluster: Cluster, session: Session, console: Console, store: Store) ->
         return Following(cluster, session, console, store, fresh=False).to_the_end()
 
 
-def _compare_versions(placed: Placed, console: Console) -> None:
+def _compare_versions(cluster: Cluster, placed: Placed, console: Console) -> None:
     ours = version("springline")
     if placed.version and placed.version != ours:
-        console.warn(f"springline {placed.version} runs over there, this is {ours}: options may differ")
+        what = "the analysis is that version's, and so are its options"
+        console.warn(skew(placed.version, ours, cluster.platform.name, what))
 
 
 class RunNarrator(Narrator):

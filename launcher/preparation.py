@@ -43,7 +43,8 @@ def preparation_error(
         names = "'springline[jobs]'" if "jobs" in missing.split() else " ".join(missing.split()).replace("_", "-")
         return ConfigurationError(
             f"{where}: {python} has no {', '.join(missing.split())}",
-            f"install there: {python} -m pip install {names}; or set `python` of {section} to one that has them",
+            f"install an environment there: springline env install {platform.name}; or into this Python: "
+            f"{python} -m pip install {names}; or set `python` of {section} to one that has them",
         )
     if "@image" in steps:
         return ConfigurationError(

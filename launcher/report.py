@@ -121,6 +121,14 @@ def sheet(said: dict[str, Any]) -> str:
     return table([row for row in rows if row[0] != "schema_version:"])
 
 
+def skew(theirs: str, ours: str, platform: str, what: str) -> str:
+    """That an environment is of another springline than this computer, what it means, and what to type."""
+    return (
+        f"the environment on {platform} is springline {theirs}'s, this computer has {ours}: {what}\n"
+        f"  → bring it up to date: springline env install {platform}"
+    )
+
+
 SESSION_COLUMNS = ("session", "platform", "state", "job_id", "node", "message")
 
 

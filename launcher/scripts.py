@@ -33,9 +33,8 @@ _FIND_MODULES = f"""\
 import importlib.metadata, importlib.util, sys
 missing = [name for name in sys.argv[1:] if importlib.util.find_spec(name) is None]
 if missing: sys.exit(print("@modules", sys.executable, *missing) or 3)
-if "jobs" in sys.argv:
-    theirs = [found.version for found in importlib.metadata.distributions(name="springline")]
-    print("@springline", *theirs[:1], flush=True)
+theirs = [found.version for found in importlib.metadata.distributions(name="springline")]
+print("@springline", *theirs[:1], flush=True)
 sys.exit({_ANSWERED})"""
 
 # A batch job starts with the environment of an SSH command, where `module` often is not defined: so a login shell.

@@ -100,20 +100,20 @@ def _planned(cluster: Cluster, wish: Wish) -> Plan:
 def _method(cluster: Cluster, wish: Wish, facts: Facts) -> Method:
     """The method that is wished; auto takes the first whose needs are there, and says what the first one lacks."""
     names = ("venv", "conda") if wish.method == "auto" else (wish.method,)
-    refusals = []
+    refusals: list[SpringlineError] = []
     for name in names:
         try:
             method = Packed(method_for(name)) if wish.pack else method_for(name)
             method.check(facts, wish)
-        except ConfigurationError as error:
-            refusals.append(ConfigurationError(f"{cluster.transport.label}: {error.message}", error.hint))
+        except (ConfigurationError, UsageError) as error:
+            refusals.append(type(error)(f"{cluster.transport.label}: {error.message}", error.hint))
         else:
             return method
     raise refusals[0]
 
 
 def _rehearse(cluster: Cluster, plan: Plan, console: Console) -> None:
-    text = steps.build(plan.wish.platform.prologue, plan.build_script(), shared=plan.wish.shared)
+    text = steps.build(plan.new, plan.wish.platform.prologue, plan.build_script(), shared=plan.wish.shared)
     shown = {f"on {cluster.transport.label}: make {plan.new.text}": text}
     document = {"schema_version": 1, "platform": plan.wish.platform.name, "method": plan.method.name, "steps": shown}
     console.result(document, "\n".join(f"# --- {title}\n{script}" for title, script in shown.items()))
@@ -169,7 +169,7 @@ def _made(
 
 def _build(cluster: Cluster, plan: Plan, console: Console) -> None:
     """Run the method's script; each step it announces is told with its time when it is over."""
-    text = steps.build(plan.wish.platform.prologue, plan.build_script(), shared=plan.wish.shared)
+    text = steps.build(plan.new, plan.wish.platform.prologue, plan.build_script(), shared=plan.wish.shared)
     step, began = "", time.monotonic()
     with (
         console.live(lambda seconds: f"  {format_duration(seconds)}  {step}", remind=True),

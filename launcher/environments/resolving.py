@@ -63,9 +63,7 @@ def lock_file() -> Path:
 def resolve(target: Target, extras: Iterable[str], requirements: str) -> str:
     """The pinned and hashed packages, without springline itself, as pip and uv read them."""
     wanted = ",".join(sorted({"jobs", *extras}))
-    lock = lock_file().read_text(encoding="utf-8")
-    key = "\n".join([repr(target), wanted, requirements, ownwheel.metadata(), lock])
-    kept = cache() / "resolved" / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.txt"
+    kept = kept_answer(target, wanted, requirements)
     if kept.exists():
         return kept.read_text(encoding="utf-8")
     with tempfile.TemporaryDirectory() as scratch:
@@ -77,6 +75,13 @@ def resolve(target: Target, extras: Iterable[str], requirements: str) -> str:
         raise _unresolved(target, answer.errors)
     write_private(kept, answer.text)
     return answer.text
+
+
+def kept_answer(target: Target, extras: str, requirements: str) -> Path:
+    """Where the answer to this question is kept: it stands for as long as lock and springline's own needs do."""
+    lock = lock_file().read_text(encoding="utf-8")
+    key = "\n".join([repr(target), extras, requirements, ownwheel.metadata(), lock])
+    return cache() / "resolved" / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.txt"
 
 
 def _compile(target: Target, inputs: Path) -> list[str]:

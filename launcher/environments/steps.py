@@ -35,6 +35,7 @@ $shell <<'{end}'
 {prologue}
 umask {umask}
 set -e
+echo "$(uname -n) $(ps -o pgid= -p $$ | tr -d ' ')" >{new}/.building
 {build}
 }} </dev/null
 {end}
@@ -46,7 +47,6 @@ packages = {found.metadata["Name"]: found.version for found in metadata.distribu
 print("@found", json.dumps({"missing": missing, "python": sys.version.split()[0], "packages": packages}))
 """
 _LOOK = """\
-{prologue}
 {new}/python -c {find} {modules} </dev/null || exit 3
 {new}/python -c 'import distributed, jupyterlab' </dev/null || exit 3
 du -sk {new} | {{ read -r size rest; echo "@size $size"; }}
@@ -64,7 +64,12 @@ for one in envs/*/.replaced; do
   [ ! -f "$one" ] || {keep} || rm -rf "${{one%/*}}"
 done
 """
-_DISCARD = "rm -rf {new}"
+# What makes it may still be at work, after a Ctrl-C here; its processes are a group of their own.
+_DISCARD = """\
+read -r host group <{new}/.building 2>/dev/null
+[ "$host" != "$(uname -n)" ] || [ "${{group:-0}}" -le 1 ] || kill -- "-$group" 2>/dev/null
+rm -rf {new} || {{ sleep 1; rm -rf {new}; }}
+"""
 # Nothing but what `made` says, the newest first; a directory only when nothing else is in it.
 _REMOVE = """\
 cd {prefix} || exit 3
@@ -103,15 +108,18 @@ def prepare(prefix: RemotePath, identity: str, supplies: Sequence[str], *, share
     )
 
 
-def build(prologue: Sequence[str], text: str, *, shared: bool) -> str:
+def build(new: RemotePath, prologue: Sequence[str], text: str, *, shared: bool) -> str:
     """Run a method's script as a session would run: in a login shell, after the platform's prologue."""
     body = "\n".join([*prologue, text])
-    return _BUILD.format(prologue="\n".join(prologue), build=text, umask=umask(shared), end=end_mark(body))
+    return _BUILD.format(
+        new=new.quoted(), prologue="\n".join(prologue), build=text, umask=umask(shared), end=end_mark(body)
+    )
 
 
 def verify(new: RemotePath, modules: Sequence[str], prologue: Sequence[str]) -> str:
     """Look what is in a new environment, and import what every session does first."""
-    return _LOOK.format(new=new.quoted(), find=quote(_FIND), modules=" ".join(modules), prologue="\n".join(prologue))
+    look = _LOOK.format(new=new.quoted(), find=quote(_FIND), modules=" ".join(modules))
+    return build(prologue, look, shared=False)
 
 
 def take_over(prefix: RemotePath, identity: str, record: str, *, shared: bool, used: bool) -> str:
