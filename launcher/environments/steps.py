@@ -119,7 +119,7 @@ def build(new: RemotePath, prologue: Sequence[str], text: str, *, shared: bool) 
 def verify(new: RemotePath, modules: Sequence[str], prologue: Sequence[str]) -> str:
     """Look what is in a new environment, and import what every session does first."""
     look = _LOOK.format(new=new.quoted(), find=quote(_FIND), modules=" ".join(modules))
-    return build(prologue, look, shared=False)
+    return build(new, prologue, look, shared=False)
 
 
 def take_over(prefix: RemotePath, identity: str, record: str, *, shared: bool, used: bool) -> str:
