@@ -30,7 +30,7 @@ class Gateway:
     """One cluster of the server's."""
 
     is_ours = True
-    address = dashboard = ""
+    address = dashboard = refusal = ""
 
     def __init__(self, directory: SessionDir, request: Request) -> None:
         self._directory = directory

@@ -39,6 +39,7 @@ class SessionCluster:
         self._directory = SessionDir(Path(session_dir))
         self._tasks: set[asyncio.Task[None]] = set()
         self._scheduler: Any = None
+        self._refusal = ""  # where nobody here can ask for workers
         self.scheduler_address = ""
         self.dashboard_link = ""
         self.scheduler_info: dict[str, Any] = {"workers": {}}
@@ -49,6 +50,7 @@ class SessionCluster:
     async def _start(self) -> SessionCluster:
         dask = await self._wait_for_dask()
         self.scheduler_address, self.dashboard_link = dask["scheduler"], dask["dashboard"]
+        self._refusal = dask.get("refusal", "")
         tls = security(self._directory).get_connection_args("client")
         # A scheduler elsewhere knows nothing of what is asked here: there is a server for that beside it.
         self._scheduler = rpc(dask.get("control") or self.scheduler_address, connection_args=tls)  # type: ignore[no-untyped-call,unused-ignore]
@@ -95,7 +97,9 @@ class SessionCluster:
         return used
 
     def adapt(self, minimum: int = 0, maximum: int | None = None) -> Adapting:
-        """Ask the node program to let the number of workers follow the work."""
+        """Ask the node program to let the number of workers follow the work. It answers when all is said here."""
+        if self._refusal:
+            raise RuntimeError(self._refusal)
 
         async def ask() -> None:
             try:

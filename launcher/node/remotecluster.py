@@ -32,6 +32,7 @@ class Driver(Protocol):
     dashboard: str  # behind Jupyter, or a whole address
     security: Any
     is_ours: bool  # its work is this session's
+    refusal: str  # what is said to who asks for workers; empty where they can be asked for
 
     async def start(self) -> None:
         """Make it, or see that it is there. Raises DaskError."""
@@ -114,7 +115,8 @@ class RemoteCluster:
 
     def where(self) -> dict[str, str]:
         """Return where the cluster is, and our own server, for the session's state."""
-        return {"scheduler": self.scheduler, "dashboard": self.dashboard, "control": self._control}
+        refusal = {"refusal": self._driver.refusal} if self._driver.refusal else {}
+        return {"scheduler": self.scheduler, "dashboard": self.dashboard, "control": self._control, **refusal}
 
     def idle_seconds(self) -> float:
         """Return for how long no task has run or waited; the work of others does not count."""
@@ -156,7 +158,7 @@ class RemoteCluster:
         try:
             said = await self._driver.scale(n)
         except Exception as error:
-            said = f"No worker was started: {error}"
+            said = None if self._driver.refusal else f"No worker was started: {error}"
             raise
         finally:
             self._tell("workers", said)

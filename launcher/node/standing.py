@@ -24,6 +24,7 @@ class Standing:
     def __init__(self, request: Request) -> None:
         assert request.dask is not None
         self.address = request.dask
+        self.refusal = f"the scheduler at {self.address} is not this session's; ask for workers where it was started"
         self._files = tls_files(request)
         self.security: Any = None
 
@@ -50,14 +51,11 @@ class Standing:
 
     async def scale(self, _n: int) -> str | None:
         """Refuse."""
-        raise DaskError(self._refusal())
+        raise DaskError(self.refusal)
 
     async def adapt(self, _minimum: int, _maximum: int | None) -> None:
         """Refuse."""
-        raise DaskError(self._refusal())
-
-    def _refusal(self) -> str:
-        return f"the scheduler at {self.address} is not this session's; ask for workers where it was started"
+        raise DaskError(self.refusal)
 
     async def close(self) -> None:
         """Leave everything as it is."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from launcher import presets
+from launcher import presets, scripts
 from launcher.daskkinds import Dask, read_kind
 from launcher.errors import ConfigurationError, NotFoundError
 from launcher.model import Platform, Resources, Workers
@@ -124,3 +124,11 @@ def test_a_scheduler_with_tls_wants_all_files() -> None:
     with pytest.raises(ConfigurationError, match=r"there is no tls_cert$"):
         presets.check_dask(platform)
     presets.check_dask(Platform("hill", dask=Dask("tcp://a:1")))
+
+
+def test_a_gateway_s_client_is_looked_for_before_anything_is_submitted() -> None:
+    """A session with it needs one more module over there, a run does not."""
+    platform = Platform("hill", dask=Dask("gateway"))
+    assert "dask_gateway" in scripts.needed_modules("session", platform)
+    assert "dask_gateway" not in scripts.needed_modules("run", platform)
+    assert "dask_gateway" not in scripts.needed_modules("session", Platform("hill"))
