@@ -135,7 +135,7 @@ class Console:
     def listening(self, word: str) -> Iterator[None]:
         """Let a typed word end the main thread's wait as Ctrl-C does, and neither asks what it meant."""
         if word and self.interactive:
-            self.say(f"enter '{word}' to stop port forwarding:")
+            self.say(f"enter '{word}' to stop port forwarding:)")
             self._listens = True  # from now on nobody else reads the keyboard
             threading.Thread(target=self._listen, args=(word,), name="listener", daemon=True).start()
         yield

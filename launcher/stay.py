@@ -207,5 +207,5 @@ def _announce(
         console.say(f"open it with its token: springline url {session.name} --show-token")
     if wishes.detach:
         console.say(f"it runs on; end it: springline stop {session.name}")
-    else:
+    elif not wishes.until:
         console.say("Ctrl-C asks whether to detach or stop")
