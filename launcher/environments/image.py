@@ -178,6 +178,8 @@ def _check_file(wish: Wish) -> None:
 
 def _pull(address: str, tell: Tell) -> Path:
     """Have this computer's own apptainer fetch the image, once."""
+    if sys.platform == "win32":
+        raise ConfigurationError("there is no Apptainer on Windows to fetch the image with", "inside WSL it works")
     from launcher.transports.local import LocalTransport
 
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "springline" / "images"
