@@ -105,17 +105,45 @@ def fuse_for_all(host: Host) -> None:
 
 
 @pytest.mark.slow
-def test_session_in_an_image(cluster: Cluster, springline: Springline) -> None:
-    """JupyterLab and the workers of two nodes run in a real image, by a real Apptainer."""
+def test_image_for_everybody(cluster: Cluster, springline: Springline) -> None:
+    """A real image is sent and installed for all; JupyterLab and workers of two nodes run in it, by a real Apptainer.
+
+    Whatever alice's umask, mallory runs it too, and changes nothing.
+    """
     if not (APPTAINER / "apptainer").exists() or not Path("/dev/fuse").exists():
         pytest.skip("there is no Apptainer (run tests/prepare.sh slurm), or no /dev/fuse")
     for host in (cluster.login, *cluster.nodes):
         fuse_for_all(host)
-    path = f"export PATH=$PATH:{APPTAINER}"
-    as_alice(cluster.login, f"{path}; mkdir -p root/etc root/tmp root/usr; apptainer build my.sif root 2>&1")
-    bind = f"export APPTAINER_BIND=/usr,/etc,/lib,/lib64,/bin,/run,{CHECKOUT}"
-    configured(springline, image="~/my.sif", workers="2", prologue=f"{path}\n{bind}")
+    image, prefix = made_image(springline.home), shared_place(cluster)
+    exports = f"export PATH=$PATH:{APPTAINER}\nexport APPTAINER_BIND=/usr,/etc,/lib,/lib64,/bin,/run,{CHECKOUT}"
+    configured(springline, workers="2", prologue=f"umask 077\n{exports}")
+    words = ("--method", "image", "--image", image, "--python", str(VENV_PYTHON), "--prefix", prefix, "--yes")
+    installed = springline("env", "install", "testbed", *words)
+    assert installed.returncode == 0, installed.stderr
     own, *workers = seen(start(springline, "--name", "imaged"))
     springline("stop", "imaged")
-    prefix = VENV_PYTHON.parents[1]
-    assert [own, *workers] == [str(prefix), f"node1 {prefix} my.sif", f"node2 {prefix} my.sif"]
+    venv = VENV_PYTHON.parents[1]
+    assert [own, *workers] == [str(venv), f"node1 {venv} image.sif", f"node2 {venv} image.sif"]
+    tries = (
+        f"{exports}; {prefix}/python -c 'print(1)'; for file in $(find {prefix}); do [ ! -w $file ] || echo $file; done"
+    )
+    theirs = cluster.nodes[0].run(["bash", "-c", tries], user="mallory", check=False, timeout=30)
+    assert theirs.stdout == "1\n", theirs.stdout + theirs.stderr
+
+
+def made_image(home: Path) -> str:
+    """Make an image with nothing in it, in the laptop user's home; returns its name there."""
+    root = home / "root"
+    for name in ("etc", "tmp", "usr"):
+        (root / name).mkdir(parents=True)
+    subprocess.run([APPTAINER / "apptainer", "build", home / "my.sif", root], check=True, capture_output=True)
+    files.give(home / "my.sif", files.LAPTOP_USER.uid)
+    return "my.sif"
+
+
+def shared_place(cluster: Cluster) -> str:
+    """Make a directory of alice's that everybody can reach: in another's home, for want of a project's."""
+    home = cluster.cluster_home("mallory")
+    home.chmod(0o711)
+    files.directory(home / "project", 0o755, files.ALICE.uid)
+    return "/home/mallory/project/env"
