@@ -88,7 +88,7 @@ def test_nothing_means_something_else_on_windows() -> None:
 
 
 def test_posix_modules_say_so_first() -> None:
-    """Those that are left out above refuse to be imported on Windows, and who imports them asks for the system first."""
+    """Those that are left out above refuse to be imported on Windows, and importers ask for the system first."""
     names = {name.removesuffix(".py").replace("/", ".") for name in POSIX_ONLY}
     for name in POSIX_ONLY:
         assert 'if sys.platform == "win32":\n    raise ImportError' in (ROOT / name).read_text(encoding="utf-8"), name
