@@ -67,10 +67,10 @@ select_mine() {{
   fi
 }}
 mine=$({{ {selections}; }} 2>&1); code=$?
-[ "$code" != 0 ] || mine=$(printf '%s\n' "$mine" | grep '^[0-9]')
+[ "$code" != 0 ] || mine=$(printf '%s\\n' "$mine" | grep '^[0-9]')
 if [ "$code" = 0 ] && [ -n "$mine" ]; then
   answer=$(qstat -f {history} $mine 2>&1); code=$?
-  mine=$(printf '%s\n' "$answer" | records)
+  mine=$(printf '%s\\n' "$answer" | records)
   case $code in 35|153) code=0;; esac  # some have ended meanwhile
 fi
 """

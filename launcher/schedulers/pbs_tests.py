@@ -19,7 +19,7 @@ def version(answer: Answer) -> str:
         said = [line for line in (answer.text + answer.errors).splitlines() if not line.startswith("qstat ")]
         raise ValueError(said[-1].strip() if said else "PBS does not answer")
     found = re.search(r"(?:pbs_version = |[Vv]ersion: ?)([\w.]+)", answer.text)
-    return found[1] if found else "of another make"
+    return found[1] if found else "without a version"
 
 
 def command(resources: Resources) -> str:
