@@ -59,7 +59,8 @@ class There:
 
     def submit(self, name: str, script: str, resources: Resources) -> Submission:
         """Submit as the launcher does; the answer also stays in the directory."""
-        lines = ["#!/bin/bash", *self.scheduler.directives(resources, name, "job.log"), script]
+        log = "job.log" if name == self.name else "other.log"
+        lines = ["#!/bin/bash", *self.scheduler.directives(resources, name, log), script]
         written = "cat >job.sh <<'end of job.sh'\n" + "\n".join(lines) + "\nend of job.sh\n"
         command = self.scheduler.submit_command("job.sh", ".")
         answer = self.run(
