@@ -38,7 +38,7 @@ def add(name: str | None, given: Mapping[str, str], file: Path, console: Console
         raise UsageError("there is no terminal to ask at", "add --yes to take what is proposed, or --dry-run to see it")
     section = _before(name or _name(given, console), file, given)
     section = replace(section, values=_connection(section, console))
-    found = look_around(_platform(section), console)
+    found = look_around(_platform(section, file), console)
     section = _agreed(section, found, console)
     written = not dry_run and _write(section, file, console)
     console.result(_document(section, found, file, written), _ending(section, file, written, console))
@@ -133,11 +133,13 @@ def _of_an_option(read: Callable[[str], str], text: str, key: str) -> str:
         raise UsageError(f"{key}: {error}", KEYS[key].help if key in KEYS else "") from error
 
 
-def _platform(section: Section) -> Platform:
+def _platform(section: Section, file: Path) -> Platform:
     """Enough of the platform to look around on it."""
     chosen = {key: text for key, text in section.values.items() if text}
     texts = {**section.inherited, **section.own, **section.given, **chosen}
     wanted = {key: texts[key] for key in (*CONNECTION, "prologue", "run_dir") if texts.get(key)}
+    if re.fullmatch(r"\S+\.sh", prologue := wanted.get("prologue", "")):
+        wanted["prologue"] = "\n".join(platforms.prologue_file(sections.Value(prologue, file, section.name, 0)))
     return platforms.override(Platform(section.name), wanted)
 
 

@@ -160,14 +160,15 @@ def _build(name: str, values: Mapping[str, Value]) -> Platform:
 
 def _read_value(key: str, value: Value) -> Any:  # noqa: ANN401 - each key has its own type
     if key == "prologue" and re.fullmatch(r"\S+\.sh", value.text):
-        return _prologue_file(value)
+        return prologue_file(value)
     try:
         return KEYS[key].read(value.text)
     except ValueError as error:
         raise ConfigurationError(f"{value.place}: {key} = {value.text}: {error}", KEYS[key].help) from error
 
 
-def _prologue_file(value: Value) -> tuple[str, ...]:
+def prologue_file(value: Value) -> tuple[str, ...]:
+    """The lines of the file that a prologue names, beside the file with the section."""
     file = value.file.parent / os.path.expanduser(value.text)  # noqa: PTH111 - unlike Path's, it never raises
     try:
         return tuple(file.read_text(encoding="utf-8").splitlines())

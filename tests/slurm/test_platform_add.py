@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -92,6 +93,7 @@ def test_every_question_can_be_left(springline: Springline, key: str) -> None:
                 assert terminal.until(earlier + PROMPT), terminal.text
                 terminal.type(answer)
             assert terminal.until(question + PROMPT), terminal.text
+            time.sleep(0.5)  # nobody is faster: a Ctrl-C between the words and the reading can be lost
             terminal.press(key)
             assert terminal.finish() == 130, terminal.text
         assert ini(springline).read_bytes() == before, question
