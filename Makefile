@@ -4,7 +4,8 @@ SHELL := /bin/bash
 PYTHON ?= $(shell tests/prepare.sh python)
 VENV := .venv
 BIN := $(VENV)/bin
-LONG := tests/slurm/test_reliability_slow.py tests/slurm/test_run_faults.py
+LONG := $(addprefix tests/slurm/,test_reliability_slow.py test_reliability_jobs.py test_run_faults.py \
+	test_proof.py::test_a_session_whose_job_was_given_another_name)
 
 .PHONY: demo test test-cluster test-laptop test-jobs lint lock bench validation reliability cluster clean
 
@@ -33,7 +34,7 @@ test: $(VENV)/ready lint
 
 # Side by side: the first waits for a cluster most of the time, the second for silence on a line; the third computes.
 test-cluster:
-	$(BIN)/python -m pytest tests/slurm $(addprefix --ignore=,$(LONG))
+	$(BIN)/python -m pytest tests/slurm $(addprefix --deselect=,$(LONG))
 
 test-laptop:
 	$(BIN)/python -m pytest tests/launcher tests/contracts tests/test_architecture.py
@@ -62,8 +63,7 @@ validation: $(VENV)/ready
 reliability: $(VENV)/ready
 	tests/prepare.sh slurm
 	rm -f .cache/reliability.md .cache/run-faults.md
-	$(BIN)/python -m pytest tests/slurm/test_reliability.py tests/slurm/test_reliability_jobs.py \
-		$(LONG)
+	$(BIN)/python -m pytest tests/slurm/test_reliability.py $(LONG)
 	cp .cache/reliability.md .cache/run-faults.md docs/
 
 cluster: $(VENV)/ready

@@ -39,10 +39,6 @@ def test_orphans(springline: Springline) -> None:
 def test_orphans_of_a_platform_that_does_not_answer(springline: Springline) -> None:
     """While the controller is away nobody says that there are none."""
     springline.cluster.stop_slurmctld()
-    listed = springline("ls", "--orphans", "--platform", "testbed", "--json")
-    assert listed.returncode == 10
-    assert json.loads(listed.stdout)["orphans"] == []
-    assert "does not answer" in listed.stderr
     listed = springline("ls", "--orphans", "--platform", "testbed")
     assert listed.returncode == 10
-    assert "no orphans" not in listed.stdout
+    assert "no orphans" not in listed.stdout and "does not answer" in listed.stderr
