@@ -23,7 +23,19 @@ LAUNCHER_LAYERS = (
     ("adding", "checking", "environments", "following", "narrator", "flows", "stay", "daskclient"),
     ("wiring", "elsewhere", "orphans", "console"),
     ("runplans", "fetching"),
-    ("browser", "store", "sessions", "ends", "planning", "watcher", "ways", "daskways", "access", "scaling", "parallel"),
+    (
+        "browser",
+        "store",
+        "sessions",
+        "ends",
+        "planning",
+        "watcher",
+        "ways",
+        "daskways",
+        "access",
+        "scaling",
+        "parallel",
+    ),
     (
         "cluster",
         "inventory",
@@ -41,7 +53,7 @@ LAUNCHER_LAYERS = (
     ("report", "runreport"),
     ("transports", "schedulers", "discovery", "looking", "packing", "scripts", "keys"),
     ("private", "alive"),
-    ("model", "errors", "units", "kinds", "daskkinds", "progress"),
+    ("model", "errors", "units", "kinds", "daskkinds", "needed", "progress"),
 )
 JOBS_LAYERS = (
     ("__main__", "cli", "notebook"),
@@ -63,6 +75,7 @@ PURE_NAMES = (
     "model.",
     "packing",
     "daskkinds",
+    "needed",
     "progress",
     "report",
     "runreport",

@@ -12,11 +12,12 @@ from typing import Any
 
 from launcher import scripts, sessions
 from launcher.bundle import PACKAGE, node_program
-from launcher.checking.software import ALSO, NEEDED
+from launcher.checking.software import ALSO
 from launcher.cluster import Cluster
 from launcher.errors import SpringlineError
 from launcher.kinds import SESSION
 from launcher.model import NodeState, Platform, Resources, Session
+from launcher.needed import NEEDED
 from launcher.scripts import RemotePath
 from launcher.units import format_duration
 from launcher.watcher import Notice

@@ -13,6 +13,7 @@ from launcher.cluster import Cluster
 from launcher.discovery import probes
 from launcher.discovery.probes import Section
 from launcher.errors import ConnectError, SpringlineError
+from launcher.needed import floors
 from launcher.transports.base import Asker, Tcp, Transport
 from launcher.tunnel import LOOPBACK
 
@@ -51,7 +52,7 @@ class Check:
         self._noticing = noticing
         self._told = told
         self._hello: dict[str, str] = {}
-        self.needed, self.here = software.needed_versions(), software.here()
+        self.needed, self.here = floors(), software.here()
         self.there: dict[str, str] = {}
 
     @property

@@ -12,9 +12,9 @@ from shlex import quote
 from launcher.checking.model import Outcome, failed, ok, warning
 from launcher.discovery.probes import NOT_ENDED, Section
 from launcher.model import Platform
+from launcher.needed import NEEDED
 from launcher.scripts import as_in_job, python_command
 
-NEEDED = ("jupyterlab", "dask", "distributed", "dask-jobqueue", "dask-labextension")
 ALSO = ("springline",)
 
 # For any Python 3: one too old for importlib.metadata says its own version, and that is enough.
@@ -52,16 +52,6 @@ def read(lines: Sequence[str]) -> Software | None:
     """What Python said of itself; None if it did not."""
     said = next((line.removeprefix("@python ") for line in lines if line.startswith("@python {")), None)
     return None if said is None else Software(**json.loads(said))
-
-
-def needed_versions() -> dict[str, str]:
-    """The oldest version of each package that this springline works with, by its own requirements."""
-    found = {}
-    for line in metadata.requires("springline") or ():
-        match = re.match(r"([\w-]+)(?:\[[^]]*\])?>=([\d.]+)", line)
-        if match and match[1] in NEEDED:
-            found[match[1]] = match[2]
-    return found
 
 
 def here() -> dict[str, str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import re
 from collections.abc import Mapping, Sequence
 from shlex import quote
@@ -10,10 +9,9 @@ from shlex import quote
 from launcher.environments.base import STEP, Facts, Supply, Tell, Wish
 from launcher.environments.venv import Venv
 from launcher.errors import UsageError
+from launcher.needed import floors
 from launcher.scripts import RemotePath
 
-# What a session cannot do without. The oldest versions that do are those this springline asks for itself.
-NEEDED = ("dask", "distributed", "dask-jobqueue", "dask-labextension", "jupyterlab", "jupyter-server-proxy")
 _OLDEST_PYTHON = (3, 9)
 
 # Run by whatever Python it is; its words are the last of its stderr. A version's first numbers are compared, no more.
@@ -89,16 +87,6 @@ class Existing:
 
 
 METHOD = Existing
-
-
-def floors() -> Mapping[str, str]:
-    """The oldest version of each needed package, as this springline's own metadata says; 0 where it says nothing."""
-    found = dict.fromkeys(NEEDED, "0")
-    for line in importlib.metadata.requires("springline") or ():
-        match = re.match(r"([\w.-]+)(?:\[[^]]*\])?>=([\d.]+)", line)
-        if match and match[1] in found:
-            found[match[1]] = match[2]
-    return found
 
 
 def _adds(wish: Wish) -> bool:

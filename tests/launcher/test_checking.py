@@ -11,12 +11,13 @@ from launcher.checking.model import Status, blocker, failed, ok, skipped
 from launcher.discovery.probes import NOT_ENDED, Section, sections
 from launcher.errors import AuthenticationError, ConfigurationError, ConnectError, HostKeyError, JobFailed
 from launcher.model import Platform, Resources, Workers
+from launcher.needed import NEEDED, floors
 from launcher.schedulers.base import Answer
 from launcher.schedulers.slurm import SlurmScheduler
 from launcher.transports.local import LocalTransport
 from tests.launcher.command import Command
 
-PACKAGES = dict.fromkeys(software.NEEDED, "2026.8.0")
+PACKAGES = dict.fromkeys(NEEDED, "2026.8.0")
 PARTITION = "PartitionName=short AllowGroups=ALL Default=NO MaxTime=00:05:00 State=UP MaxNodes=UNLIMITED"
 TAKEN = "sbatch: Job 7 to start at 2026-11-26T17:10:19 using 1 processors on nodes node1 in partition short"
 
@@ -124,7 +125,7 @@ def test_what_is_said_of_a_run_dir(
     ("packages", "status", "words"),
     [
         (PACKAGES, "ok", "jupyterlab 2026.8.0"),
-        ({"dask": "1"}, "failed", "has no jupyterlab, distributed"),
+        ({"dask": "1"}, "failed", "has no jupyterlab, jupyter-server-proxy, distributed"),
         ({**PACKAGES, "jupyterlab": "3.6.1"}, "failed", "too old: jupyterlab 3.6.1 (needs 4.2)"),
         ({**PACKAGES, "distributed": "2025.4.1"}, "warning", "distributed here is 2026.8.0"),
         ({**PACKAGES, "springline": "0.0.1"}, "warning", "springline here is 0.1.0"),
@@ -159,8 +160,8 @@ def test_a_python_that_does_not_answer(python: str, prologue: tuple[str, ...], w
 
 def test_what_springline_needs_is_read_from_its_own_requirements() -> None:
     """So that the check never asks for other versions than an installation does."""
-    needed = software.needed_versions()
-    assert set(needed) == set(software.NEEDED) and needed["jupyterlab"].startswith("4")
+    needed = floors()
+    assert set(needed) == set(NEEDED) and needed["jupyterlab"].startswith("4")
 
 
 @pytest.mark.parametrize(
