@@ -64,7 +64,7 @@ def look_around(platform: Platform, console: Console) -> Found:
 def _check_target(file: Path) -> None:
     """Whatever would keep the section from being written is said before anything is asked."""
     if file.exists():
-        sections.read(file)
+        sections.check_file(file)
     place = file.resolve().parent
     while not place.exists():
         place = place.parent

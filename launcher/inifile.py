@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import configparser
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -45,6 +46,17 @@ def set_keys(file: Path, section: str, values: Mapping[str, str | None]) -> None
     expected = _parsed(before)
     own = {key: text for key, text in {**expected.get(section, {}), **wished}.items() if text is not None}
     _write(file, before, after, {**expected, section: own})
+
+
+def check_target(file: Path, hint: str) -> None:
+    """Raise ConfigurationError, with this hint, for what would keep `set_keys` from writing."""
+    _read(file)
+    place = file.resolve().parent
+    while not place.exists():
+        place = place.parent
+    for path in (place, file) if file.exists() else (place,):
+        if not os.access(path, os.W_OK):
+            raise ConfigurationError(f"cannot write {file}: {path} is not yours to write", hint)
 
 
 def remove_section(file: Path, section: str) -> None:
@@ -143,7 +155,7 @@ def _read(file: Path) -> str:
     """The file's text with its line ends; what is wrong in it is said with its line."""
     if not file.exists():
         return ""
-    sections.read(file)
+    sections.check_file(file)
     return file.read_bytes().decode("utf-8")
 
 
@@ -162,7 +174,7 @@ def _write(file: Path, before: str, after: str, expected: Mapping[str, Mapping[s
     try:
         write_private(file.resolve(), after)
     except ConfigurationError as error:
-        raise ConfigurationError(error.message, "nothing was changed; make room, or make the file yours") from error
+        raise ConfigurationError(error.message, "the file is as it was; make room, or make it yours") from error
 
 
 def _line_end(text: str) -> str:

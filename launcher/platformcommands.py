@@ -13,7 +13,7 @@ from launcher.options import CONTEXT, Command, common, config_option
 if TYPE_CHECKING:
     from launcher.console import Console
     from launcher.platforms import Platforms
-    from launcher.sections import Mistake, Value
+    from launcher.sections import Value
 
 
 @click.group("platform", context_settings=CONTEXT)
@@ -62,10 +62,10 @@ def platform_list(console: Console, config: Path | None) -> None:
     """List all platforms; what is wrong with one is said in its row."""
     from launcher import platforms, report
 
-    mistakes: list[Mistake] = []
-    known = platforms.load(config, mistakes)
+    known = platforms.load(config)
     found = [_row(known, name) for name in known.names]
-    found += [{**dict.fromkeys(_COLUMNS), "name": one.section or "?", "error": one.error.message} for one in mistakes]
+    others = [one for one in known.mistakes if one.section not in known.names]
+    found += [{**dict.fromkeys(_COLUMNS), "name": one.section or "?", "error": one.error.message} for one in others]
     shown = [[str(row[column] or "-") for column in _COLUMNS] for row in found]
     wrong = [f"{row['name']}: {row['error']}" for row in found if row["error"]]
     table = report.table([[column.upper() for column in _COLUMNS], *shown])
@@ -106,6 +106,9 @@ def platform_show(name: str, console: Console, config: Path | None, origin: bool
 
     known = platforms.load(config)
     known.get(name)
+    for mistake in known.mistakes:
+        if mistake.section.startswith(f"{name}{PRESET}"):
+            console.say(mistake.error.message)
     sections = {name: known.values(name)} | {
         f"{name}{PRESET}{preset}": values for preset, values in known.presets(name).items()
     }

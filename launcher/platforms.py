@@ -15,7 +15,7 @@ from launcher.errors import ConfigurationError, NotFoundError, UsageError
 from launcher.keys import INHERIT, KEYS
 from launcher.model import Platform, Resources, Workers
 from launcher.private import config_home
-from launcher.sections import PRESET, Mistake, Value, nearest, read, read_each
+from launcher.sections import PRESET, Mistake, Value, nearest, read
 
 
 def user_file() -> Path:
@@ -30,24 +30,36 @@ def shipped_file() -> Path:
 
 
 class Platforms:
-    """All sections of all files, later files over earlier ones."""
+    """All sections of all files, later files over earlier ones. One that is wrong fails only what makes use of it."""
 
-    def __init__(self, files: Iterable[Path], mistakes: list[Mistake] | None = None) -> None:
-        """Read them; with `mistakes`, a section that is wrong is put there and leaves the others."""
+    def __init__(self, files: Iterable[Path]) -> None:
         self._sections: dict[str, dict[str, Value]] = {}
         self._files: dict[str, list[Path]] = {}
+        self._wrong: dict[str, ConfigurationError] = {}  # by section, "" for what concerns a whole file
         for file in files:
-            for section, values in (read(file) if mistakes is None else read_each(file, mistakes)).items():
+            mistakes: list[Mistake] = []
+            found = read(file, mistakes)
+            for section, values in found.items():
                 self._sections.setdefault(section, {}).update(values)
+            for mistake in mistakes:
+                self._wrong.setdefault(mistake.section, mistake.error)
+            for section in dict.fromkeys([*found, *(mistake.section for mistake in mistakes)]):
                 self._files.setdefault(section, []).append(file)
-        for section, values in list(self._sections.items()):
+        for section, values in self._sections.items():
             try:
                 self._check_preset(section, next(iter(values.values()), None))
             except ConfigurationError as error:
-                if mistakes is None:
-                    raise
-                mistakes.append(Mistake(section, error))
-                del self._sections[section]
+                self._wrong.setdefault(section, error)
+
+    @property
+    def mistakes(self) -> list[Mistake]:
+        """What is wrong in the files."""
+        return [Mistake(section, error) for section, error in self._wrong.items()]
+
+    def _refuse(self, section: str) -> None:
+        for name in ("", section):
+            if name in self._wrong:
+                raise self._wrong[name]
 
     def files(self, name: str) -> list[Path]:
         """The files that have a section of that name, the one that is read last at the end."""
@@ -65,7 +77,7 @@ class Platforms:
     @property
     def names(self) -> list[str]:
         """The names of all platforms."""
-        return sorted(section for section in self._sections if PRESET not in section)
+        return sorted(section for section in {*self._sections, *self._wrong} if section and PRESET not in section)
 
     def values(self, name: str, preset: str | None = None) -> dict[str, Value]:
         """Every key of a platform with what it inherits, a preset's over them; each knows where it was written."""
@@ -78,7 +90,7 @@ class Platforms:
         for each in self._lineage(name):
             for section, values in self._sections.items():
                 platform, mark, preset = section.partition(PRESET)
-                if mark and platform == each:
+                if mark and platform == each and section not in self._wrong:
                     found[preset] = {**found.get(preset, {}), **values}
         return found
 
@@ -87,6 +99,8 @@ class Platforms:
         return _build(name, self.values(name, preset))
 
     def _preset(self, name: str, preset: str) -> dict[str, Value]:
+        for each in self._lineage(name):
+            self._refuse(f"{each}{PRESET}{preset}")
         presets = self.presets(name)
         if preset not in presets:
             raise NotFoundError(
@@ -97,6 +111,7 @@ class Platforms:
 
     def _lineage(self, name: str) -> list[str]:
         """The platform and those it inherits from, the first of them first."""
+        self._refuse(name)
         if name not in self.names:
             raise NotFoundError(
                 f"there is no platform '{name}'{nearest(name, self.names)}",
@@ -111,15 +126,16 @@ class Platforms:
                 )
             if base.text in found:
                 raise ConfigurationError(f"{base.place}: platform = {base.text} goes round in a circle")
+            self._refuse(base.text)
             found.insert(0, base.text)
         return found
 
 
-def load(extra: Path | None = None, mistakes: list[Mistake] | None = None) -> Platforms:
-    """Shipped platforms, then the user's file, or `extra` in its place; `mistakes` as in Platforms."""
+def load(extra: Path | None = None) -> Platforms:
+    """Shipped platforms, then the user's file, or `extra` in its place."""
     own = extra or user_file()
     try:
-        return Platforms([shipped_file(), own], mistakes)
+        return Platforms([shipped_file(), own])
     except FileNotFoundError:
         if extra is not None:
             raise ConfigurationError(f"there is no file {extra}", "give --config an existing platforms.ini") from None

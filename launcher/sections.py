@@ -6,7 +6,7 @@ import ast
 import configparser
 import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -40,13 +40,13 @@ class Mistake:
     error: ConfigurationError
 
 
-def read(file: Path) -> dict[str, dict[str, Value]]:
-    """Every section of a file."""
-    return _parse(file, _text(file))
+def check_file(file: Path) -> None:
+    """Raise where no section could be put into the file safely; what its sections say is not looked at."""
+    _parse(file, _text(file))
 
 
-def read_each(file: Path, mistakes: list[Mistake]) -> dict[str, dict[str, Value]]:
-    """The same, section by section: each keeps the lines it has in the whole file."""
+def read(file: Path, mistakes: list[Mistake]) -> dict[str, dict[str, Value]]:
+    """Section by section, each with the lines it has in the whole file; one that is wrong leaves the others."""
     try:
         text = _text(file)
     except ConfigurationError as error:
@@ -59,7 +59,10 @@ def read_each(file: Path, mistakes: list[Mistake]) -> dict[str, dict[str, Value]
         try:
             if name in found:
                 _parse(file, text[:end])  # which says that there are two
-            found.update(_parse(file, "\n" * text.count("\n", 0, begin) + text[begin:end]))
+            parsed = _parse(file, "\n" * text.count("\n", 0, begin) + text[begin:end])
+            for values in parsed.values():
+                _check_keys(values)
+            found.update(parsed)
         except ConfigurationError as error:
             mistakes.append(Mistake(name.partition("\n")[0], error))
     return found
@@ -87,8 +90,7 @@ def _parse(file: Path, text: str) -> dict[str, dict[str, Value]]:
     lines = text.splitlines()
     return {
         section: {
-            key: _checked_key(key, Value(value.strip(), file, section, _line(lines, section, key)))
-            for key, value in parser.items(section)
+            key: Value(value.strip(), file, section, _line(lines, section, key)) for key, value in parser.items(section)
         }
         for section in parser.sections()
     }
@@ -124,17 +126,17 @@ def _line(lines: list[str], section: str, key: str) -> int:
     return 0
 
 
-def _checked_key(key: str, value: Value) -> Value:
-    if key == INHERIT and PRESET in value.section:
-        raise ConfigurationError(
-            f"{value.place}: a preset inherits from its platform alone", f"leave out `{key} = {value.text}`"
-        )
-    if key != INHERIT and key not in KEYS:
-        raise ConfigurationError(
-            f"{value.place}: unknown key '{key}'{nearest(key, KEYS)}",
-            "valid keys: " + ", ".join([INHERIT, *KEYS]),
-        )
-    return value
+def _check_keys(values: Mapping[str, Value]) -> None:
+    for key, value in values.items():
+        if key == INHERIT and PRESET in value.section:
+            raise ConfigurationError(
+                f"{value.place}: a preset inherits from its platform alone", f"leave out `{key} = {value.text}`"
+            )
+        if key != INHERIT and key not in KEYS:
+            raise ConfigurationError(
+                f"{value.place}: unknown key '{key}'{nearest(key, KEYS)}",
+                "valid keys: " + ", ".join([INHERIT, *KEYS]),
+            )
 
 
 def nearest(word: str, words: Iterable[str]) -> str:

@@ -48,7 +48,10 @@ _BETWEEN = st.sampled_from(["", "\n", "# note\n", "\n; [no] section\n\n", "  \n"
 
 def read(file: Path) -> dict[str, dict[str, str]]:
     """All sections as the launcher reads them."""
-    return {name: {key: value.text for key, value in values.items()} for name, values in sections.read(file).items()}
+    mistakes: list[sections.Mistake] = []
+    found = sections.read(file, mistakes)
+    assert not mistakes
+    return {name: {key: value.text for key, value in values.items()} for name, values in found.items()}
 
 
 @given(

@@ -124,8 +124,9 @@ def test_workers_go_where_the_session_goes(own: Write) -> None:
 
 def test_unknown_key_is_said_with_place_and_nearest(own: Write, tmp_path: Path) -> None:
     """A misspelt key is an error that names file, line, section and the key that was meant."""
+    known = own("[x]\nhost = h\n\n# a remark\nworker_memry = 8GB\n")
     with pytest.raises(ConfigurationError) as error:
-        own("[x]\nhost = h\n\n# a remark\nworker_memry = 8GB\n")
+        known.get("x")
     place = f"{tmp_path / 'platforms.ini'}, line 5, section [x]"
     assert error.value.message == f"{place}: unknown key 'worker_memry'; did you mean 'worker_memory'?"
 
@@ -230,8 +231,9 @@ def test_broken_file_is_said_with_place(tmp_path: Path, content: bytes, said: st
     """A file that is no platforms.ini is an error that names the file and, where there is one, the line."""
     file = tmp_path / "platforms.ini"
     file.write_bytes(content)
+    known = Platforms([file])
     with pytest.raises(ConfigurationError) as error:
-        Platforms([file])
+        known.get("x")
     assert str(file) in error.value.message
     assert said in error.value.message
     assert "\n" not in error.value.message
@@ -240,7 +242,7 @@ def test_broken_file_is_said_with_place(tmp_path: Path, content: bytes, said: st
 def test_file_that_cannot_be_read(tmp_path: Path) -> None:
     """A directory in the file's place is an error of configuration."""
     with pytest.raises(ConfigurationError, match="cannot read"):
-        Platforms([tmp_path])
+        Platforms([tmp_path]).get("x")
 
 
 def test_windows_file(tmp_path: Path) -> None:
@@ -316,7 +318,7 @@ def test_command_lists_what_is_whole(springline: Command) -> None:
     assert {tuple(row) for row in rows.values()} == {
         ("name", "host", "scheduler", "transport", "origin", "file", "error")
     }
-    assert rows["good", True]["origin"] == "yours" and rows["good", True]["host"] == "h"
+    assert rows["good", False]["origin"] == "yours"
     assert rows["spider", True]["origin"] == "shipped, changed by you"
     assert (rows["local", True]["origin"], rows["local", True]["host"]) == ("shipped", "this computer")
     table = springline("platform", "list").output
@@ -329,6 +331,21 @@ def test_command_lists_what_is_whole(springline: Command) -> None:
     ):
         assert said in rows[name, False]["error"], rows[name, False]
         assert said in table
+
+
+def test_only_what_is_used_can_be_wrong(springline: Command) -> None:
+    """A wrong section or preset fails itself and what inherits from it, and no other platform."""
+    springline.configure(
+        "[a]\nhost = h\n[f]\nhots = y\n[g]\nplatform = f\n[a:x]\ncoers = 2\n[a:y]\ncores = 2\n[b:x]\ncores = 1\n"
+    )
+    shown = springline("platform", "show", "a", "--json")
+    assert shown.code == 0 and list(shown.document["presets"]) == ["y"]
+    assert "section [a:x]: unknown key 'coers'" in shown.errors
+    for name in ("f", "g"):
+        wrong = springline("platform", "show", name)
+        assert wrong.code == 2 and "line 4, section [f]: unknown key 'hots'" in wrong.errors
+    preset = springline("up", "a", "--preset", "x")
+    assert preset.code == 2 and "line 8, section [a:x]: unknown key 'coers'" in preset.errors
 
 
 def test_command_shows_presets(springline: Command) -> None:
