@@ -148,6 +148,7 @@ class Console:
                     signal.pthread_kill(main, signal.SIGINT)  # wakes it, as raise_signal does on Windows only
                 else:
                     signal.raise_signal(signal.SIGINT)
+                return  # a second one would come when nothing waits for it
 
     @property
     def asks(self) -> bool:

@@ -118,9 +118,10 @@ class Stay:
                     lambda: sessions.hold(self._cluster, self._session, notice, watcher=watcher),
                     lambda: self._console.live(self._narrator.holding),
                 )
-        except Interrupted as left:
+        except (Interrupted, KeyboardInterrupt):  # the latter where the word comes before the wait has begun
             if not self._console.heard:
                 raise
+            left = detached(self._session)
             self._console.say(f"{left.message}\n  → {left.hint}")
             return
         say_end(self._cluster, sessions.remember_end(self._store, current), self._console)
