@@ -124,10 +124,10 @@ class Cluster:
             return found
         return replace(found, session=replace(found.session, job_id=outcome.job_id))
 
-    def queue(self) -> list[Queued]:
-        """Jobs of springline's in the queue. Raises ConnectError when nobody could say."""
+    def queue(self, prefix: str = "springline-") -> list[Queued]:
+        """The user's jobs in the queue whose names begin so. Raises ConnectError when nobody could say."""
         try:
-            return self.scheduler.parse_queue(self.transport.run(self.scheduler.queue_command("springline-")))
+            return self.scheduler.parse_queue(self.transport.run(self.scheduler.queue_command(prefix)))
         except ValueError as error:
             raise ConnectError(f"{self.platform.name}: the scheduler does not answer: {error}", "try again") from error
 

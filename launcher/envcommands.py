@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from launcher.scripts import RemotePath
 
 METHODS = ("auto", "venv", "conda", "image", "existing")
+UNCHANGED = "nothing was changed"
 prefix_option = click.option(
     "--prefix", metavar="DIR", help="Where it lies over there; default ~/.springline/env/PLATFORM."
 )
@@ -30,7 +31,9 @@ def env_group() -> None:
 @click.option("--method", type=click.Choice(METHODS), default="auto", help="How it is made; default venv where it can.")
 @click.option("--python", default="", metavar="VERSION|PATH", help="Python to take over there.")
 @prefix_option
-@click.option("--extras", default="", metavar="l1b,sdo,stac", help="Analyses whose packages are wanted, too.")
+@click.option(
+    "--extras", default="", metavar="l1b,sdo,stac", help="Analyses whose packages are wanted, too; or gateway."
+)
 @click.option("--requirements", type=click.Path(dir_okay=False, path_type=Path), help="Your own requirements file.")
 @click.option("--image", default="", metavar="ADDRESS|FILE", help="Image, with --method image.")
 @click.option("--conda", default="", metavar="PATH", help="micromamba, mamba or conda over there, for --method conda.")
@@ -67,14 +70,17 @@ def env_install(
     """
     from launcher.environments.base import Wish
     from launcher.environments.install import install
+    from launcher.environments.requirements import read
 
     chosen = _platform(platform, config)
+    wanted, limits = read(requirements) if requirements else ("", "")
     wish = Wish(
         chosen,
-        _prefix(chosen, prefix),
+        _prefix(prefix),
         method=method,
         extras=_extras(extras),
-        requirements=_text(requirements),
+        requirements=wanted,
+        constraints=limits,
         python=python,
         online=online,
         pack=pack,
@@ -86,6 +92,8 @@ def env_install(
         from launcher.environments import showing
 
         console.result(showing.document(chosen, record), f"ready; start a session: springline up {platform}")
+    elif not dry_run:
+        console.result({"schema_version": 1, "platform": platform, "installed": False}, UNCHANGED)
 
 
 @env_group.command("show")
@@ -101,7 +109,7 @@ def env_show(platform: str, console: Console, config: Path | None, prefix: str |
 
     chosen = _platform(platform, config)
     transport = wiring.cluster(chosen, console.asker()).transport
-    there = facts.look(transport, _prefix(chosen, prefix))
+    there = facts.look(transport, chosen, _prefix(prefix))
     if there.record is None:
         raise NotFoundError(
             f"{transport.label}: no environment of springline's is in {there.prefix.text}",
@@ -121,9 +129,11 @@ def env_uninstall(platform: str, console: Console, config: Path | None, prefix: 
     from launcher.environments.uninstall import uninstall
 
     chosen = _platform(platform, config)
-    left = uninstall(chosen, _prefix(chosen, prefix), console, config=config, force=force)
+    left = uninstall(chosen, _prefix(prefix), console, config=config, force=force)
+    if left is None:
+        return console.result({"schema_version": 1, "platform": platform, "removed": False}, UNCHANGED)
     said = f"; not springline's, and left there: {', '.join(left)}" if left else ""
-    console.result({"schema_version": 1, "platform": platform, "left": left}, f"removed{said}")
+    return console.result({"schema_version": 1, "platform": platform, "removed": True, "left": left}, f"removed{said}")
 
 
 def _platform(name: str, config: Path | None) -> Platform:
@@ -132,11 +142,13 @@ def _platform(name: str, config: Path | None) -> Platform:
     return platforms.load(config).get(name)
 
 
-def _prefix(platform: Platform, text: str | None) -> RemotePath:
-    from launcher.environments.base import default_prefix
+def _prefix(text: str | None) -> RemotePath | None:
+    from launcher.errors import UsageError
     from launcher.scripts import RemotePath
 
-    return RemotePath(text.rstrip("/") or "/") if text else default_prefix(platform)
+    if text is not None and not text.rstrip("/"):
+        raise UsageError(f"--prefix '{text}': an environment needs a directory of its own")
+    return RemotePath(text.rstrip("/")) if text else None
 
 
 def _extras(text: str) -> tuple[str, ...]:
@@ -148,12 +160,3 @@ def _extras(text: str) -> tuple[str, ...]:
         if word not in EXTRAS:
             raise UsageError(f"--extras {text}: there is no '{word}'", f"any of {', '.join(EXTRAS)}")
     return chosen
-
-
-def _text(file: Path | None) -> str:
-    from launcher.errors import UsageError
-
-    try:
-        return file.read_text(encoding="utf-8") if file else ""
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"cannot read {file}: {error}", "give --requirements a text file") from error

@@ -12,6 +12,7 @@ What lies over there, below one prefix (default `~/.springline/env/PLATFORM`):
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,15 +22,20 @@ from launcher.model import Platform
 from launcher.scripts import RemotePath
 
 STEP = "@step "  # a line of a build script that begins so tells the user what comes now
-EXTRAS = ("l1b", "sdo", "stac")
+EXTRAS = ("gateway", "l1b", "sdo", "stac")
+_OURS = re.compile(r"([/~$].*)/(?:python|envs/[^/]+/image\.sif)")
 PYTHONS = ("3.11", "3.12", "3.13")  # those the lock is made for, the one that is tested first
 
 
 def default_prefix(platform: Platform) -> RemotePath:
-    """Where a platform's environment lies unless --prefix says another place: where its `python` is, if we put that."""
-    prefix, _, name = platform.python.rpartition("/")
-    ours = name == "python" and prefix.startswith(("/", "~", "$")) and not prefix.endswith("/bin")
-    return RemotePath(prefix) if ours else RemotePath("~/.springline/env") / platform.name
+    """Where a platform's environment is made unless --prefix says another place."""
+    return RemotePath("~/.springline/env") / platform.name
+
+
+def named_prefix(platform: Platform) -> RemotePath | None:
+    """Where the section's `python` or `image` would be, had springline put it there; only a record there tells."""
+    found = _OURS.fullmatch(platform.python) or _OURS.fullmatch(platform.image or "")
+    return RemotePath(found[1]) if found else None
 
 
 @dataclass(frozen=True)
@@ -76,10 +82,11 @@ class Wish:
     """What the user wants."""
 
     platform: Platform
-    prefix: RemotePath
+    prefix: RemotePath | None  # None: where the section's own is, else the default
     method: str = "auto"
     extras: tuple[str, ...] = ()  # of EXTRAS; the base of a session is always in
     requirements: str = ""  # text of the user's own requirements file
+    constraints: str = ""  # text of what limits the versions of these
     python: str = ""  # version, e.g. 3.12, or the path of a Python over there; empty: the most tested that is there
     online: bool | None = None  # whether packages come from the internet over there; None: found out
     pack: bool = False  # keep it in one file, unpacked on the node's own disk when a job starts

@@ -9,21 +9,29 @@ from shlex import quote
 
 from launcher.discovery import probes
 from launcher.discovery.probes import Section
-from launcher.environments.base import Facts, PythonFound, Tool, Wish
+from launcher.environments.base import Facts, PythonFound, Tool, Wish, default_prefix, named_prefix
 from launcher.environments.record import Record
 from launcher.errors import ConfigurationError
+from launcher.model import Platform
 from launcher.scripts import RemotePath
 from launcher.transports.base import Transport
 
 ASKED = ("system", "pythons", "tools", "internet", "room")
 _VERSION = re.compile(r"\d+(?:\.\d+)+")
 
-# The absolute prefix, as it is called; the record on one line; then what was sent before. A directory on the way may
-# not be there yet.
+# The absolute prefix, as it is called; who could write there and we cannot; what is there and not springline's; the
+# record on one line; then what was sent before. A directory on the way may not be there yet.
 _PREFIX = """\
-prefix={prefix}
+prefix={prefix}; named={named}
+[ -z "$named" ] || ! grep -qs springline_sha256 "$named/record.json" || prefix=$named
 case $prefix in /*) ;; *) prefix=$PWD/$prefix;; esac
 echo "@prefix $prefix"
+place=$prefix
+while [ ! -d "$place" ]; do place=${{place%/*}}; place=${{place:-/}}; done
+[ -w "$place" ] || echo "@closed $(ls -ld "$place" | awk '{{print $3}}') $place"
+grep -qsx python "$prefix/made" || for one in python made record.json; do
+  [ ! -e "$prefix/$one" ] && [ ! -L "$prefix/$one" ] || echo "@taken $prefix/$one"
+done
 [ ! -f "$prefix/record.json" ] || {{ printf '@record '; tr -d '\\n' <"$prefix/record.json"; echo; }}
 cd "$prefix/supplies" 2>/dev/null || exit 0
 for file in *; do [ -f "$file" ] && echo "@supply $(wc -c <"$file") $file"; done
@@ -42,14 +50,19 @@ class There:
     prefix: RemotePath  # absolute
     record: Record | None = None
     supplies: Mapping[str, int] | None = None  # name → bytes
+    closed: tuple[str, str] = ("", "")  # who owns the place where we cannot write, and the place
+    taken: str = ""  # a file that is there and not springline's
 
 
-def look(transport: Transport, prefix: RemotePath) -> There:
-    """What lies at the prefix. Raises ConfigurationError where its record cannot be read."""
-    lines = transport.run(_PREFIX.format(prefix=prefix.quoted())).text.splitlines()
+def look(transport: Transport, platform: Platform, prefix: RemotePath | None) -> There:
+    """What lies at the prefix; without one, where the section's `python` is, if a record of springline's is there."""
+    named, default = named_prefix(platform), default_prefix(platform)
+    beside = named.quoted() if named and not prefix else "''"
+    lines = transport.run(_PREFIX.format(prefix=(prefix or default).quoted(), named=beside)).text.splitlines()
     said = [line.partition(" ")[::2] for line in lines if line.startswith("@")]
-    place = next((rest for word, rest in said if word == "@prefix"), prefix.text).rstrip("/")
-    text = next((rest for word, rest in said if word == "@record"), "")
+    first = dict(reversed(said))
+    place = first.get("@prefix", default.text).rstrip("/")
+    text = first.get("@record", "")
     sizes = [rest.strip().partition(" ")[::2] for word, rest in said if word == "@supply"]
     try:
         record = Record.parse(text) if text else None
@@ -58,14 +71,16 @@ def look(transport: Transport, prefix: RemotePath) -> There:
             f"{transport.label}: {place}/record.json cannot be read: {error}",
             "it says what was installed there; move the directory away, or give another --prefix",
         ) from error
-    return There(RemotePath(place), record, {name: int(size) for size, name in sizes if size.isdecimal()})
+    owner, _, closed = first.get("@closed", "").partition(" ")
+    supplies = {name: int(size) for size, name in sizes if size.isdecimal()}
+    return There(RemotePath(place), record, supplies, (owner, closed), first.get("@taken", ""))
 
 
-def gather(transport: Transport, wish: Wish) -> Facts:
+def gather(transport: Transport, wish: Wish, prefix: RemotePath) -> Facts:
     """What is over there, with the platform's prologue run as before a session."""
-    script = probes.script(ASKED, wish.platform.prologue, [wish.prefix.text])
+    script = probes.script(ASKED, wish.platform.prologue, [prefix.text])
     found = probes.sections(transport.run(script, timeout=probes.longest(ASKED)).text)
-    facts = parse(found, wish.prefix.text)
+    facts = parse(found, prefix.text)
     if wish.python.startswith(("/", "~", "$")):
         facts = replace(facts, pythons=(_named(transport, wish), *facts.pythons))
     return facts

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import hashlib
 import json
 import secrets
@@ -16,11 +15,10 @@ from pathlib import Path
 from launcher import inifile, platforms, wiring
 from launcher.cluster import Cluster
 from launcher.console import Console
+from launcher.environments import choosing, ownwheel, resolving, room, sending, steps
 from launcher.environments import facts as over_there
-from launcher.environments import method_for, ownwheel, resolving, sending, steps
-from launcher.environments.base import STEP, Facts, Method, Supply, Wish
+from launcher.environments.base import STEP, Facts, Method, Supply, Wish, default_prefix
 from launcher.environments.facts import There
-from launcher.environments.packed import Packed
 from launcher.environments.record import Record
 from launcher.errors import ConfigurationError, ConnectError, SpringlineError, UsageError
 from launcher.scripts import RemotePath
@@ -28,8 +26,8 @@ from launcher.units import format_duration
 
 SILENCE = 1800.0  # seconds a step of the making may take
 MODULES = ("jupyterlab", "dask_labextension", "distributed", "dask_jobqueue")
-ROOM = 4  # bytes on disk for each byte of a wheel
-KEPT = "the environment that was there is untouched; what was sent is kept, so the same command goes on from there"
+FULL = ("No space left", "quota exceeded", "Disk quota", "os error 28", "os error 122")
+UNREACHABLE = ("dns error", "error sending request", "Failed to fetch", "cannot be reached from")
 
 
 @dataclass(frozen=True)
@@ -65,10 +63,13 @@ def install(
     dry_run: bool = False,
     section: bool = True,
 ) -> Record | None:
-    """Install what is wished and write it into the platform's section; returns its record, None for a rehearsal.
+    """Install what is wished and write it into the platform's section; returns its record, None if nothing was done.
 
     `config` is the platforms.ini that gets the keys in place of the user's own.
     """
+    file = config or platforms.user_file()
+    if section and not dry_run:
+        inifile.check_target(file, "make it yours; or give --no-section, and set `python` there yourself")
     cluster = wiring.cluster(wish.platform, console.asker())
     with console.stage(f"connect {cluster.transport.label}"):
         cluster.transport.open()
@@ -80,17 +81,20 @@ def install(
     with console.stage("get packages on this computer"):
         supplies = list(plan.method.supplies(plan.facts, plan.wish, console.say))
     to_send = sending.new_ones(supplies, plan.there.supplies or {})
-    _check_room(cluster, plan, to_send)
-    _ask(cluster, plan, to_send, console)
+    needs = room.needed(replace(plan.wish, method=plan.method.name), supplies, to_send)
+    room.check(plan.facts, needs, f"{cluster.transport.label}: {plan.there.prefix.text}")
+    if not _agreed(cluster, plan, to_send, console):
+        return None
     record = _made(cluster, plan, supplies, to_send, console)
     if section:
-        _write_section(record, wish, config, console)
+        _write_section(record, wish, file, console)
     return record
 
 
 def _planned(cluster: Cluster, wish: Wish) -> Plan:
-    there = over_there.look(cluster.transport, wish.prefix)
-    facts = over_there.gather(cluster.transport, replace(wish, prefix=there.prefix))
+    there = over_there.look(cluster.transport, wish.platform, wish.prefix)
+    _check_place(cluster, wish, there)
+    facts = over_there.gather(cluster.transport, wish, there.prefix)
     below_home = there.prefix.text.startswith(f"{facts.home.rstrip('/')}/")
     wish = replace(wish, prefix=there.prefix, shared=wish.shared or not below_home)
     method = _method(cluster, wish, facts)
@@ -98,18 +102,10 @@ def _planned(cluster: Cluster, wish: Wish) -> Plan:
 
 
 def _method(cluster: Cluster, wish: Wish, facts: Facts) -> Method:
-    """The method that is wished; auto takes the first whose needs are there, and says what the first one lacks."""
-    names = ("venv", "conda") if wish.method == "auto" else (wish.method,)
-    refusals: list[SpringlineError] = []
-    for name in names:
-        try:
-            method = Packed(method_for(name)) if wish.pack else method_for(name)
-            method.check(facts, wish)
-        except (ConfigurationError, UsageError) as error:
-            refusals.append(type(error)(f"{cluster.transport.label}: {error.message}", error.hint))
-        else:
-            return method
-    raise refusals[0]
+    try:
+        return choosing.choose(facts, wish)
+    except (ConfigurationError, UsageError) as error:
+        raise type(error)(f"{cluster.transport.label}: {error.message}", error.hint) from error
 
 
 def _rehearse(cluster: Cluster, plan: Plan, console: Console) -> None:
@@ -119,28 +115,37 @@ def _rehearse(cluster: Cluster, plan: Plan, console: Console) -> None:
     console.result(document, "\n".join(f"# --- {title}\n{script}" for title, script in shown.items()))
 
 
-def _check_room(cluster: Cluster, plan: Plan, to_send: Sequence[Supply]) -> None:
-    needed = sum(one.size for one in to_send) * (ROOM if any(one.kind == "wheel" for one in to_send) else 1)
-    free = plan.facts.free_bytes
-    if free is not None and free < needed:
+def _check_place(cluster: Cluster, wish: Wish, there: There) -> None:
+    """Nothing of others is touched: neither what somebody else made, nor a file that is not springline's."""
+    (owner, place), label, name = there.closed, cluster.transport.label, wish.platform.name
+    own = f"--prefix '{default_prefix(wish.platform).text}'"
+    if owner and there.record:
+        keys = "; ".join(f"{key} = {value}" for key, value in there.record.section.items() if value)
         raise ConfigurationError(
-            f"{cluster.transport.label}: {plan.there.prefix.text} has {free / 1e9:.1f} GB free, "
-            f"and about {needed / 1e9:.1f} GB are needed",
-            "make room there, or give --prefix on another file system that all nodes share",
+            f"{label}: the environment in {there.prefix.text} belongs to {owner}, who alone can change it",
+            f"to use it put into [{name}]: {keys}; for one of your own give {own}",
+        )
+    if owner:
+        here = Path(there.prefix.text).is_relative_to(Path.home())
+        tilde = "; if you gave ~, your shell made it this computer's home: quote it, as here" if here else ""
+        raise ConfigurationError(f"{label}: cannot write in {place}, which belongs to {owner}", f"give {own}{tilde}")
+    if there.taken:
+        raise ConfigurationError(
+            f"{label}: {there.taken} is there, and is not springline's", f"give a directory of its own, as {own}"
         )
 
 
-def _ask(cluster: Cluster, plan: Plan, to_send: Sequence[Supply], console: Console) -> None:
+def _agreed(cluster: Cluster, plan: Plan, to_send: Sequence[Supply], console: Console) -> bool:
     size = sum(one.size for one in to_send)
     old = plan.there.record
     instead = f" in place of that of {old.when[:10]}" if old else ""
     readers = ", for everybody to use" if plan.wish.shared else ""
     console.say(f"environment ({plan.method.name}) in {plan.there.prefix.text}{instead}{readers}")
     console.say(f"to be sent once: {len(to_send)} files, {size / 1e6:.0f} MB")
-    if not console.confirm(f"Install it on {cluster.transport.label}?"):
-        if not console.interactive:
-            raise UsageError("nothing was installed: there is nobody to ask", "give --yes")
-        raise UsageError("nothing was installed")
+    agreed = console.confirm(f"Install it on {cluster.transport.label}?")
+    if not (agreed or console.interactive):
+        raise UsageError("nothing was installed: there is nobody to ask", "give --yes")
+    return agreed
 
 
 def _made(
@@ -149,13 +154,15 @@ def _made(
     shared, transport = plan.wish.shared, cluster.transport
     prepare = steps.prepare(plan.there.prefix, plan.identity, [one.name for one in supplies], shared=shared)
     _run(cluster, prepare, f"cannot write in {plan.there.prefix.text}")
+    kept = "the environment that was there is untouched" if plan.there.record else "the section is as it was"
+    kept += "; what was sent is kept, so the same command goes on from there" if supplies else ""
     try:
         if to_send:
             with console.stage(f"send {sum(one.size for one in to_send) / 1e6:.0f} MB"):
                 sending.send_all(transport, to_send, plan.supplies, console)
-        _build(cluster, plan, console)
+        _build(cluster, plan, console, kept)
         with console.stage("look whether it works"):
-            record = _verified(cluster, plan)
+            record = _verified(cluster, plan, kept)
     except ConnectError:  # nobody there to tidy up with; the next install does it
         raise
     except BaseException:
@@ -167,7 +174,7 @@ def _made(
     return record
 
 
-def _build(cluster: Cluster, plan: Plan, console: Console) -> None:
+def _build(cluster: Cluster, plan: Plan, console: Console, kept: str) -> None:
     """Run the method's script; each step it announces is told with its time when it is over."""
     text = steps.build(plan.new, plan.wish.platform.prologue, plan.build_script(), shared=plan.wish.shared)
     step, began = "", time.monotonic()
@@ -187,7 +194,8 @@ def _build(cluster: Cluster, plan: Plan, console: Console) -> None:
                 step, began = words.removeprefix(STEP), time.monotonic()
         answer = incoming.answer()
     if answer.exit_code:
-        raise _failed(cluster, step, answer.errors)
+        _discard(cluster, plan)
+        raise _failed(cluster, step, answer.errors, kept)
     _told(console, step, began)
 
 
@@ -196,29 +204,31 @@ def _told(console: Console, step: str, began: float) -> None:
         console.say(f"  {step:<26} {format_duration(time.monotonic() - began):>9}")
 
 
-def _failed(cluster: Cluster, step: str, errors: str) -> ConfigurationError:
+def _failed(cluster: Cluster, step: str, errors: str, kept: str) -> SpringlineError:
     said = errors.strip()[-2000:] or "it said nothing"
-    full = any(
-        word in said for word in ("No space left", "quota exceeded", "Disk quota", "os error 28", "os error 122")
-    )
-    hint = "make room there (see `quota` and `df`), or give --prefix on another file system; " if full else ""
-    return ConfigurationError(f"{cluster.transport.label}: '{step or 'the prologue'}' failed:\n{said}", hint + KEPT)
+    what = f"{cluster.transport.label}: '{step or 'the prologue'}' failed:\n{said}"
+    if any(word in said for word in FULL):
+        hint = "make room there (see `quota` and `df`), or give --prefix on another file system"
+        return ConfigurationError(what, f"{hint}; {kept}")
+    if any(word in said for word in UNREACHABLE):
+        return ConnectError(what, f"see that over there the internet can be reached, or send all: --offline; {kept}")
+    return ConfigurationError(what, kept)
 
 
-def _verified(cluster: Cluster, plan: Plan) -> Record:
+def _verified(cluster: Cluster, plan: Plan, kept: str) -> Record:
     wish = plan.wish
     answer = cluster.transport.run(steps.verify(plan.new, MODULES, wish.platform.prologue), timeout=600)
     said = {word: rest for word, _, rest in (line.partition(" ") for line in answer.text.splitlines())}
     found = json.loads(said.get("@found") or "{}")
     if answer.exit_code or found.get("missing"):
         what = f"it has no {', '.join(found['missing'])}" if found.get("missing") else answer.errors.strip()[-1000:]
-        raise ConfigurationError(f"{cluster.transport.label}: the new environment does not work: {what}", KEPT)
+        raise ConfigurationError(f"{cluster.transport.label}: the new environment does not work: {what}", kept)
     return Record(
         method=plan.method.name,
         id=plan.identity,
         prefix=plan.there.prefix.text,
         when=datetime.now(UTC).isoformat(timespec="seconds"),
-        who=getpass.getuser(),
+        who=plan.facts.user,
         host=str(wish.platform.host or ""),
         springline=version("springline"),
         springline_sha256=ownwheel.fingerprint(),
@@ -234,9 +244,9 @@ def _verified(cluster: Cluster, plan: Plan) -> Record:
 
 
 def _in_use(cluster: Cluster) -> bool:
-    """Whether jobs of springline's are in the queue, which may use the environment that is replaced."""
+    """Whether jobs of the user's, springline's or not, may use the environment that is replaced."""
     try:
-        return bool(cluster.queue())
+        return bool(cluster.queue(""))
     except SpringlineError:  # nobody could say
         return True
 
@@ -255,8 +265,13 @@ def _discard(cluster: Cluster, plan: Plan) -> None:
         return
 
 
-def _write_section(record: Record, wish: Wish, config: Path | None, console: Console) -> None:
-    file = config or platforms.user_file()
-    inifile.set_keys(file, wish.platform.name, record.section)
+def _write_section(record: Record, wish: Wish, file: Path, console: Console) -> None:
     keys = ", ".join(f"{key} = {value}" for key, value in record.section.items() if value)
+    try:
+        inifile.set_keys(file, wish.platform.name, record.section)
+    except ConfigurationError as error:
+        raise ConfigurationError(
+            f"the environment is ready in {record.prefix}, but {error.message}",
+            f"put this into [{wish.platform.name}] yourself: {keys}",
+        ) from error
     console.say(f"[{wish.platform.name}] of {file}: {keys}")

@@ -51,17 +51,23 @@ _LOOK = """\
 {new}/python -c 'import distributed, jupyterlab' </dev/null || exit 3
 du -sk {new} | {{ read -r size rest; echo "@size $size"; }}
 """
+# Python is started by its own path. A path in the words of `grep` itself would be found, too.
+_RUNNING = """\
+running() {{ printf '%s\\n' "$1" | grep -{how}sF -f - /proc/[0-9]*/cmdline; }}
+"""
 _TAKE_OVER = """\
+{running}
 umask {umask}
 cd {prefix} || exit 3
 {record}
+rm -f envs/{id}/.lock  # uv's, which anybody could write to
 cp envs/{id}/python .python.new && chmod {mode} .python.new && rm -f envs/{id}/.building || exit 3
 mv -f .python.new python && mv -f .record.new record.json || exit 3
 for one in envs/*; do
   [ "$one" = envs/{id} ] || [ -f "$one/.building" ] || [ -f "$one/.replaced" ] || : >"$one/.replaced"
 done
 for one in envs/*/.replaced; do
-  [ ! -f "$one" ] || {keep} || rm -rf "${{one%/*}}"
+  [ ! -f "$one" ] || {keep} || running "$PWD/${{one%/*}}/" || rm -rf "${{one%/*}}"
 done
 """
 # What makes it may still be at work, after a Ctrl-C here; its processes are a group of their own.
@@ -125,6 +131,7 @@ def verify(new: RemotePath, modules: Sequence[str], prologue: Sequence[str]) -> 
 def take_over(prefix: RemotePath, identity: str, record: str, *, shared: bool, used: bool) -> str:
     """The one rename, then the record. Environments that were replaced stay for as long as sessions may use them."""
     return _TAKE_OVER.format(
+        running=_RUNNING.format(how="q"),
         prefix=prefix.quoted(),
         id=identity,
         umask=umask(shared),
@@ -132,6 +139,11 @@ def take_over(prefix: RemotePath, identity: str, record: str, *, shared: bool, u
         mode="755" if shared else "700",
         keep=f'[ -z "$(find "$one" -mtime +{KEPT_DAYS})" ]' if used else "false",
     )
+
+
+def processes(prefix: RemotePath) -> str:
+    """List the processes of that host that were started from an environment there, each as /proc/ID/cmdline."""
+    return f"{_RUNNING.format(how='l')}running {prefix.quoted()}/envs/ || true"
 
 
 def discard(new: RemotePath) -> str:

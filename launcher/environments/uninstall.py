@@ -15,18 +15,23 @@ from launcher.scripts import RemotePath
 
 
 def uninstall(
-    platform: Platform, prefix: RemotePath, console: Console, *, config: Path | None = None, force: bool = False
-) -> list[str]:
-    """Remove the environment and the keys of the section that name it; returns what is left there, if anything."""
+    platform: Platform, prefix: RemotePath | None, console: Console, *, config: Path | None = None, force: bool = False
+) -> list[str] | None:
+    """Remove the environment and the section's keys that name it; returns what is left there, None after a no."""
     cluster = wiring.cluster(platform, console.asker())
     with console.stage(f"connect {cluster.transport.label}"):
         cluster.transport.open()
-        there = facts.look(cluster.transport, prefix)
+        there = facts.look(cluster.transport, platform, prefix)
     record = there.record
     if record is None:
         raise NotFoundError(
             f"{cluster.transport.label}: no environment of springline's is in {there.prefix.text}",
             "`springline env show` says where one is; --prefix names another place",
+        )
+    if there.closed[0]:
+        raise UsageError(
+            f"{cluster.transport.label}: {record.prefix} belongs to {there.closed[0]}, who alone can remove it",
+            f"to use another, take its keys out of [{platform.name}] of {config or platforms.user_file()}",
         )
     if not force:
         _refuse_if_used(cluster, record)
@@ -34,7 +39,9 @@ def uninstall(
     if not console.confirm(
         f"Remove {record.prefix} ({record.size / 1e9:.1f} GB) from {cluster.transport.label}{others}?"
     ):
-        raise UsageError("nothing was removed", "" if console.interactive else "there is nobody to ask: give --yes")
+        if console.interactive:
+            return None
+        raise UsageError("nothing was removed", "there is nobody to ask: give --yes")
     with console.stage("remove"):
         answer = cluster.transport.run(steps.remove(there.prefix), timeout=900)
     if answer.exit_code:
@@ -45,15 +52,17 @@ def uninstall(
 
 def _refuse_if_used(cluster: Cluster, record: Record) -> None:
     try:
-        names = [job.name for job in cluster.queue()]
+        names = [job.name for job in cluster.queue("")]
+        names += cluster.transport.run(steps.processes(RemotePath(record.prefix))).text.split()
     except SpringlineError as error:
         raise UsageError(
             f"nobody could say whether sessions use {record.prefix}: {error.message}", "--force removes it nevertheless"
         ) from error
     if names:
         raise UsageError(
-            f"these jobs may use {record.prefix}: {', '.join(names)}",
-            "end them first (`springline stop`, `springline cancel`); --force removes it under them",
+            f"these jobs and processes of yours may use {record.prefix}: {', '.join(names[:9])}"
+            + (f" and {len(names) - 9} more" if names[9:] else ""),
+            "end them first (`springline stop`, `springline cancel`, scancel); --force removes it under them",
         )
 
 

@@ -110,7 +110,7 @@ class SlurmScheduler:
     def parse_queue(self, answer: Answer) -> list[Queued]:
         """One job a line."""
         fields = [line.split("|") for line in _squeue_lines(answer)]
-        return [Queued(one[0], one[1], one[2], one[3]) for one in fields if len(one) == 4 and one[0].isdecimal()]
+        return [Queued(one[0], "|".join(one[1:-2]), *one[-2:]) for one in fields if one[0][:1].isdecimal() and one[3:]]
 
     def cancel_command(self, job: JobRef, worker_name: str) -> str:
         """Cancel by name, which is unique: the id may be somebody else's by now. No such job is no error."""

@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 
 from launcher.discovery.probes import Section
-from launcher.environments import resolving
-from launcher.environments.base import Facts, PythonFound, Wish, default_prefix
-from launcher.environments.facts import parse
+from launcher.environments import resolving, steps
+from launcher.environments.base import Facts, PythonFound, Supply, Wish, named_prefix
+from launcher.environments.facts import look, parse
+from launcher.environments.record import Record
 from launcher.environments.resolving import Target
+from launcher.environments.room import FETCHED, Room, check, needed
 from launcher.environments.venv import Venv, choose_python, target
 from launcher.errors import ConfigurationError
 from launcher.model import Platform
 from launcher.scripts import RemotePath
+from launcher.transports.local import LocalTransport
 
+RECORD = Record("venv", "1", "/p", "", "alice", "", "2", "", "", "3.11.2")
 OLD = PythonFound("/usr/bin/python3", "3.6.8")
 FITTING = PythonFound("/opt/py312/bin/python3.12", "3.12.4")
 SYSTEM = ("arch|x86_64", "libc|glibc 2.28", "user|alice", "home|/home/alice")
@@ -70,8 +81,60 @@ def test_pins() -> None:
     assert resolving.block(pinned, "uv") == "uv==2 \\\n    --hash=sha256:bb"
 
 
-def test_prefix() -> None:
-    """An environment is looked for where the section's `python` is, if springline put it there."""
-    assert default_prefix(Platform("x", python="/shared/env/python")).text == "/shared/env"
-    for python in ("python3", "/usr/bin/python", "/opt/venv/bin/python"):
-        assert default_prefix(Platform("x", python=python)).text == "~/.springline/env/x"
+def test_prefix(tmp_path: Path) -> None:
+    """An environment is looked for where the section's `python` or `image` is, if springline's record is there."""
+    assert named_prefix(Platform("x", image="/p/envs/7/image.sif", python="python3")) == RemotePath("/p")
+    mine = tmp_path / "tools"
+    mine.mkdir()
+    (mine / "python").write_text("#!/bin/sh\n")  # the user's own
+    platform, here = Platform("x", python=str(mine / "python")), LocalTransport()
+    assert look(here, platform, None).prefix.text == f"{Path.home()}/.springline/env/x"
+    asked = look(here, platform, RemotePath(str(mine)))
+    assert asked.taken == str(mine / "python") and asked.closed == ("", "")
+    assert not look(here, platform, RemotePath(str(tmp_path / "new"))).taken
+    (mine / "made").write_text("python\n")
+    (mine / "record.json").write_text(RECORD.text())
+    ours = look(here, platform, None)
+    assert (ours.prefix.text, ours.record, ours.taken) == (str(mine), RECORD, "")
+    assert look(here, platform, RemotePath("/proc/x")).closed == (("root", "/proc") if os.geteuid() else ("", ""))
+
+
+def test_environment_that_runs_is_kept(tmp_path: Path) -> None:
+    """One that is replaced goes, but not under a process of that host; and nobody else can write to a new one."""
+    old, gone, new = (tmp_path / "envs" / name for name in ("old", "gone", "new"))
+    for directory in (old, gone, new):
+        directory.mkdir(parents=True)
+        (directory / "python").symlink_to(shutil.which("sleep") or "")
+    (new / ".lock").touch()
+    text = steps.take_over(RemotePath(str(tmp_path)), "new", "{}", shared=False, used=False)
+    with subprocess.Popen([old / "python", "60"]) as session:
+        running = here(steps.processes(RemotePath(str(tmp_path))))
+        assert running == f"/proc/{session.pid}/cmdline\n"
+        here(text)
+        assert old.exists() and not gone.exists() and sorted(path.name for path in new.iterdir()) == ["python"]
+        session.kill()
+    here(text)
+    assert not old.exists() and new.exists()
+
+
+def here(script: str) -> str:
+    """What a script says on this host."""
+    return subprocess.run(["sh"], input=script, check=True, capture_output=True, text=True).stdout
+
+
+def test_room(tmp_path: Path) -> None:
+    """Counted are the wheels to be sent and all that is made of them; those of the internet by what is usual."""
+    wheel = tmp_path / "xarray-1-py3-none-any.whl"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        for name in ("a.py", "b.py", "c.so"):
+            archive.writestr(name, b"")
+    supplies = [Supply("wheel", wheel.name, 100_000_000, "", wheel), Supply("tool", "micromamba", 10, "", wheel)]
+    assert needed(wish(), supplies, supplies[1:]) == Room(450_000_010, 5)
+    assert needed(replace(wish(), pack=True), supplies, ()) == Room(150_000_000)
+    assert needed(wish(), [replace(supplies[0], name="uv-1-any.whl", size=0)], ()) == FETCHED
+    facts = Facts("x86_64", "glibc", "2.28", "/h", "u", free_bytes=500_000_000, free_files=4)
+    with pytest.raises(ConfigurationError, match="x has room for 4 files, and about 5 are needed"):
+        check(facts, Room(4e8, 5), "x")
+    with pytest.raises(ConfigurationError, match=r"x has 0\.5 GB free, and about 0\.6 GB are needed"):
+        check(facts, Room(6e8), "x")
+    check(replace(facts, free_files=0), Room(4e8, 5), "x")  # a file system that counts none
