@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import import_module
@@ -17,9 +17,9 @@ from pathlib import Path
 from shlex import quote
 from typing import Any
 
+from launcher.environments import resolving
 from launcher.environments.base import PYTHONS, STEP, Facts, PythonFound, Supply, Tell, Tool, Wish
-from launcher.environments.existing import SEES_BELOW
-from launcher.environments.venv import Venv
+from launcher.environments.venv import Venv, sees_below
 from launcher.errors import ConfigurationError, UsageError
 from launcher.scripts import RemotePath
 
@@ -112,7 +112,7 @@ class Conda:
             text=asked.text.rstrip(),
             command=_command(tool, conda, offline=wish.online is False),
             tool=Path(tool.path).name,
-            sees_below=SEES_BELOW.format(new=new.quoted()),
+            sees_below=sees_below(new, conda / "bin/python"),
             inner=self._venv.build_script(*_over(facts, wish, asked, new), new, supplies),
         )
 
@@ -181,27 +181,34 @@ def _command(tool: Tool, conda: RemotePath, *, offline: bool) -> str:
 
 
 def _micromamba(machine: str, tell: Tell) -> Supply:
-    """Fetch micromamba to this laptop, as its makers build it, and check it against their checksum."""
+    """micromamba, as its makers build it: fetched to this computer once, checked against their checksum, and kept."""
+    place = resolving.cache() / "tools"
+    kept = place / f"micromamba-{_MACHINES[machine]}"
+    if not kept.exists():
+        data = _fetch(f"{_RELEASES}/{kept.name}", tell)
+        place.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=place) as scratch:
+            part = Path(scratch) / kept.name
+            part.write_bytes(data)
+            part.replace(kept)
+    return replace(resolving.supply_of("tool", kept), name="micromamba")
+
+
+def _fetch(url: str, tell: Tell) -> bytes:
     from urllib.error import URLError
     from urllib.request import urlopen
 
-    url = f"{_RELEASES}/micromamba-{_MACHINES[machine]}"
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "springline" / "tools"
     tell(f"fetching micromamba from {url}")
     try:
         with urlopen(f"{url}.sha256", timeout=60) as answer:
             expected = answer.read(4096).decode().split()[0]
         with urlopen(url, timeout=60) as answer:
-            data = answer.read()
+            data: bytes = answer.read()
     except (URLError, OSError, IndexError) as error:
         raise ConfigurationError(
             f"there is no micromamba, mamba or conda over there, and micromamba cannot be fetched from {url}: {error}",
             "load a module that has conda (a line of `prologue`), or take --method venv, which needs none",
         ) from error
-    digest = hashlib.sha256(data).hexdigest()
-    if digest != expected:
+    if hashlib.sha256(data).hexdigest() != expected:
         raise ConfigurationError(f"what came from {url} is not what its checksum says", "try again; tell its makers")
-    cache.mkdir(parents=True, exist_ok=True)
-    path = cache / f"micromamba-{digest[:16]}"
-    path.write_bytes(data)
-    return Supply("tool", "micromamba", len(data), digest, path)
+    return data

@@ -71,7 +71,7 @@ def _target(facts: Facts, wish: Wish) -> resolving.Target:
 
 
 def _pinned(facts: Facts, wish: Wish) -> str:
-    return resolving.resolve(_target(facts, wish), wish.extras, wish.requirements)
+    return resolving.resolve(_target(facts, wish), wish.extras, wish.requirements, wish.constraints)
 
 
 def _wheels(facts: Facts, wish: Wish, pinned: str, tell: Tell) -> list[Supply]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from shlex import quote
 
 from launcher.environments.base import STEP, Facts, Supply, Tell, Wish
-from launcher.environments.venv import Venv
+from launcher.environments.venv import Venv, sees_below
 from launcher.errors import UsageError
 from launcher.needed import floors
 from launcher.scripts import RemotePath
@@ -33,9 +33,6 @@ for name, least in zip(sys.argv[1::2], sys.argv[2::2]):
 if wrong:
     sys.exit(f"{{sys.executable}} lacks {{', '.join(wrong)}}; ask who keeps it, or take --method venv")
 """
-
-# A venv in `new` sees the packages of the Python that it was made with.
-SEES_BELOW = "\nsed -i 's/^\\(include-system-site-packages\\) =.*/\\1 = true/' {new}/pyvenv.cfg\n"
 
 _BUILD = """\
 echo {step}
@@ -69,7 +66,7 @@ class Existing:
     def build_script(self, facts: Facts, wish: Wish, new: RemotePath, supplies: RemotePath) -> str:
         """Look at what it has, and fail with what it lacks; or make an environment on top of it, which sees it all."""
         if _adds(wish):
-            return Venv().build_script(facts, wish, new, supplies) + SEES_BELOW.format(new=new.quoted())
+            return Venv().build_script(facts, wish, new, supplies) + sees_below(new, RemotePath(wish.python))
         python = _python(wish)
         missing = f"there is no {python} over there; load its module in the section's prologue, or give --python PATH"
         return _BUILD.format(

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from shlex import quote
 
-from launcher.environments import definition
+from launcher.environments import definition, resolving
 from launcher.environments.base import PYTHONS, STEP, Facts, Supply, Tell, Wish
 from launcher.errors import ConfigurationError, UsageError
 from launcher.scripts import APPTAINER, RemotePath
@@ -183,7 +183,7 @@ def _pull(address: str, tell: Tell) -> Path:
         raise ConfigurationError("there is no Apptainer on Windows to fetch the image with", "inside WSL it works")
     from launcher.transports.local import LocalTransport
 
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "springline" / "images"
+    cache = resolving.cache() / "images"
     cache.mkdir(parents=True, exist_ok=True)
     path = cache / f"{hashlib.sha256(address.encode()).hexdigest()[:16]}.sif"
     if path.exists():

@@ -12,7 +12,7 @@ import os
 import re
 import sys
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,8 +23,13 @@ from launcher.private import write_private
 from launcher.transports.programs import run_program
 
 GLIBC = (40, 39, 38, 37, 36, 35, 34, 33, 32, 31, 28, 17)  # of 2.x, those uv knows platforms of
-OFFLINE = ("dns error", "connect", "timed out", "network", "proxy", "certificate", "fetch")
+OFFLINE = ("failed to fetch", "error sending request", "timed out", "certificate")  # as uv says it
 _PIN = re.compile(r"(?P<name>[A-Za-z0-9][\w.-]*)(?:\[[^]]*\])?==(?P<version>[^\s;\\]+)")
+_ADDRESS = re.compile(r"^\S+ @ \S+", re.MULTILINE)
+_INPUT = re.compile(r"`[^`]*/(requirements|constraints)\.txt`")
+_NO_WHEEL = re.compile(
+    r"(?P<name>[\w.-]+)==(?P<version>\S+) has no (?:usable )?wheels|all versions of (?P<any>\S+) have no usable wheels"
+)
 _HASH = re.compile(r"--hash=sha256:([0-9a-f]{64})")
 
 
@@ -60,32 +65,40 @@ def lock_file() -> Path:
     return ownwheel.shipped("environment.lock")
 
 
-def resolve(target: Target, extras: Iterable[str], requirements: str) -> str:
+def resolve(target: Target, extras: Iterable[str], requirements: str, constraints: str = "") -> str:
     """The pinned and hashed packages, without springline itself, as pip and uv read them."""
     wanted = ",".join(sorted({"jobs", *extras}))
-    kept = kept_answer(target, wanted, requirements)
+    kept = kept_answer(target, wanted, requirements, constraints)
     if kept.exists():
         return kept.read_text(encoding="utf-8")
     with tempfile.TemporaryDirectory() as scratch:
         wheel = ownwheel.write(Path(scratch))
-        inputs = Path(scratch) / "requirements.in"
-        inputs.write_text(f"springline[{wanted}] @ {wheel.as_uri()}\n{requirements}", encoding="utf-8")
-        answer = run_program(_compile(target, inputs))
+        texts = {"springline": f"springline[{wanted}] @ {wheel.as_uri()}", "requirements": requirements}
+        files = [Path(scratch) / f"{name}.txt" for name in (*texts, "constraints")]
+        for file, text in zip(files, (*texts.values(), constraints), strict=True):
+            file.write_text(text, encoding="utf-8")
+        answer = run_program(_compile(target, files))
     if answer.exit_code:
         raise _unresolved(target, answer.errors)
+    if address := _ADDRESS.search(answer.text):
+        raise ConfigurationError(
+            f"--requirements: {address[0]}: only packages of an index can be installed over there",
+            "name a version of it that is on an index; an index of your own goes into UV_INDEX_URL and PIP_INDEX_URL",
+        )
     write_private(kept, answer.text)
     return answer.text
 
 
-def kept_answer(target: Target, extras: str, requirements: str) -> Path:
+def kept_answer(target: Target, extras: str, requirements: str, constraints: str = "") -> Path:
     """Where the answer to this question is kept: it stands for as long as lock and springline's own needs do."""
     lock = lock_file().read_text(encoding="utf-8")
-    key = "\n".join([repr(target), extras, requirements, ownwheel.metadata(), lock])
+    key = "\n".join([repr(target), extras, requirements, constraints, ownwheel.metadata(), lock])
     return cache() / "resolved" / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.txt"
 
 
-def _compile(target: Target, inputs: Path) -> list[str]:
-    uv = [sys.executable, "-m", "uv", "pip", "compile", str(inputs), "--constraint", str(lock_file())]
+def _compile(target: Target, files: Sequence[Path]) -> list[str]:
+    *wanted, limits = map(str, files)
+    uv = [sys.executable, "-m", "uv", "pip", "compile", *wanted, "-c", str(lock_file()), "-c", limits]
     there = ["--python-platform", target.uv_platform, "--python-version", target.python, "--python", sys.executable]
     form = ["--generate-hashes", "--no-header", "--no-annotate", "--quiet", "--no-emit-package", "springline"]
     return [*uv, *there, "--only-binary", ":all:", *form]
@@ -182,19 +195,33 @@ def _plain(name: str) -> str:
 
 
 def _unresolved(target: Target, errors: str) -> ConfigurationError | ConnectError:
-    said = errors.strip()
-    without = re.search(r"(\S+?)==(\S+) has no (?:usable )?wheels", said)
+    said = _INPUT.sub(r"--requirements", errors.strip())
+    without = _NO_WHEEL.search(said)
+    unknown = re.search(r"(\S+) was not found in the package registry", said)
     if without:
-        name, version = without.groups()
+        return _no_wheel(target, without["name"] or without["any"], without["version"] or "")
+    if unknown:
         return ConfigurationError(
-            f"there is no wheel of {name} {version} for glibc 2.{target.glibc}, {target.machine} and "
-            f"Python {target.python}, which is what was found over there",
-            "conda brings its own libraries (--method conda), an image a whole system (--method image)",
+            f"--requirements: there is no package {unknown[1]} in the index",
+            "correct its name; an index of your own goes into UV_INDEX_URL and PIP_INDEX_URL",
+        )
+    if "No solution found" in said:
+        return ConfigurationError(
+            f"these packages do not go together:\n{said}", "correct --requirements; springline's own versions are fixed"
         )
     if any(word in said.lower() for word in OFFLINE):
         return _no_internet(said)
+    return ConfigurationError(f"--requirements cannot be used:\n{said}", "correct it; what is below is uv's own words")
+
+
+def _no_wheel(target: Target, name: str, version: str) -> ConfigurationError:
+    """A package that would have to be compiled. Conda brings one of the user's own, but has the same locked wheels."""
+    of_lock = _plain(name) in names(lock_file().read_text(encoding="utf-8"))
+    conda = "" if of_lock else ", or conda that package, named in an environment.yml: --method conda"
     return ConfigurationError(
-        f"these packages do not go together:\n{said}", "correct --requirements; springline's own versions are fixed"
+        f"there is no wheel of {f'{name} {version}'.strip()} for glibc 2.{target.glibc}, {target.machine} and "
+        f"Python {target.python}, which is what was found over there",
+        f"an image brings a whole system of its own: --method image{conda}",
     )
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from shlex import quote
 
 from launcher.environments import ownwheel, resolving
-from launcher.environments.base import PYTHONS, Facts, PythonFound, Supply, Tell, Wish
+from launcher.environments.base import PYTHONS, STEP, Facts, PythonFound, Supply, Tell, Wish
 from launcher.environments.resolving import Target
 from launcher.errors import ConfigurationError
 from launcher.scripts import RemotePath, write_file
@@ -25,7 +25,7 @@ echo '@step unpack uv'
 chmod 700 .uv/*/scripts/uv
 uv=$(echo {new}/.uv/*/scripts/uv)
 echo '@step make the environment'
-"$uv" venv --quiet --allow-existing{over} --python {python} .
+"$uv" venv --quiet --allow-existing --python {python} .
 {requirements}
 echo '@step install {count} packages{source}'
 "$uv" pip install --quiet --python bin/python --no-deps --require-hashes {where} -r requirements.txt
@@ -37,6 +37,35 @@ rm -rf .uv
 {wrapper}
 chmod 755 python
 """
+# What another Python has, below what is installed here; that Python is not touched. Fails where something is not seen.
+_BELOW = """
+echo {step}
+said=$({python} -c {tell})
+for code in {note} {compare}; do printf '%s\n' "$said" | tail -n 1 | {new}/bin/python -c "$code"; done
+"""
+_TELL = """\
+import json, sys
+from importlib import metadata
+names = {found.metadata["Name"] for found in metadata.distributions()} - {None}
+print(json.dumps({"path": [place for place in sys.path if place], "names": sorted(names)}))
+"""
+_NOTE = """\
+import json, os, sys, sysconfig
+own = {os.path.realpath(place) for place in sys.path}
+with open(os.path.join(sysconfig.get_path("purelib"), "below.pth"), "w") as pth:
+    for place in json.load(sys.stdin)["path"]:
+        if os.path.realpath(place) not in own:
+            print(f"import site; site.addsitedir({place!r})", file=pth)
+"""
+_COMPARE = """\
+import json, sys
+from importlib import metadata
+plain = lambda name: (name or "").replace("_", "-").replace(".", "-").lower()
+seen = {plain(found.metadata["Name"]) for found in metadata.distributions()}
+lost = [name for name in json.load(sys.stdin)["names"] if plain(name) not in seen]
+if lost:
+    sys.exit(f"the new environment does not see {', '.join(lost)} of the Python below it; take --method venv")
+"""
 _WRAPPER = """\
 #!/bin/sh
 exec {python} "$@"
@@ -44,19 +73,16 @@ exec {python} "$@"
 
 
 class Venv:
-    """A virtual environment of a Python over there; `over` one whose own packages stay in sight below ours."""
+    """A virtual environment of a Python over there."""
 
     name = "venv"
-
-    def __init__(self, *, over: bool = False) -> None:
-        self._over = over
 
     def check(self, facts: Facts, wish: Wish) -> None:
         """A Python of the lock's, on a system that wheels are made for."""
         if facts.libc != "glibc" or not facts.libc_version.startswith("2."):
             raise ConfigurationError(
                 f"the C library over there is {facts.libc} {facts.libc_version}, for which few packages have wheels",
-                "use another method: conda or image",
+                "an image brings a whole system with another one: --method image",
             )
         choose_python(facts, wish)
 
@@ -80,7 +106,6 @@ class Venv:
             supplies=supplies.quoted(),
             uv=f"uv-{version}-*.whl",
             python=RemotePath(choose_python(facts, wish).path).quoted(),
-            over=" --system-site-packages" if self._over else "",
             requirements=write_file("requirements.txt", pinned),
             count=len(resolving.names(pinned)),
             source="" if sends else " from the internet",
@@ -95,7 +120,19 @@ class Venv:
 
     @staticmethod
     def _pinned(facts: Facts, wish: Wish) -> str:
-        return resolving.resolve(target(facts, wish), wish.extras, wish.requirements)
+        return resolving.resolve(target(facts, wish), wish.extras, wish.requirements, wish.constraints)
+
+
+def sees_below(new: RemotePath, python: RemotePath) -> str:
+    """Lines that let the environment in `new` see the packages of another Python of the same version, below its own."""
+    return _BELOW.format(
+        step=quote(f"{STEP}let it see what {python.text} has"),
+        python=python.quoted(),
+        new=new.quoted(),
+        tell=quote(_TELL),
+        note=quote(_NOTE),
+        compare=quote(_COMPARE),
+    )
 
 
 def target(facts: Facts, wish: Wish) -> Target:

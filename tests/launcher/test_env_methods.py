@@ -25,6 +25,7 @@ from launcher.scripts import RemotePath
 
 FORMATS = {"env.squashfs": ("mksquashfs", "unsquashfs"), "env.tar.zst": ("tar", "zstd"), "env.tar.gz": ("tar",)}
 WHERE = "import sys; print(sys.prefix)"
+MINOR = "{}.{}".format(*sys.version_info[:2])
 
 
 def wish(**values: object) -> Wish:
@@ -264,8 +265,10 @@ MICROMAMBA = """\
 #!/bin/sh
 [ "$1 $2 $3 $5" = "create --yes --prefix --file" ] && grep -q python=3 "$6" || exit 9
 {fails}
-mkdir -p "$4/etc/conda/activate.d" "$4/lib"
-cp -rs {base} "$4/" 2>/dev/null
+mkdir -p "$4/etc/conda/activate.d" "$4/bin" "$4/lib/python{minor}/site-packages"
+ln -s {base} "$4/bin/python"
+echo 'home = {home}' >"$4/pyvenv.cfg"
+echo 'NAME = "theirs"' >"$4/lib/python{minor}/site-packages/theirs.py"
 echo 'export GDAL_DATA=$CONDA_PREFIX/share/gdal' >"$4/etc/conda/activate.d/gdal.sh"
 """
 UNREACHABLE = "echo 'critical libmamba Download error (6) Could not resolve hostname [conda.anaconda.org]' >&2; exit 1"
@@ -274,11 +277,12 @@ UNREACHABLE = "echo 'critical libmamba Download error (6) Could not resolve host
 def by_conda(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, fails: str = "") -> subprocess.CompletedProcess[str]:
     """Run the build script, with a stand-in for micromamba and none of the wheels, in tmp_path/new."""
     tool, new = tmp_path / "micromamba", tmp_path / "new"
-    tool.write_text(MICROMAMBA.format(fails=fails, base=f"{sys.base_prefix}/bin"))
+    base = Path(sys._base_executable)  # type: ignore[attr-defined]
+    tool.write_text(MICROMAMBA.format(fails=fails, base=base, home=base.parent, minor=MINOR))
     tool.chmod(0o755)
     new.mkdir()
     start_it = f"printf '#!/bin/sh\\nexec {new}/bin/python \"$@\"' >{new}/python; chmod +x {new}/python"
-    venv = f"{new}/conda/bin/python3 -m venv --without-pip {new}; {start_it}"
+    venv = f"{new}/conda/bin/python -m venv --without-pip {new}; {start_it}"
     monkeypatch.setattr(Venv, "build_script", lambda *_: venv)
     script = Conda().build_script(facts(), wish(conda=str(tool)), RemotePath(str(new)), RemotePath("/none"))
     return subprocess.run(["sh", "-c", f"set -e\n{script}"], capture_output=True, text=True, check=False)
@@ -288,10 +292,9 @@ def test_conda_environment_is_started_as_if_activated(monkeypatch: pytest.Monkey
     """What conda's packages set on activation is set for the environment's Python, which sees conda's packages."""
     built = by_conda(monkeypatch, tmp_path)
     assert built.returncode == 0, built.stderr
-    code = "import os, sys; print(os.environ['GDAL_DATA'], sys.prefix)"
+    code = "import os, sys, theirs; print(os.environ['GDAL_DATA'], sys.prefix)"
     done = start(tmp_path / "new/python", code, tmp_path)
     assert done.stdout == f"{tmp_path}/new/conda/share/gdal {tmp_path}/new\n", done.stderr
-    assert "include-system-site-packages = true" in (tmp_path / "new/pyvenv.cfg").read_text()
 
 
 def test_channels_that_cannot_be_reached(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -301,10 +304,16 @@ def test_channels_that_cannot_be_reached(monkeypatch: pytest.MonkeyPatch, tmp_pa
     assert "--method venv installs without internet" in built.stderr.splitlines()[-1]
 
 
-def test_micromamba_that_cannot_be_brought(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where there is no conda and its makers' place cannot be reached, both ways out are named."""
+def test_micromamba_is_fetched_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Where its makers' place cannot be reached both ways out are named; once it is here it is not asked for again."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     for name in ("https_proxy", "HTTPS_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     with pytest.raises(ConfigurationError, match="cannot be fetched from") as caught:
         Conda().supplies(facts(), wish(), lambda words: None)
     assert "--method venv" in caught.value.hint
+    (tmp_path / "springline/tools").mkdir(parents=True)
+    (tmp_path / "springline/tools/micromamba-linux-64").write_bytes(b"kept")
+    monkeypatch.setattr(Venv, "supplies", lambda *_: [])
+    (supply,) = Conda().supplies(facts(), wish(), lambda words: None)
+    assert (supply.name, supply.size) == ("micromamba", 4)
