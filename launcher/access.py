@@ -17,6 +17,15 @@ from launcher.tunnel import LOOPBACK
 PROBE_SECONDS = 20.0
 
 
+class Refusal(TunnelError):
+    """JupyterLab answers, and with an error: HTTP's `status`, and what it `said`."""
+
+    def __init__(self, status: int, said: str, asked: str) -> None:
+        super().__init__(f"JupyterLab answers {status} to {asked}: {said}")
+        self.status = status
+        self.said = said
+
+
 @dataclass(frozen=True)
 class Secrets:
     """What opens a session: Jupyter's token, and the certificate that proves its server."""
@@ -48,7 +57,7 @@ class Access:
         return f"http://{LOOPBACK}:{self.port}/{page}?token={self.secrets.token}"
 
     def request(self, method: str, path: str, body: Any = None, *, timeout: float = PROBE_SECONDS) -> Any:  # noqa: ANN401
-        """Ask Jupyter's REST API; returns the JSON answer. Raises TunnelError."""
+        """Ask Jupyter's REST API; returns the JSON answer. Raises TunnelError, and Refusal where it answers."""
         connection = http.client.HTTPConnection(LOOPBACK, self.port, timeout=timeout)
         headers = {"Authorization": f"token {self.secrets.token}", "Content-Type": "application/json"}
         try:
@@ -60,9 +69,7 @@ class Access:
         finally:
             connection.close()
         if answer.status >= 400:
-            raise TunnelError(
-                f"JupyterLab answers {answer.status} to {method} {path}: {_reason(text) or answer.reason}"
-            )
+            raise Refusal(answer.status, _reason(text) or answer.reason, f"{method} {path}")
         return json.loads(text) if text else None
 
     def verify(

@@ -245,7 +245,7 @@ def _stop_all(console: Console) -> None:
 def scale(
     session: str, workers: str, preset: str | None, console: Console, platform: str | None, config: Path | None
 ) -> None:
-    """Give SESSION's Dask cluster WORKERS worker jobs: a number, or MIN:MAX to follow the load.
+    """Give SESSION's Dask cluster so many WORKERS: a number, or MIN:MAX to follow the load.
 
     Workers that are there keep their shape.
     """
@@ -255,8 +255,9 @@ def scale(
     cluster, found, _ = _reach(session, console, platform, config)
     with flows.open_session(cluster, found) as (_, opened):
         answer = scaling.scale(opened, request, preset)
+    noun = "worker" if workers == "1" else "workers"
     shape = f", new ones as preset {preset}" if preset else ""
-    console.result({"schema_version": 1, "session": found.name, **answer}, f"asked for {workers} worker jobs{shape}")
+    console.result({"schema_version": 1, "session": found.name, **answer}, f"asked for {workers} {noun}{shape}")
 
 
 SESSION_COMMANDS = (attach, status, ls, url, logs, stop, scale)

@@ -103,8 +103,8 @@ class Platforms:
             self._refuse(f"{each}{PRESET}{preset}")
         presets = self.presets(name)
         if preset not in presets:
-            raise NotFoundError(
-                f"platform '{name}' has no preset '{preset}'{nearest(preset, presets)}",
+            raise UsageError(
+                f"platform '{name}' has no preset '{preset}'{nearest(preset.lower(), presets)}",
                 f"its presets: {', '.join(sorted(presets))}" if presets else f"add [{name}:{preset}] to {user_file()}",
             )
         return presets[preset]

@@ -19,7 +19,10 @@ def chosen(
     known: Platforms, name: str, preset: str | None, options: Mapping[str, Any]
 ) -> tuple[Platform, dict[str, Platform]]:
     """The platform with a preset and the command line's options, and the same with each of its presets by name."""
-    others = {each: override(known.get(name, each), options) for each in known.presets(name)}
+    presets = known.presets(name)
+    if preset == DEFAULT and DEFAULT not in presets:
+        preset = None
+    others = {each: override(known.get(name, each), options) for each in presets}
     return override(known.get(name, preset), options), others
 
 

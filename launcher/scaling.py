@@ -5,15 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from launcher.access import Access
+from launcher.access import Access, Refusal
 from launcher.cluster import Cluster
-from launcher.errors import TunnelError, UsageError
+from launcher.errors import SpringlineError, SubmissionRefused, TunnelError, UsageError
 from launcher.model import Session
 from launcher.sessions import status
 
 
 def parse(workers: str) -> dict[str, Any]:
-    """The request of `scale`: a number of worker jobs, or MIN:MAX to follow the load."""
+    """The request of `scale`: a number of workers, or MIN:MAX to follow the load."""
     fields = workers.split(":")
     if len(fields) > 2 or not all(field.isdecimal() and len(field) < 7 for field in fields):
         raise UsageError(f"'{workers}' is not a number of workers", "write a number such as 4, or MIN:MAX such as 1:8")
@@ -27,26 +27,39 @@ def parse(workers: str) -> dict[str, Any]:
 
 def scale(opened: Access, request: dict[str, Any], preset: str | None = None) -> dict[str, Any]:
     """Ask the cluster in JupyterLab's Dask panel, which is the session's own."""
-    if preset is not None:
-        answer = _with_preset(opened, {**request, "preset": preset})
-    else:
-        clusters = opened.request("GET", "/dask/clusters")
-        # Empty after a Shutdown in the panel: put it back there, it is still the same cluster.
-        shown = clusters[0] if clusters else opened.request("PUT", "/dask/clusters")
-        answer = opened.request("PATCH", f"/dask/clusters/{shown['id']}", request, timeout=60)
-    said = {"requested": request, "workers": answer.get("workers"), "cores": answer.get("cores")}
-    return said if preset is None else {**said, "preset": preset}
-
-
-def _with_preset(opened: Access, request: dict[str, Any]) -> Any:  # noqa: ANN401 - a JSON object
+    named = {} if preset is None else {"preset": preset}
     try:
-        return opened.request("POST", "/springline/workers", request, timeout=60)
-    except TunnelError as error:
-        if " answers 404 " not in error.message:
-            raise
-        raise UsageError(
-            "this session knows no presets: an earlier springline started it", "leave --preset out, or start it anew"
-        ) from error
+        answer = opened.request("POST", "/springline/workers", {**request, **named}, timeout=60)
+    except Refusal as error:
+        if error.status != 404 or preset is not None:
+            raise _meant(error, preset) from error
+        answer = _scale_in_panel(opened, request)
+    return {"requested": request, "workers": answer.get("workers"), "cores": answer.get("cores"), **named}
+
+
+def _scale_in_panel(opened: Access, request: dict[str, Any]) -> Any:  # noqa: ANN401 - a JSON object
+    """The same of a session that an earlier springline started."""
+    clusters = opened.request("GET", "/dask/clusters")
+    # Empty after a Shutdown in the panel: put it back there, it is still the same cluster.
+    shown = clusters[0] if clusters else opened.request("PUT", "/dask/clusters")
+    return opened.request("PATCH", f"/dask/clusters/{shown['id']}", request, timeout=60)
+
+
+def _meant(error: Refusal, preset: str | None) -> SpringlineError:
+    """What the session's answer means to who asked."""
+    if error.status == 404:
+        said = "this session knows no presets: an earlier springline started it"
+        return UsageError(said, "leave --preset out, or start it anew")
+    if error.status == 409:
+        known = "presets are those of the session's start: take one of them, or leave --preset out"
+        return UsageError(error.said, "see `springline status`" if preset is None else known)
+    if error.status == 502:
+        return SubmissionRefused(
+            error.said,
+            "ask for another shape with --preset, `default` is the first; this session keeps the `worker_…` keys of "
+            "its start, so correct them for the next",
+        )
+    return error
 
 
 def dask_environment(cluster: Cluster, session: Session) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -38,6 +39,16 @@ def wanted(work: Work, planned: int, threads: int) -> int:
     """Return how many workers of so many threads should be there when so many are planned."""
     needed = -(-work.items // threads)
     return min(needed, planned) if work.seconds is not None and work.seconds < SOON else needed
+
+
+def telling(adaptive: Any, grow: Callable[[int], Awaitable[None]]) -> Any:  # noqa: ANN401
+    """Return an ``Adaptive`` that leaves it to ``grow`` to ask for more, so that a refusal is heard of."""
+
+    class Telling(adaptive):  # type: ignore[misc]
+        async def scale_up(self, n: int) -> None:
+            await grow(n)
+
+    return Telling
 
 
 def class_for(directory: SessionDir, request: Request) -> Any:  # noqa: ANN401

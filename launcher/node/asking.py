@@ -1,23 +1,29 @@
-"""``springline/workers`` at the Jupyter server: ask the session's cluster for workers of a preset's shape."""
+"""``springline/workers`` at the Jupyter server: ask the session's cluster for workers, of a preset's shape too."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
 from importlib import import_module
+from importlib.util import find_spec
 from typing import Any
 
 from jupyter_server.base.handlers import APIHandler
 from tornado import web
 
+from .backends import NotStarted
+from .request import SessionDir
+from .state import read_state
+
 
 class WorkersOf(APIHandler):  # type: ignore[misc,unused-ignore] # an untyped base
-    """The Dask panel's own requests know numbers only: so this names the preset first, and then asks as they do."""
+    """As the Dask panel's own requests, which know no presets and do not wait for the answer to MIN and MAX."""
 
-    def initialize(self, presets: Sequence[str]) -> None:
+    def initialize(self, presets: Sequence[str], directory: SessionDir) -> None:
         """Remember the names."""
         super().initialize()
         self._presets = list(presets)
+        self._directory = directory
 
     @web.authenticated
     def get(self) -> None:
@@ -26,28 +32,27 @@ class WorkersOf(APIHandler):  # type: ignore[misc,unused-ignore] # an untyped ba
 
     @web.authenticated
     async def post(self) -> None:
-        """Ask for ``{"preset": NAME, "workers": N}`` or ``{"preset": NAME, "adapt": {"minimum": …, "maximum": …}}``."""
+        """Ask for ``{"workers": N}`` or ``{"adapt": {"minimum": A, "maximum": B}}``, ``"preset": NAME`` if wanted.
+
+        A refusal of the session's is answered with 409, one of whoever gives the workers with 502, in their words.
+        """
         asked = self.get_json_body() or {}
         try:
-            preset, adapt = str(asked["preset"]), asked.get("adapt")
+            adapt = asked.get("adapt")
             numbers = [int(adapt["minimum"]), int(adapt["maximum"])] if adapt else [int(asked["workers"])]
         except (KeyError, TypeError, ValueError) as error:
-            raise web.HTTPError(400, f"a preset, and workers or adapt, are asked for: {error!r}") from error
+            raise web.HTTPError(400, f"workers or adapt are asked for: {error!r}") from error
         try:
-            model = await _ask(preset, numbers)
+            model = await self._ask(numbers, asked.get("preset"))
+        except NotStarted as error:
+            raise web.HTTPError(502, str(error)) from error
         except Exception as error:  # the node program's refusal comes with its own words
             raise web.HTTPError(409, str(error)) from error
-        self.finish(json.dumps({**model, "preset": preset}))
+        self.finish(json.dumps({**model, "preset": asked.get("preset")}))
 
-
-async def _ask(preset: str, numbers: Sequence[int]) -> dict[str, Any]:
-    """Ask the cluster in the Dask panel, which is put back there after a Shutdown."""
-    manager = import_module("dask_labextension.manager").manager
-    await manager.initialized
-    if not manager.list_clusters():
-        await manager.start_cluster()
-    cluster = str(manager.list_clusters()[0]["id"])
-    await manager._clusters[cluster].use(preset)
-    if len(numbers) == 2:
-        return dict(manager.adapt_cluster(cluster, *numbers))
-    return dict(await manager.scale_cluster(cluster, *numbers))
+    async def _ask(self, numbers: Sequence[int], preset: str | None) -> dict[str, Any]:
+        state = read_state(self._directory.state)
+        if state["dask_error"] and not (state["dask"] and find_spec("dask_labextension")):
+            raise RuntimeError(f"Without Dask: {state['dask_error']}")
+        panel: Any = import_module(f"{__package__}.panel")
+        return dict(await panel.ask(import_module("dask_labextension.manager").manager, numbers, preset))

@@ -1,4 +1,4 @@
-"""Which Dask cluster a session gets: workers as SLURM jobs, or as processes beside the scheduler."""
+"""Which Dask cluster a session gets: workers as jobs of the scheduler, or as processes beside Dask's own."""
 
 from __future__ import annotations
 
@@ -24,6 +24,10 @@ OF_THE_CLUSTER = ("name", "protocol", "shared_temp_directory", "scheduler_option
 
 class DaskError(Exception):
     """The cluster cannot do it; the text is one sentence for the user."""
+
+
+class NotStarted(DaskError):
+    """Workers were asked for, and whoever gives them refused or did not answer."""
 
 
 @dataclass(frozen=True)

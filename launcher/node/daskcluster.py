@@ -1,4 +1,4 @@
-"""The session's Dask cluster: a scheduler in this process, workers as SLURM jobs or as processes beside it."""
+"""The session's Dask cluster: a scheduler in this process, workers as jobs of the queue or as processes beside it."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
+from importlib import import_module
 from typing import Any
 
 from . import adapting, backends, daskconfig, queues, springline_guard, workerjobs
-from .backends import DaskError
+from .backends import DaskError, NotStarted
 from .request import DEFAULT, Request, SessionDir, Workers
 from .upkeep import LONG_ENOUGH, Upkeep
 
@@ -25,6 +26,7 @@ Tell = Callable[[str, Any], None]  # reports an event to the session: "panel", o
 CHANCES = 5  # for workers of a run that end soon: nobody is there to ask for others
 # An adaptive cluster on a queue must not swing: look every 2 s, let a worker go after a minute without need.
 ADAPTIVE = {"interval": "2s", "wait_count": 30}
+REFUSED = 60.0  # s before an adaptive cluster asks again for workers that were refused
 
 
 def sentence(error: BaseException) -> str:
@@ -38,7 +40,7 @@ def start(directory: SessionDir, request: Request, address: str, tell: Tell) -> 
     """Start the scheduler, without workers yet, and tell every process of the session where it is."""
     daskconfig.point(os.environ, directory)
     _forget_this_job()
-    adaptive = adapting.class_for(directory, request) if request.analysis else None
+    adaptive = adapting.class_for(directory, request) if request.analysis else import_module("distributed").Adaptive
     cluster = backends.make(directory, request, address)
     backend = backends.backend_of(request)
 
@@ -65,7 +67,7 @@ def jobs_for(n: int, sizes: Sequence[int], size: int) -> int:
 
 
 def _forget_this_job() -> None:
-    """Drop this job's own variables, which sbatch would hand on to the workers' jobs and confuse them."""
+    """Drop this job's own variables, which a submission would hand on to the workers' jobs and confuse them."""
     for name in set(os.environ) - set(queues.without_job(os.environ)):
         del os.environ[name]
 
@@ -78,7 +80,7 @@ class RunningCluster:
         cluster: Any,  # noqa: ANN401
         request: Request,
         tell: Tell,
-        adaptive: Any = None,  # noqa: ANN401
+        adaptive: Any,  # noqa: ANN401
         shape: Callable[[Workers], None] = lambda workers: None,
     ) -> None:
         self._cluster = cluster
@@ -87,7 +89,8 @@ class RunningCluster:
         self._shape = shape
         self._workers = request.workers  # as those asked for now are
         self._tell = tell
-        self._adaptive = {"Adaptive": adaptive} if adaptive else {}
+        self._adaptive = adapting.telling(adaptive, self._grow_now_and_then)
+        self._refused = float("-inf")
         self._submitted = False
         self._upkeep = Upkeep(
             cluster,
@@ -135,15 +138,19 @@ class RunningCluster:
         return n if most is None else most if n is None else min(n, most)
 
     def _scale_jobs(self, scale: Callable[..., Any], n: int | None = None, jobs: int = 0) -> Any:  # noqa: ANN401
-        spec = self._cluster.worker_spec.values()
-        sizes = [len(job.get("group", "1")) for job in spec]
-        return scale(jobs=jobs if n is None else jobs_for(n, sizes, len(self._cluster.new_spec.get("group", "1"))))
+        if n is not None:
+            jobs = jobs_for(n, self._sizes(), len(self._cluster.new_spec.get("group", "1")))
+        return scale(jobs=jobs)
+
+    def _sizes(self) -> list[int]:
+        """Return how many workers each job makes."""
+        return [len(job.get("group", "1")) for job in self._cluster.worker_spec.values()]
 
     async def use(self, preset: str) -> None:
         """Give the workers asked for from now on the shape of a preset; what is there stays as it is."""
         shapes = {DEFAULT: self._request.workers, **self._request.presets}
         if preset not in shapes:
-            near = difflib.get_close_matches(preset, shapes, n=1)
+            near = difflib.get_close_matches(preset.lower(), shapes, n=1)
             meant = f" Did you mean {near[0]!r}?" if near else ""
             raise DaskError(f"This session has no preset {preset!r}; it has {', '.join(sorted(shapes))}.{meant}")
         self._shape(shapes[preset])
@@ -161,22 +168,41 @@ class RunningCluster:
         """Ask for so many workers, in place of whatever was asked before (in the cluster's loop)."""
         self._stop_adapting()
         self._submitted = self._submitted or n > 0
-        self._cluster.scale(self._capped(n))
+        await self._grow(self._capped(n))
+
+    async def adapt(self, minimum: int, maximum: int | None) -> None:
+        """Let the number of workers follow the work (in the cluster's loop); the first of them are asked for now."""
+        self._submitted = True
+        self._stop_adapting()
+        self._forget_failed()
+        least, most = self._capped(minimum), self._capped(maximum)
+        await self._grow(max(least or 0, sum(self._sizes())))
+        self._refused = float("-inf")
+        self._cluster.adapt(minimum=least, maximum=most, Adaptive=self._adaptive, **ADAPTIVE)
+
+    async def _grow(self, n: int | None) -> None:
+        """Scale, and tell what became of it. Raises NotStarted."""
+        self._forget_failed()
         problem = None
         try:
+            self._cluster.scale(n)
             await self._cluster
         except Exception as error:
             self._forget_failed()
             problem = f"No worker was started: {sentence(error)}"
-            raise DaskError(problem) from error
+            raise NotStarted(problem) from error
         finally:
             self._tell("workers", problem)
 
-    async def adapt(self, minimum: int, maximum: int | None) -> None:
-        """Let the number of workers follow the work (in the cluster's loop)."""
-        self._submitted = True
-        self._stop_adapting()
-        self._cluster.adapt(minimum=self._capped(minimum), maximum=self._capped(maximum), **ADAPTIVE, **self._adaptive)
+    async def _grow_now_and_then(self, n: int) -> None:
+        """Do so for an adaptive cluster, which asks every 2 s: a queue that refuses is left alone for a while."""
+        if time.monotonic() - self._refused < REFUSED:
+            return
+        try:
+            await self._grow(n)
+        except NotStarted as error:
+            self._refused = time.monotonic()
+            log.error("%s", error)
 
     def _stop_adapting(self) -> None:
         if getattr(self._cluster, "_adaptive", None) is not None:

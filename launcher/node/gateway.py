@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
+from collections.abc import Awaitable
 from importlib import import_module
 from typing import Any
 from urllib.parse import urlsplit
@@ -24,6 +25,14 @@ def behind_jupyter(link: str | None) -> str:
     """Return a dashboard's path behind Jupyter, whose proxy speaks plain HTTP to other hosts; else the link itself."""
     parts = urlsplit(link or "")
     return f"/proxy/{parts.hostname}:{parts.port or 80}{parts.path}" if parts.scheme == "http" else parts.geturl()
+
+
+async def _warned(asking: Awaitable[None]) -> str | None:
+    """Return what dask-gateway warned of meanwhile."""
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        await asking
+    return "; ".join(str(warning.message) for warning in said if "Gateway" in warning.category.__name__) or None
 
 
 class Gateway:
@@ -56,14 +65,11 @@ class Gateway:
 
     async def scale(self, n: int) -> str | None:
         """Ask for so many workers; a limit of the server's is said."""
-        with warnings.catch_warnings(record=True) as said:
-            warnings.simplefilter("always")
-            await self._cluster.scale(n)
-        return "; ".join(str(warning.message) for warning in said if "Gateway" in warning.category.__name__) or None
+        return await _warned(self._cluster.scale(n))
 
-    async def adapt(self, minimum: int, maximum: int | None) -> None:
-        """Let the server follow the work."""
-        await self._cluster.adapt(minimum=minimum, maximum=maximum)
+    async def adapt(self, minimum: int, maximum: int | None) -> str | None:
+        """Let the server follow the work; a limit of its own is said."""
+        return await _warned(self._cluster.adapt(minimum=minimum, maximum=maximum))
 
     async def close(self) -> None:
         """End the cluster, one that is still being made too."""

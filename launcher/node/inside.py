@@ -43,7 +43,7 @@ class Inside:
         presets = [*dict.fromkeys([DEFAULT, *self._request.presets])] if self._request.presets else []
         pages = [
             (f"{base}/session", TimeLeft, {"state": self._directory.state}),
-            (f"{base}/workers", WorkersOf, {"presets": presets}),
+            (f"{base}/workers", WorkersOf, {"presets": presets, "directory": self._directory}),
         ]
         self._app.web_app.add_handlers(".*$", pages)
         self._app.io_loop.add_callback(self._open_at_start)

@@ -6,7 +6,7 @@ import asyncio
 import json
 import logging
 import sys
-from collections.abc import Awaitable, Generator
+from collections.abc import Awaitable, Generator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -37,7 +37,7 @@ class SessionCluster:
 
     def __init__(self, session_dir: str, asynchronous: bool = True) -> None:
         self._directory = SessionDir(Path(session_dir))
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()
         self._scheduler: Any = None
         self._refusal = ""  # where nobody here can ask for workers
         self.scheduler_address = ""
@@ -84,7 +84,12 @@ class SessionCluster:
     def _keep(self, work: Any) -> None:  # noqa: ANN401 (a coroutine)
         task = asyncio.ensure_future(work)
         self._tasks.add(task)  # the loop itself would let it go
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception():
+            log.error("The cluster did not do what was asked: %s", task.exception())
 
     def scale(self, n: int) -> Awaitable[None]:
         """Ask the node program for so many workers."""
@@ -97,18 +102,15 @@ class SessionCluster:
         return used
 
     def adapt(self, minimum: int = 0, maximum: int | None = None) -> Adapting:
-        """Ask the node program to let the number of workers follow the work. It answers when all is said here."""
+        """Do so without waiting for the answer, as the panel does; what is wrong stands in the session's state."""
         if self._refusal:
             raise RuntimeError(self._refusal)
-
-        async def ask() -> None:
-            try:
-                await self._scheduler.springline_adapt(minimum=minimum, maximum=maximum)
-            except Exception:
-                log.exception("The cluster was not made adaptive")
-
-        self._keep(ask())
+        self._keep(self.follow(minimum, maximum))
         return Adapting(minimum, maximum)
+
+    async def follow(self, minimum: int, maximum: int | None) -> None:
+        """Ask the node program to let the number of workers follow the work."""
+        await self._scheduler.springline_adapt(minimum=minimum, maximum=maximum)
 
     async def close(self) -> None:
         """Release the workers and forget the view."""
@@ -122,14 +124,36 @@ def _scale_always() -> None:
     """Let every request to scale reach the cluster.
 
     dask-labextension answers itself when as many workers are connected as asked for, so that jobs still in the queue
-    could never be taken back.
+    could never be taken back, and when the range is that of the request before, which may have failed.
     """
     module = sys.modules.get("dask_labextension.manager")
     if module is not None:
         module.manager.scale_cluster = partial(_scale_cluster, module.manager)
+        module.manager.adapt_cluster = partial(_adapt_cluster, module.manager)
 
 
 async def _scale_cluster(manager: Any, cluster_id: str, n: int) -> Any:  # noqa: ANN401
     await manager._clusters[cluster_id].scale(n)
     manager._adaptives.pop(cluster_id, None)
     return manager.get_cluster(cluster_id)
+
+
+def _adapt_cluster(manager: Any, cluster_id: str, minimum: int, maximum: int) -> Any:  # noqa: ANN401
+    manager._adaptives[cluster_id] = manager._clusters[cluster_id].adapt(minimum, maximum)
+    return manager.get_cluster(cluster_id)
+
+
+async def ask(manager: Any, numbers: Sequence[int], preset: str | None) -> dict[str, Any]:  # noqa: ANN401
+    """Ask the cluster in the panel, which is put back there after a Shutdown, for N workers or from MIN to MAX."""
+    await manager.initialized
+    if not manager.list_clusters():
+        await manager.start_cluster()
+    name = str(manager.list_clusters()[0]["id"])
+    cluster = manager._clusters[name]
+    if preset is not None:
+        await cluster.use(preset)
+    if len(numbers) == 1:
+        return dict(await manager.scale_cluster(name, *numbers))
+    await cluster.follow(*numbers)
+    manager._adaptives[name] = Adapting(*numbers)
+    return dict(manager.get_cluster(name))

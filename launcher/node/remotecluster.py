@@ -10,12 +10,12 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any, Protocol
 
 from . import addresses, backends, daskconfig
-from .backends import DaskError
+from .backends import DaskError, NotStarted
 from .request import Request, SessionDir
 
 log = logging.getLogger("springline")
@@ -40,8 +40,8 @@ class Driver(Protocol):
     async def scale(self, n: int) -> str | None:
         """Ask for so many workers; returns what is to be said of it. Raises DaskError."""
 
-    async def adapt(self, minimum: int, maximum: int | None) -> None:
-        """Let the number of workers follow the work. Raises DaskError."""
+    async def adapt(self, minimum: int, maximum: int | None) -> str | None:
+        """Let the number of workers follow the work; returns what is to be said of it. Raises DaskError."""
 
     async def close(self) -> None:
         """Let go of what is ours."""
@@ -154,18 +154,24 @@ class RemoteCluster:
 
     async def scale(self, n: int) -> None:
         """Ask for so many workers."""
-        said: str | None = None
-        try:
-            said = await self._driver.scale(n)
-        except Exception as error:
-            said = None if self._driver.refusal else f"No worker was started: {error}"
-            raise
-        finally:
-            self._tell("workers", said)
+        await self._ask(self._driver.scale(n))
 
     async def adapt(self, minimum: int, maximum: int | None) -> None:
         """Let the number of workers follow the work."""
-        await self._driver.adapt(minimum, maximum)
+        await self._ask(self._driver.adapt(minimum, maximum))
+
+    async def _ask(self, asking: Awaitable[str | None]) -> None:
+        """Wait for the driver's answer, and tell it. Raises DaskError."""
+        said: str | None = None
+        try:
+            said = await asking
+        except Exception as error:
+            if self._driver.refusal:
+                raise
+            said = f"No worker was started: {error or type(error).__name__}"
+            raise NotStarted(said) from error
+        finally:
+            self._tell("workers", said)
 
     def scale_first(self) -> None:
         """Start the workers the session begins with (from another thread)."""

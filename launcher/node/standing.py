@@ -53,7 +53,7 @@ class Standing:
         """Refuse."""
         raise DaskError(self.refusal)
 
-    async def adapt(self, _minimum: int, _maximum: int | None) -> None:
+    async def adapt(self, _minimum: int, _maximum: int | None) -> str | None:
         """Refuse."""
         raise DaskError(self.refusal)
 

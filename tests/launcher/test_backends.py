@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -60,6 +61,34 @@ def test_a_shape_is_of_the_jobs_asked_for_from_now_on(directory: SessionDir, clu
     assert "--cpus-per-task=16" in script and "-p fat" in script and "--nworkers 4" in script
     assert cluster.new_spec["group"] == ["-0", "-1", "-2", "-3"]
     assert before["options"]["cores"] == 1 and "group" not in before
+
+
+def test_workers_that_were_refused_leave_nothing_behind(
+    cluster: Any,  # noqa: ANN401
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each way of asking is refused with words; nothing is counted of it; the next that succeeds clears the words."""
+    distributed: Any = pytest.importorskip("distributed")
+    monkeypatch.setenv("PATH", "/nowhere")  # no sbatch, so nothing can be submitted
+    told: list[Any] = []
+    request = Request(session="x", scheduler="slurm", workers=SMALL)
+    running = daskcluster.RunningCluster(cluster, request, lambda _, value: told.append(value), distributed.Adaptive)
+    for numbers in ((1,), (1, 2)):
+        with pytest.raises(backends.NotStarted, match="No worker was started"):
+            running.ask(*numbers)
+        assert (running.planned(), cluster.workers) == (0, {})
+    running.ask(0, 2)
+    assert told.pop() is None
+    told.clear()
+    with distributed.Client(cluster) as client:
+        work = client.submit(int)
+        deadline = time.monotonic() + 10
+        while not told and time.monotonic() < deadline:
+            time.sleep(0.05)
+        work.cancel()
+    assert len(told) == 1 and "No worker was started" in told[0]
+    running.ask(0)
+    assert told.pop() is None
 
 
 def test_a_request_of_before_knows_no_backends() -> None:
@@ -126,6 +155,9 @@ def test_a_preset_in_jupyterlab(tmp_path: Path) -> None:
         running.until(lambda _: running.ask("GET", "/dask/clusters").json()[0]["cores"] == 1 + 2)
         unknown = running.ask("POST", "/springline/workers", {"workers": 2, "preset": "bigg"})
         assert (unknown.status, "Did you mean 'big'?" in unknown.json()["message"]) == (409, True)
+        for _ in range(2):
+            ranged = running.ask("POST", "/springline/workers", {"adapt": {"minimum": 1, "maximum": 2}}).json()
+            assert ranged["adapt"] == {"minimum": 1, "maximum": 2}
         assert running.ask("POST", "/springline/workers", {"preset": "big"}).status == 400
         assert running.ask("POST", "/springline/workers", {"workers": 2, "preset": "big"}, token=None).status == 403
         assert TOKEN not in running.log()

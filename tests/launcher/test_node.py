@@ -27,7 +27,11 @@ from launcher.node.runstate import margin
 from launcher.node.state import StateFile, end_of, first_fields
 from launcher.node.upkeep import MISSING, Upkeep
 
-INSIDE_JUPYTER = {"panel.py": ["distributed"], "inside.py": ["jupyter_core", "jupyter_server", "tornado"]}
+INSIDE_JUPYTER = {
+    "asking.py": ["jupyter_server", "tornado"],
+    "inside.py": ["jupyter_core", "jupyter_server", "tornado"],
+    "panel.py": ["distributed"],
+}
 SOURCES = sorted(Path(package.__file__).parent.glob("*.py"))
 DIRECTORY = SessionDir(Path("/home/u/.springline/sessions/spider-k3x9"))
 WORKERS = Workers(

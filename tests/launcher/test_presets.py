@@ -9,7 +9,7 @@ import pytest
 
 from launcher import presets, scripts
 from launcher.daskkinds import Dask, read_kind
-from launcher.errors import ConfigurationError, NotFoundError
+from launcher.errors import ConfigurationError, UsageError
 from launcher.model import Platform, Resources, Workers
 from launcher.platforms import Platforms
 from launcher.units import parse_memory
@@ -56,7 +56,7 @@ def test_a_preset_lies_over_its_platform(known: Platforms) -> None:
 
 def test_an_unknown_preset_is_refused_with_the_nearest(known: Platforms) -> None:
     """The message has the nearest name, the hint all of them."""
-    with pytest.raises(NotFoundError, match="no preset 'larg'; did you mean 'large'") as caught:
+    with pytest.raises(UsageError, match="no preset 'larg'; did you mean 'large'") as caught:
         known.get("hill", "larg")
     assert "large, small" in (caught.value.hint or "")
 
