@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import fields
 from functools import partial
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
 from launcher.errors import SpringlineError
@@ -14,6 +15,7 @@ from launcher.transports.base import Asker
 
 T = TypeVar("T")
 Work = Callable[[Asker], T]
+GLANCE_SECONDS = 0.2
 
 
 def side_by_side(works: Sequence[Work[T]], ask: Asker) -> list[T | SpringlineError]:
@@ -40,10 +42,17 @@ def side_by_side(works: Sequence[Work[T]], ask: Asker) -> list[T | SpringlineErr
         threading.Thread(target=work, args=(number,), daemon=True).start()
     try:
         while len(outcomes) < len(works):
-            todo.get()()
+            _next(todo)()
     finally:
         over.set()
     return [outcomes[number] for number in range(len(works))]
+
+
+def _next(todo: SimpleQueue[Callable[[], None]]) -> Callable[[], None]:
+    """What comes next. On Windows no Ctrl-C wakes a wait that has no end."""
+    while True:
+        with suppress(Empty):
+            return todo.get(timeout=GLANCE_SECONDS)
 
 
 def _raise(error: BaseException) -> None:

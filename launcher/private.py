@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 from launcher.errors import ConfigurationError
+
+PATIENCE_SECONDS = 1.0
 
 
 def config_home() -> Path:
@@ -43,14 +47,28 @@ def write_private(file: Path, text: str) -> None:
         handle, scratch = tempfile.mkstemp(dir=file.parent)  # mkstemp makes it 0600
         with os.fdopen(handle, "w", encoding="utf-8", newline="") as stream:
             stream.write(text)
-        os.replace(scratch, file)  # noqa: PTH105 - one rename
+        _replace(scratch, file)
     except OSError as error:
         if scratch is not None:
             Path(scratch).unlink(missing_ok=True)
         raise _cannot_write(file, error) from error
 
 
+def _replace(scratch: str, file: Path) -> None:
+    """One rename. On Windows it has to wait for who has the file open, as another springline has for a moment."""
+    give_up = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        try:
+            return os.replace(scratch, file)  # noqa: PTH105 - a Path's own replace says no more
+        except PermissionError:
+            if sys.platform != "win32" or time.monotonic() > give_up:
+                raise
+        time.sleep(0.02)
+
+
 def _cannot_write(path: Path, error: OSError) -> ConfigurationError:
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    what = "free some space there" if full else "let yourself write there"
     return ConfigurationError(
-        f"cannot write {path}: {error.strerror}", "free some space there, or set XDG_STATE_HOME to another directory"
+        f"cannot write {path}: {error.strerror}", f"{what}, or set XDG_STATE_HOME to another directory"
     )

@@ -55,6 +55,7 @@ _PENDING = (
     (r"^waiting", "waiting for its begin time, nothing to do"),
     (r"^moved", "it was moved to another server, nothing to do"),
 )
+_SILENT = "PBS gives no reason; if it goes on, `qstat -f` on the cluster shows what it asks for"
 
 
 def hint(said: str) -> str:
@@ -66,7 +67,7 @@ def hint(said: str) -> str:
 def explain(reason: str) -> str:
     """Why a job waits and what to do about it; an unheard-of comment as PBS wrote it."""
     words = next((words for pattern, words in _PENDING if re.search(pattern, reason, re.IGNORECASE)), "")
-    return words or (f"PBS says: {reason}" if reason else "waiting")
+    return words or (f"PBS says: {reason}" if reason else _SILENT)
 
 
 def is_hopeless(reason: str) -> bool:
