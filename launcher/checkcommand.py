@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,12 +46,14 @@ def platform_check(
     if report == STDOUT and console.json_output:
         raise UsageError("--json and --report - both want the standard output", "give --report a file")
     platform = platforms.load(config).get(name)
+    _check_report(report)
     noticing = Noticing()
     cluster = wiring.cluster(platform, noticing.asker(console.asker()))
     tell = console.say if console.json_output or report == STDOUT else console.line
     check = Check(cluster, noticing, lambda outcome: tell(model.lines(outcome)))
     try:
-        _steps(check, console, wait, deep=deep)
+        with _ended_as_by_ctrl_c():
+            _steps(check, console, wait, deep=deep)
     finally:
         cluster.transport.close()
     _give_report(check, report)
@@ -72,7 +77,45 @@ def _steps(check: Check, console: Console, wait: int, *, deep: bool) -> None:
     if deep:
         cluster = Cluster(modest(check.platform), check.transport, check.cluster.scheduler)
         with console.live(lambda seconds: f"  {format_duration(seconds)}  a whole session"):
-            check.step(STEP, (*NEEDS, "node", "node-network"), lambda: check_session(cluster, Store(), wait))
+            check.step(
+                STEP, (*NEEDS, "node", "node-workers", "node-network"), lambda: check_session(cluster, Store(), wait)
+            )
+
+
+@contextmanager
+def _ended_as_by_ctrl_c() -> Iterator[None]:
+    """Being told to end, or a terminal that closes, takes the job back as Ctrl-C does; told again, it still does."""
+    numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    before = {number: signal.getsignal(number) for number in numbers}
+
+    def end(*_: object) -> None:
+        for number in numbers:
+            signal.signal(number, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    for number in numbers:
+        if before[number] is not signal.SIG_IGN:  # as under nohup
+            signal.signal(number, end)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _check_report(report: Path | None) -> None:
+    """A report that cannot be written is said before anything is done for it."""
+    from launcher.errors import UsageError
+
+    if report is None or report == STDOUT:
+        return
+    new = not report.exists()
+    try:
+        report.open("a", encoding="utf-8").close()
+        if new:
+            report.unlink()
+    except OSError as error:
+        raise UsageError(f"cannot write {report}: {error.strerror}", "give --report another file") from error
 
 
 def _give_report(check: Check, report: Path | None) -> None:
@@ -82,7 +125,6 @@ def _give_report(check: Check, report: Path | None) -> None:
     from datetime import UTC, datetime
 
     from launcher.checking import sharing
-    from launcher.errors import UsageError
 
     if report is None:
         return
@@ -94,7 +136,4 @@ def _give_report(check: Check, report: Path | None) -> None:
     if report == STDOUT:
         click.echo(text)
         return
-    try:
-        report.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise UsageError(f"cannot write {report}: {error.strerror}", "give --report another file") from error
+    report.write_text(text, encoding="utf-8")

@@ -230,7 +230,7 @@ def _check_python(platform: Platform, modules: Sequence[str]) -> str:
         f"exec {python} -c {quote(_FIND_MODULES)} {' '.join(modules)}",
     )
     if platform.image is not None:
-        look = (f"command -v {APPTAINER} >/dev/null || exit 127", f"{_find_image(platform.image)}exit {_ANSWERED}")
+        look = (f"command -v {APPTAINER} >/dev/null || exit 127", f"{find_image(platform.image)}exit {_ANSWERED}")
     return (
         "echo '@python'\n"
         f"{as_in_job(platform, *look)}\ncode=$?\n"
@@ -238,6 +238,7 @@ def _check_python(platform: Platform, modules: Sequence[str]) -> str:
     )
 
 
-def _find_image(image: str) -> str:
+def find_image(image: str) -> str:
+    """A shell line that says `@image PATH` and gives up where the image is not there; empty for one of a registry."""
     path = RemotePath(image).quoted()
     return "" if "://" in image else f'[ -e {path} ] || {{ echo "@image "{path}; exit 3; }}\n'

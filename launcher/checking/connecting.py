@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from shlex import quote
 
-from launcher.checking.model import Outcome, failed, failed_by, ok, skipped, warning
+from launcher.checking.model import WAY_IN, Outcome, failed, failed_by, ok, skipped, warning
 from launcher.errors import AuthenticationError, ConfigurationError, ConnectError, HostKeyError, SpringlineError
 from launcher.schedulers.base import Answer
 from launcher.units import format_duration
 
-WAY_IN = ("network", "host-key", "login")
 SLOW_SECONDS = 5.0  # for a shell to be there
 CLOCK_SECONDS = 60.0  # a difference that shows in file times and in what is said of time left
 CLOCK_LIMIT = 86400.0  # certificates begin a day before they are made
@@ -35,8 +34,13 @@ _FILES = (
 )
 
 
-def way_in(error: SpringlineError | None, label: str, seconds: float, *, asked: bool) -> list[Outcome]:
-    """The outcomes of one opening: the kind of error tells how far it got; `asked`: the host key was unknown."""
+def way_in(
+    error: SpringlineError | None, label: str, seconds: float, *, asked: bool, port: int | None = None
+) -> list[Outcome]:
+    """The outcomes of one opening: the kind of error tells how far it got; `asked`: the host key was unknown.
+
+    `port` is what the section says.
+    """
     answered = ok("network", f"{label} answers, {format_duration(seconds)} to log in")
     known = ok("host-key", "it was unknown, and is remembered now" if asked else "known, and the same as before")
     match error:
@@ -48,7 +52,8 @@ def way_in(error: SpringlineError | None, label: str, seconds: float, *, asked: 
             return [ok("network", f"{label} answers"), known, failed_by("login", error)]
         case ConfigurationError():
             return [*(skipped(step, "because the section is wrong") for step in WAY_IN[:2]), failed_by("login", error)]
-    return [failed_by("network", error)]
+    doubt = f"is `port = {port}` of the section right? Else: " if port else ""
+    return [failed("network", error.message, doubt + error.hint, error.exit_code)]
 
 
 def values(answer: Answer) -> dict[str, str]:

@@ -13,10 +13,12 @@ from launcher.checking.nodejob import small
 from launcher.cluster import Cluster
 from launcher.errors import Interrupted, SpringlineError, StillPending
 from launcher.model import Platform, Session, SessionPhase, SessionStatus
+from launcher.scripts import RemotePath
 from launcher.store import Store
 from launcher.units import format_duration
 
 SECONDS = 300  # the time limits of its jobs: SLURM's smallest partitions give as much
+ALONE_SECONDS = 60  # then a session that nobody has come to ends by itself
 WORKER_SECONDS = 120.0  # for one worker to join, in the queue and afterwards
 STEP = "deep"
 
@@ -25,7 +27,9 @@ def modest(platform: Platform) -> Platform:
     """The platform with one small worker and short walltimes."""
     workers = replace(platform.workers, count=1, cores=1, processes=1, walltime=SECONDS)
     small_worker = replace(workers, memory=min(workers.memory, 2 << 30) if workers.memory else None)
-    return replace(platform, resources=small(platform, SECONDS), workers=small_worker, idle_stop=None, local_port=None)
+    return replace(
+        platform, resources=small(platform, SECONDS), workers=small_worker, idle_stop=ALONE_SECONDS, local_port=None
+    )
 
 
 def check_session(cluster: Cluster, store: Store, wait: float, sleep: Callable[[float], None] = time.sleep) -> Outcome:
@@ -62,6 +66,10 @@ def _walk(cluster: Cluster, session: Session, stages: _Stages, wait: float, slee
         stages.done(f"reached ({node.access})")
         if not _one_worker(opened, sleep):
             why = f"{stages}; no worker joined in {format_duration(WORKER_SECONDS)}"
+            if said := _workers_words(cluster, session):
+                return failed(
+                    STEP, f"{why}; its job said: {said}", "see the section's `worker_…` keys and `prologue`", 40
+                )
             return warning(STEP, why, "its job may wait in the queue; `springline up` shows it in the Dask panel")
     stages.done("one worker joined")
     return ok(STEP, "")
@@ -76,6 +84,12 @@ def _ended(cluster: Cluster, session: Session, store: Store) -> SpringlineError 
         return error
     store.forget(session.name)
     return None
+
+
+def _workers_words(cluster: Cluster, session: Session) -> str:
+    """The last line that a worker's job wrote."""
+    logs = f"cd {RemotePath(session.directory).quoted()} && tail -qn 5 workers-*.log 2>/dev/null | grep . | tail -n 1"
+    return cluster.transport.run(logs).text.strip()
 
 
 def _one_worker(opened: Access, sleep: Callable[[float], None]) -> bool:

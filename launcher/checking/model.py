@@ -25,13 +25,16 @@ STEPS = {
     "internet": "internet",
     "clock": "clock",
     "node": "job on a node",
-    "node-python": "Python on the node",
     "node-network": "way to the node",
     "node-ssh": "SSH to the node",
+    "node-python": "Python on the node",
+    "node-workers": "workers on the node",
     "node-internet": "internet on the node",
     "node-clock": "clock of the node",
     "deep": "a whole session",
 }
+WAY_IN = tuple(STEPS)[:3]
+ON_NODE = tuple(step for step in STEPS if step.startswith("node"))
 
 
 class Status(StrEnum):
@@ -70,7 +73,7 @@ def warning(step: str, seen: str, advice: str) -> Outcome:
 
 
 def failed(step: str, seen: str, advice: str, code: int = 2) -> Outcome:
-    """No session can work."""
+    """No session, or none of its workers, can work."""
     return Outcome(step, Status.FAILED, seen, advice, code)
 
 

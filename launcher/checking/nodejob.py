@@ -19,20 +19,28 @@ from launcher.kinds import SESSION
 from launcher.model import NodeState, Platform, Resources, Session
 from launcher.needed import NEEDED
 from launcher.scripts import RemotePath
-from launcher.units import format_duration
 from launcher.watcher import Notice
 
 SECONDS = 300  # its time limit
+FACTS_SECONDS = 90  # for its slowest question, the import of JupyterLab, and a file system that tells late
 MEMORY = 1 << 30  # bytes at most
+# Beside its end: what checks left whose job cannot live any more, or never came to run within a day.
+_CLOSE = """\
+cd {directory} 2>/dev/null && touch done
+cd {sessions} 2>/dev/null || exit
+for one in check-[0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f]; do
+  [ -n "$(find "$one/state.json" -mmin +10 2>/dev/null; find "$one" -prune -mtime +0 2>/dev/null)" ] || continue
+  if [ -e "$one/greeting" ]; then rm -rf "./$one"; else rmdir "./$one" 2>/dev/null; fi
+done
+"""
 _MAIN = f"from {PACKAGE}.checkup import main\n\nmain()\n"
 
 
 @dataclass(frozen=True)
 class Seen:
-    """What the job said: where it is, what it found, and how it greets."""
+    """What the job said: where it is, and how it greets."""
 
     node: NodeState
-    facts: dict[str, Any]
     greeting: str
     queued: float  # s from the submission until it said so
 
@@ -59,15 +67,22 @@ class NodeJob:
         placed = self._cluster.submit(self._session, self._files())
         self._session = replace(self._session, job_id=placed.job_id, directory=placed.directory)
         node = sessions.wait_until_ready(self._cluster, self._session, notice, wait=wait)
-        queued = time.monotonic() - began
-        facts = json.loads(self._cluster.read_private(self._session.directory, "facts.json")[0])
-        return Seen(node, facts, self._greeting, queued)
+        return Seen(node, self._greeting, time.monotonic() - began)
+
+    def facts(self) -> dict[str, Any]:
+        """What the job found out meanwhile. Raises ConnectError where it does not come to say so."""
+        directory = RemotePath(self._session.directory).quoted()
+        script = f"cd {directory}; for i in $(seq {FACTS_SECONDS}0); do [ ! -e facts.json ] || break; sleep 0.1; done"
+        self._cluster.transport.run(script, timeout=2 * FACTS_SECONDS + 60)
+        found: dict[str, Any] = json.loads(self._cluster.read_private(self._session.directory, "facts.json")[0])
+        return found
 
     def close(self) -> None:
         """End the job, wait until it has ended, and leave nothing behind."""
         directory = RemotePath(self._session.directory)
         with suppress(SpringlineError):
-            self._cluster.transport.run(f"cd {directory.quoted()} 2>/dev/null && touch done")
+            sessions_directory = scripts.sessions_directory(self._cluster.platform).quoted()
+            self._cluster.transport.run(_CLOSE.format(directory=directory.quoted(), sessions=sessions_directory))
             if self._session.job_id:
                 sessions.stop(self._cluster, self._session, lambda _: None)
             else:
@@ -75,13 +90,19 @@ class NodeJob:
         with suppress(SpringlineError):
             self._cluster.discard(directory.text)
 
+    def _asked(self) -> dict[str, object]:
+        """What the job shall look at."""
+        workers = self._cluster.platform.workers
+        packages = (*NEEDED, *ALSO)
+        return {"packages": packages, "local_directory": workers.local_directory, "interface": workers.interface}
+
     def _files(self) -> dict[str, str]:
         platform, session = self._cluster.platform, self._session
         directives = self._cluster.scheduler.directives(small(platform, SECONDS), session.job_name, "job.log")
         return {
             "session.json": json.dumps({"schema_version": 1, **asdict(session)}),
             "greeting": self._greeting,
-            "packages": " ".join((*NEEDED, *ALSO)),
+            "asked.json": json.dumps(self._asked()),
             "job.sh": scripts.batch_script(platform, directives, RemotePath(session.directory)),
             **node_program(),
             "node/__main__.py": _MAIN,
@@ -93,8 +114,3 @@ def small(platform: Platform, seconds: int) -> Resources:
     wished = platform.resources
     memory = min(wished.memory, MEMORY) if wished.memory else None
     return replace(wished, cores=1, memory=memory, walltime=min(wished.walltime or seconds, seconds))
-
-
-def waited(seconds: float) -> str:
-    """The live line while the job waits."""
-    return f"  {format_duration(seconds)}  a small job waits for a node"

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from launcher.checking.model import Outcome, failed, ok, warning
 from launcher.errors import JobFailed, SpringlineError
+from launcher.model import Platform
 from launcher.units import format_duration
 
 _DOORS = {"socket": "Unix sockets", "loopback": "ports"}
@@ -25,6 +26,26 @@ def did_not_run(error: SpringlineError, platform: str) -> Outcome:
             f"the job left no log: does the node see `run_dir` of [{platform}]? Set it to a directory all nodes share"
         )
     return failed("node", error.message, advice, error.exit_code)
+
+
+def workers(platform: Platform, found: Mapping[str, Mapping[str, str]]) -> Outcome:
+    """Whether workers could begin there: their directory, and their network where one is named."""
+    step, workers = "node-workers", platform.workers
+    directory, interface = found["local_directory"], found["interface"]
+    if interface["error"]:
+        return failed(
+            step,
+            f"worker_interface = {workers.interface}: {interface['error']}",
+            f"set `worker_interface` of [{platform.name}] to one of the node's (`ip link` lists them), or leave it out",
+        )
+    if directory["error"]:
+        seen = f"worker_local_directory = {workers.local_directory or '(none)'}: {directory['error']}"
+        advice = f"set `worker_local_directory` of [{platform.name}] to a directory that workers may make and write"
+        if workers.partition != platform.resources.partition:
+            return warning(step, seen, f"unless nodes of partition {workers.partition} have it: {advice}")
+        return failed(step, seen, advice)
+    names = f"; {workers.interface} is {interface['seen']}" if interface["seen"] else ""
+    return ok(step, f"they may keep files in {directory['seen']}{names}")
 
 
 def network(address: str, error: str, *, ssh: bool) -> Outcome:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from launcher.checking import connecting, nodes, software
 from launcher.checking.doors import Knock, knock, knock_behind
-from launcher.checking.model import Status, blocker, ok, skipped
+from launcher.checking.model import ON_NODE, Status, blocker, ok, skipped
 from launcher.checking.nodejob import NodeJob, Seen
 from launcher.checking.runner import Check
 from launcher.errors import SpringlineError, StillPending
@@ -15,43 +16,49 @@ from launcher.tunnel import LOOPBACK
 from launcher.units import format_duration
 
 NEEDS = ("shell", "run-dir", "scheduler", "limits", "python")
-STEPS = ("node", "node-python", "node-network", "node-ssh", "node-internet", "node-clock")
 
 
 def check_node(check: Check, wait: float) -> None:
     """Run the job, waiting in the queue for `wait` seconds, and end it."""
     if why := blocker(check.outcomes, NEEDS):
-        _skip(check, STEPS, why)
+        _skip(check, ON_NODE, why)
         return
     job = NodeJob(check.cluster)
     try:
         seen = job.run(wait, lambda _: None)
         check.add(nodes.ran(seen.node.host, seen.queued, check.platform.run_dir))
-        _look_around(check, seen)
+        _look_around(check, seen, job)
     except StillPending as error:
         why = error.message.partition(": ")[2]
-        _skip(check, STEPS[:1], f"still in the queue after {format_duration(wait)}, and cancelled: {why}")
-        _skip(check, STEPS[1:], "because the job on a node is still in the queue")
+        _skip(check, ON_NODE[:1], f"still in the queue after {format_duration(wait)}, and cancelled: {why}")
+        _skip(check, ON_NODE[1:], "because the job on a node is still in the queue")
     except SpringlineError as error:
-        check.add(nodes.did_not_run(error, check.platform.name))
-        _skip(check, STEPS[1:], blocker(check.outcomes, STEPS[:1]))
+        made = [one.step for one in check.outcomes]
+        left = [step for step in ON_NODE if step not in made]
+        check.add(replace(nodes.did_not_run(error, check.platform.name), step=left[0]))
+        _skip(check, left[1:], blocker(check.outcomes, left[:1]))
     finally:
         job.close()
 
 
-def _skip(check: Check, steps: tuple[str, ...], why: str) -> None:
+def _skip(check: Check, steps: Sequence[str], why: str) -> None:
     for step in steps:
         check.add(skipped(step, why))
 
 
-def _look_around(check: Check, seen: Seen) -> None:
-    """What the job found, and who can reach it."""
-    found = software.Software(**seen.facts["software"])
+def _look_around(check: Check, seen: Seen, job: NodeJob) -> None:
+    """Who can reach the job, and what it found."""
+    knocks = _ways(check, seen)
+    facts = job.facts()
+    found = software.Software(**facts["software"])
     same = {"python": found.version, **found.packages} == check.there
     judged = software.judged("node-python", check.platform, found, check.needed, check.here)
-    check.add(ok("node-python", "the same as on the login host") if same and judged.status is Status.OK else judged)
-    knocks = _ways(check, seen)
-    check.add(nodes.internet("node-internet", str(seen.facts["internet"])))
+    if facts["broken"] and judged.status is not Status.FAILED:
+        judged = software.broken("node-python", check.platform, found, facts["broken"])
+    alike = same and judged.status is Status.OK
+    check.add(ok("node-python", "the same as on the login host, and JupyterLab can be imported") if alike else judged)
+    check.add(nodes.workers(check.platform, facts["workers"]))
+    check.add(nodes.internet("node-internet", str(facts["internet"])))
     clock = next((one.clock for one in knocks if one.clock), None)
     check.add(connecting.clock("node-clock", *clock) if clock else skipped("node-clock", "because no way led there"))
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from launcher.checking import connecting, nodes, rundir, scheduling, software, survey
 from launcher.checking.doors import knock
-from launcher.checking.model import Outcome, blocker, failed_by, ok, skipped
+from launcher.checking.model import WAY_IN, Outcome, blocker, failed_by, ok, skipped
 from launcher.cluster import Cluster
 from launcher.discovery import probes
 from launcher.discovery.probes import Section
@@ -93,14 +93,15 @@ class Check:
         except SpringlineError as caught:
             error = caught
         seconds = time.monotonic() - began
-        for outcome in connecting.way_in(error, self.transport.label, seconds, asked=self._noticing.asked):
+        asked, port = self._noticing.asked, self.platform.port
+        for outcome in connecting.way_in(error, self.transport.label, seconds, asked=asked, port=port):
             self.add(outcome)
-        for step in connecting.WAY_IN[len(self.outcomes) :]:
-            self.step(step, connecting.WAY_IN, lambda: ok("login", ""))
+        for step in WAY_IN[len(self.outcomes) :]:
+            self.step(step, WAY_IN, lambda: ok("login", ""))
 
     def _questions(self) -> tuple[Mapping[str, Section], tuple[float, float, float]]:
         """Two commands: one that says hello, and one with all questions. The shell is what they come through."""
-        if why := blocker(self.outcomes, connecting.WAY_IN):
+        if why := blocker(self.outcomes, WAY_IN):
             self.add(skipped("shell", why))
             return {}, (0, 0, 0)
         before, began = time.time(), time.monotonic()

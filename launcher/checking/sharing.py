@@ -12,6 +12,7 @@ _PATTERNS = (
     (re.compile(r"SHA256:[A-Za-z0-9+/=]{20,}"), "<fingerprint>"),
     (re.compile(r"\b(?:AAAA[A-Za-z0-9+/=]{20,}|[0-9a-fA-F]{24,})"), "<key>"),
     (re.compile(r"(token=)[^\s&]+"), r"\1<token>"),
+    (re.compile(r"(?<=://)[^/\s@]+(?=@)"), "<user>"),
     (re.compile(r"(?<![\w.])(?:/[\w.-]+)*/\.ssh/[\w.-]+|~/\.ssh/[\w.-]+"), "<key file>"),
     (re.compile(r"\b(user ')[^']+(?=')|\b()[\w.-]+(?=@[\w\[])"), r"\1\2<user>"),
     (re.compile(r"/home/[^/\s,;:'\"“”]+"), "<home>"),
@@ -22,12 +23,18 @@ _MARKS = {Status.OK: "ok", Status.WARNING: "**warning**", Status.FAILED: "**fail
 
 def anonymous(text: str, private: Mapping[str, str]) -> str:
     """The text with placeholders for these words (longest first), addresses, keys and tokens."""
-    for word in sorted(private, key=len, reverse=True):
-        if len(word) > 1:
-            text = re.sub(rf"(?<![A-Za-z0-9]){re.escape(word)}(?![A-Za-z0-9])", private[word].replace("\\", ""), text)
+    words = "|".join(_anywhere(word) for word in sorted(private, key=len, reverse=True) if len(word) > 1)
+    if words:
+        text = re.sub(words, lambda found: private[found[0]], text)
     for pattern, placeholder in _PATTERNS:
         text = pattern.sub(placeholder, text)
     return _ADDRESS.sub(_hidden, text)
+
+
+def _anywhere(word: str) -> str:
+    """A word, as a part of others too (jdoe01); a short one, which many others hold, stands beside no letter."""
+    plain = re.escape(word)
+    return plain if len(word) > 3 else rf"(?<![A-Za-z]){plain}(?![A-Za-z])"
 
 
 def _hidden(found: re.Match[str]) -> str:

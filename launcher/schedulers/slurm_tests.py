@@ -41,7 +41,7 @@ def version(answer: Answer) -> str:
 def verdict(answer: Answer, resources: Resources) -> Verdict:
     """What SLURM would say to the job."""
     lines = answer.text.splitlines()
-    said = [line for line in lines if line.strip() and not line.startswith("PartitionName=")]
+    said = [line for line in lines if line.strip() and not line.startswith(("PartitionName=", "Try "))]
     start = next((match for line in said if (match := _START.search(line))), None)
     if answer.exit_code or start is None:
         reason = said[-1] if said else "no answer"

@@ -143,7 +143,9 @@ def test_versions(packages: dict[str, str], status: str, words: str) -> None:
     ("python", "prologue", "words"),
     [
         ("/opt/none/bin/python", (), "No such file"),
-        ("python3", ("exit 0",), "ended with code 0; is there an `exit`"),
+        ("python3", ("echo noise", "exit 3"), "`prologue` does not come to its end (line 2: `exit 3`): "),
+        ("python3", ("true", "export A='x", "true"), "(line 2: `export A='x`): unexpected EOF"),
+        ("/opt/none/python", ("nosuch load 2023",), "; before it `prologue` said: "),
         ("python3", ("echo noise", "sh -c 'cat'"), ""),
     ],
 )
@@ -234,7 +236,12 @@ def test_a_job_without_a_word_does_not_see_the_directory() -> None:
 @pytest.mark.parametrize(
     ("text", "shown"),
     [
-        ("alice@login: /home/alice/x, alicedata", "<user>@login: <home>/x, alicedata"),
+        ("alice@login: /home/alice/x, alicedata", "<user>@login: <home>/x, <user>data"),
+        ("/tmp/tmp_alice7 alice01 jan2 january", "/tmp/tmp_<user>7 <user>01 <user>2 january"),
+        (
+            "proxy http://bob:secret@proxy:3128/ and https://eve@x",
+            "proxy http://<user>@proxy:3128/ and https://<user>@x",
+        ),
         ("10.77.0.11:8888 and fe80::1 and [2001:db8::2]:22", "<address>:8888 and <address> and [<address>]:22"),
         (
             "at 2026-11-26T17:10:19, 1-00:30:00, Python 3.11.2, 12:30",
@@ -247,8 +254,15 @@ def test_a_job_without_a_word_does_not_see_the_directory() -> None:
 )
 def test_what_a_report_leaves_out(text: str, shown: str) -> None:
     """Names, homes, addresses, keys and tokens; versions, times and what only looks alike stay."""
-    private = {"alice": "<user>", "/home/alice": "<home>", "my.laptop": "<this computer>"}
+    private = {"alice": "<user>", "jan": "<user>", "/home/alice": "<home>", "my.laptop": "<this computer>"}
     assert sharing.anonymous(text, private) == shown
+
+
+def test_an_image_that_is_not_there() -> None:
+    """It is said, whatever Python would have said of it."""
+    platform = Platform("here", image="/nope/x.sif", prologue=("apptainer() { :; }",))
+    said = software.outcome("python", platform, asked({"python": software.question(platform)})["python"], {}, {})
+    assert said.seen == "there is no image /nope/x.sif"
 
 
 def test_the_report_is_a_table() -> None:
