@@ -51,7 +51,7 @@ def _read(file: Path, before: tuple[Path, ...]) -> Texts:
 def _lines(file: Path, before: tuple[Path, ...]) -> list[str]:
     named = f", which {before[-1]} names" if before else ""
     if file in before:
-        raise UsageError(f"{file} names itself{named}", "take out the line with -r or -c")
+        raise UsageError(f"{before[-1]} names {file}, which is being read already", "take out that line with -r or -c")
     try:
         return file.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:

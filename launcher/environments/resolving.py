@@ -211,17 +211,20 @@ def _unresolved(target: Target, errors: str) -> ConfigurationError | ConnectErro
         )
     if any(word in said.lower() for word in OFFLINE):
         return _no_internet(said)
-    return ConfigurationError(f"--requirements cannot be used:\n{said}", "correct it; what is below is uv's own words")
+    return ConfigurationError(
+        f"--requirements cannot be used:\n{said}", "correct it; the words are those of uv, which reads it"
+    )
 
 
 def _no_wheel(target: Target, name: str, version: str) -> ConfigurationError:
-    """A package that would have to be compiled. Conda brings one of the user's own, but has the same locked wheels."""
+    """A package that would have to be compiled: one of the lock's, which are the same with conda, or the user's own."""
     of_lock = _plain(name) in names(lock_file().read_text(encoding="utf-8"))
-    conda = "" if of_lock else ", or conda that package, named in an environment.yml: --method conda"
     return ConfigurationError(
         f"there is no wheel of {f'{name} {version}'.strip()} for glibc 2.{target.glibc}, {target.machine} and "
         f"Python {target.python}, which is what was found over there",
-        f"an image brings a whole system of its own: --method image{conda}",
+        "an image brings a whole system of its own: --method image"
+        if of_lock
+        else "ask for another version; or let conda bring it, named in an environment.yml: --method conda",
     )
 
 

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
+from uv import find_uv_bin
 
 from launcher.environments.base import Facts, Supply, Tell, Tool, Wish
 from launcher.environments.conda import Conda, read
@@ -189,6 +190,39 @@ def test_existing_python_is_looked_at(tmp_path: Path) -> None:
         assert done.returncode and words in done.stderr.splitlines()[-1], done.stderr
     with pytest.raises(UsageError, match="needs the Python's path"):
         Existing().check(facts(), wish(extras=("l1b",)))
+
+
+def on_top(monkeypatch: pytest.MonkeyPatch, new: Path, below: Path, python: str) -> subprocess.CompletedProcess[str]:
+    """Make an environment in `new` on top of a Python, with uv's own venv of `below` and none of the wheels."""
+    venv = f"{find_uv_bin()} venv --quiet --offline --allow-existing --python {below}/bin/python {new}"
+    monkeypatch.setattr(Venv, "build_script", lambda *_: venv)
+    script = Existing().build_script(
+        facts(), wish(python=python, extras=("sdo",)), RemotePath(str(new)), RemotePath("/")
+    )
+    return subprocess.run(["sh", "-c", f"set -e\n{script}"], capture_output=True, text=True, check=False)
+
+
+def test_environment_on_top_of_a_venv(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """It sees what that venv has, also what that only points to, below its own; what it does not see is an error."""
+    below, new, elsewhere = tmp_path / "below", tmp_path / "new", tmp_path / "else where"
+    subprocess.run([find_uv_bin(), "venv", "--quiet", "--offline", "--python", sys.executable, below], check=True)
+    site = f"lib/python{MINOR}/site-packages"
+    for place, name in ((below / site, "theirs"), (elsewhere, "pointed")):
+        (place / f"{name}-1.dist-info").mkdir(parents=True)
+        (place / f"{name}-1.dist-info/METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1\n")
+        (place / f"{name}.py").write_text("")
+    (below / site / "both.py").write_text("raise SystemExit('the one below')")
+    (below / site / "pointed.pth").write_text(f"{elsewhere}\n")
+    made = on_top(monkeypatch, new, below, f"{below}/bin/python")
+    assert made.returncode == 0, made.stderr
+    (new / site / "both.py").write_text("")
+    done = start(new / "bin/python", "import theirs, pointed, both, sys; print(sys.prefix)", tmp_path / "t")
+    assert done.stdout == f"{new}\n", done.stderr
+    ghost = tmp_path / "ghost"
+    ghost.write_text('#!/bin/sh\necho \'{"path": [], "names": ["ghost"]}\'\n')
+    ghost.chmod(0o755)
+    lost = on_top(monkeypatch, tmp_path / "other", below, str(ghost))
+    assert lost.returncode and "does not see ghost of the Python below" in lost.stderr
 
 
 SIF = b"#!/usr/bin/env run-singularity\n\0SIF_MAGIC\0" + bytes(64)
