@@ -39,8 +39,8 @@ def check(facts: Facts, room: Room, where: str) -> None:
     """Raise ConfigurationError for what is not there. A file system that counts no files says 0, or nothing."""
     hint = "make room there, or give --prefix on another file system that all nodes share"
     if facts.free_bytes is not None and facts.free_bytes < room.bytes:
-        free, wanted = facts.free_bytes / 1e9, room.bytes / 1e9
-        raise ConfigurationError(f"{where} has {free:.1f} GB free, and about {wanted:.1f} GB are needed", hint)
+        free, wanted = facts.free_bytes / 1e6, room.bytes / 1e6
+        raise ConfigurationError(f"{where} has {free:.0f} MB free, and about {wanted:.0f} MB are needed", hint)
     if facts.free_files and facts.free_files < room.files:
         raise ConfigurationError(
             f"{where} has room for {facts.free_files} files, and about {room.files} are needed",
