@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -12,11 +13,12 @@ from pathlib import Path
 
 from launcher.alive import lives
 from launcher.errors import NotFoundError, UsageError
-from launcher.kinds import SESSION, Kind
+from launcher.kinds import KINDS, SESSION, Kind
 from launcher.model import Session
 from launcher.private import state_home, write_private
 
 KEPT_SECONDS = 14 * 86400.0
+UNNAMED_SECONDS = 86400.0  # after which a platform that no record names is one that was left
 
 
 class Store:
@@ -41,6 +43,10 @@ class Store:
             with contextlib.suppress(FileNotFoundError):  # another command was here at the same time
                 if session.ended and now - file.stat().st_mtime > KEPT_SECONDS:
                     file.unlink()
+        for platform in self._one_off.glob("*.ini"):
+            with contextlib.suppress(FileNotFoundError):
+                if not self._is_named(platform) and now - platform.stat().st_mtime > UNNAMED_SECONDS:
+                    platform.unlink()
 
     def all(self) -> list[Session]:
         """All sessions, oldest first. An unreadable record is passed over: it is only a cache."""
@@ -89,6 +95,26 @@ class Store:
                     return int(file.read_text(encoding="utf-8"))
             file.unlink(missing_ok=True)
         return None
+
+    @contextmanager
+    def one_off(self, text: str) -> Iterator[Path]:
+        """A platforms.ini for one session alone, which stays for as long as a record names it."""
+        file = self._one_off.resolve() / f"{secrets.token_hex(4)}.ini"
+        write_private(file, text)
+        try:
+            yield file
+        finally:
+            if not self._is_named(file):
+                file.unlink(missing_ok=True)
+
+    def _is_named(self, platform: Path) -> bool:
+        """Whether the record of a session or run says that it was started with that file."""
+        stores = [Store(self._directory.with_name(kind.directory), kind) for kind in KINDS.values()]
+        return any(session.config == str(platform.resolve()) for store in stores for session in store.all())
+
+    @property
+    def _one_off(self) -> Path:
+        return self._directory.with_name("one-off")
 
     @property
     def _tunnels(self) -> Path:

@@ -34,8 +34,14 @@ def cluster_of(session: Session, ask: Asker) -> Cluster:
 def _config_of(session: Session) -> Path | None:
     """The platforms.ini it was started with. Where that is gone, the user's own may know the platform by now."""
     file = Path(session.config) if session.config else None
-    gone = file is not None and not file.exists() and session.platform in platforms.load().names
-    return None if gone else file
+    if file is None or file.exists():
+        return file
+    if session.platform not in platforms.load().names:
+        raise ConfigurationError(
+            f"{session.noun} {session.name} was started with {file}, which is gone",
+            f"describe the platform once more: springline platform add {session.platform}",
+        )
+    return None
 
 
 def reach(name: str | None, ask: Asker, store: Store) -> tuple[Cluster, Session]:

@@ -5,9 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import shlex
-import shutil
 import sys
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,6 +16,8 @@ from launcher.options import leave
 
 OLD_PORT = 8889
 END_WORD = "end"
+ENVIRONMENTS = ("environment.yaml", "environment.yml")
+REPAIR = "correct it, or move it away"
 ADDED = (
     "Platform added successfully! Please use '--uid {uid} --mode install' to install components "
     "or '--uid {uid} --mode run' to run if already installed"
@@ -61,6 +61,8 @@ def _run(old: argparse.Namespace) -> int:
         return _one_off(old)
     section = oldfiles.find(old.uid)
     words = ["--config", str(oldfiles.as_configuration(section))] if section else []
+    if section:
+        _say_unknown(section.values.get("platform", ""), section.uid, section.file)
     _ask_passphrase(section.key_pass if section else _new_key_pass(old.uid))
     if old.mode == "run":
         return _new([*_up(old.uid, old), *words], "--until", END_WORD)
@@ -72,44 +74,60 @@ def _add() -> int:
     from launcher import inifile
 
     questions.need_a_terminal("write the section with: springline platform add")
-    answers = questions.platform()
+    oldfiles.find("")  # what would keep the answers from being saved is said before anything is asked
+    inifile.check_target(platforms.user_file(), REPAIR)
+    answers = questions.platform(_check_replaceable)
     earlier = oldfiles.find(answers.uid)
     file = earlier.file if earlier else platforms.user_file()
     there = earlier is not None or (file.exists() and answers.uid in platforms.Platforms([file]).names)
     if there and not questions.agreed(f"{file} has a section [{answers.uid}] already. Replace it?"):
         print("nothing was changed", file=sys.stderr)
         return 0
-    inifile.set_keys(file, answers.uid, _section(answers, file))
+    _say_unknown(answers.platform, answers.uid, file)
+    base = oldfiles.named(answers.platform, platforms.load())
+    inifile.set_keys(file, answers.uid, {**dict.fromkeys(answers.keys), **oldfiles.translated(answers.keys, base)})
     print(f"springline platform show {answers.uid}   # in {file}", file=sys.stderr)
     print(ADDED.format(uid=answers.uid))
     return 0
 
 
-def _one_off(old: argparse.Namespace) -> int:
-    """Ask for a platform and run on it; the file with the answers is gone when the command is."""
-    questions.need_a_terminal("save the platform with `springline platform add`, then: springline up PLATFORM")
-    answers = questions.platform()
-    _ask_passphrase(answers.key_pass)
+def _check_replaceable(uid: str) -> None:
+    """A section of an old file is replaced in that file, which then must be one that can be changed safely."""
     from launcher import inifile
 
-    with tempfile.TemporaryDirectory(prefix="springline-") as directory:
-        file = Path(directory) / "platforms.ini"
-        if platforms.user_file().exists():  # `platform` may name one of the user's own
-            shutil.copyfile(platforms.user_file(), file)
-        inifile.set_keys(file, answers.uid, _section(answers, file))
+    if earlier := oldfiles.find(uid):
+        try:
+            inifile.check_target(earlier.file, REPAIR)
+        except SpringlineError as error:
+            raise ValueError(
+                f"'{uid}' is in {earlier.file}, which cannot be changed safely: {error.message}; take another UID"
+            ) from error
+
+
+def _one_off(old: argparse.Namespace) -> int:
+    """Ask for a platform and run on it; what was answered is kept for as long as the session is remembered."""
+    from launcher import sections
+    from launcher.store import Store
+
+    questions.need_a_terminal("save the platform with `springline platform add`, then: springline up PLATFORM")
+    if platforms.user_file().exists():  # `platform` may name one of the user's own
+        sections.check_file(platforms.user_file())
+    answers = questions.platform()
+    _ask_passphrase(answers.key_pass)
+    _say_unknown(answers.platform, answers.uid, platforms.user_file())
+    text = oldfiles.standing_alone(answers.uid, answers.keys, platforms.load())
+    with Store().one_off(f"# Typed for one session of {answers.uid}; goes with its record.\n{text}") as file:
         return _new(_up(answers.uid, old), "--config", str(file), "--until", END_WORD)
 
 
-def _section(answers: questions.Answers, file: Path) -> dict[str, str | None]:
-    """The keys that the answers come to in that file; None for one that must not be there."""
-    known = platforms.load(file if file.exists() else None).names
-    if answers.platform.lower() not in known:
+def _say_unknown(platform: str, uid: str, file: Path) -> None:
+    """Where neither springline nor the user has such a platform, little is known of it."""
+    if platform and not oldfiles.named(platform, platforms.load()):
         print(
-            f"springline ships no platform '{answers.platform}': SLURM's defaults count for partition, walltime and "
-            f"cores; others go into the section [{answers.uid}]",
+            f"springline knows no platform '{platform}': SLURM's defaults count for partition, walltime and cores; "
+            f"others go into the section [{uid}] of {file}",
             file=sys.stderr,
         )
-    return {**dict.fromkeys(answers.keys), **oldfiles.translated(answers.keys, known)}
 
 
 def _up(uid: str, old: argparse.Namespace) -> list[str]:
@@ -123,6 +141,12 @@ def _install(uid: str, words: Sequence[str]) -> int:
     questions.need_a_terminal(f"run: springline env install {uid}")
     if not questions.agreed("Do you want to install all components on remote host?"):
         return 0
+    for name in ENVIRONMENTS:
+        if Path(name).is_file():  # of which the old command made all of the environment
+            more = shlex.join(
+                ["springline", "env", "install", uid, *words, "--method", "conda", "--requirements", name]
+            )
+            print(f"{name} is not read; where you want what it lists, too: {more}", file=sys.stderr)
     code = _new(["env", "install", uid, *words], agreed=True)
     if code:
         print("Installation unsuccessful! Please try again.", file=sys.stderr)

@@ -57,20 +57,19 @@ def read(text: str, file: Path) -> dict[str, dict[str, str]]:
     try:
         parser.read_string(text, source=str(file))
     except configparser.Error as error:
-        raise ConfigurationError(f"{file} cannot be read: {error}", "correct it, or add the platform again") from error
+        raise ConfigurationError(f"{file} cannot be read: {error}", "correct it, or move it away") from error
     return {name: {key: _value(parser, name, key) for key in parser[name]} for name in parser.sections()}
 
 
-def translated(values: Mapping[str, str], known: list[str]) -> dict[str, str]:
+def translated(values: Mapping[str, str], base: str) -> dict[str, str]:
     """An old section in today's keys. What the old command did not look at, and nothing today knows, is left out."""
     new = {key: text for key, text in values.items() if key in KEYS and text and key != "key_pass"}
-    name = values.get(INHERIT, "").lower()
-    if name in known:
-        new = {INHERIT: name, **new}
-    host, _, port = new.get("host", "").rpartition("@")[2].partition(":")
+    if base:
+        new = {INHERIT: base, **new}
+    host, port = _address(new.get("host", ""))
     if host:
         new["host"] = host
-    if port.isdecimal():
+    if port:
         new["port"] = port
     if "keypath" in new:
         new["keypath"] = new["keypath"] if new["keypath"].startswith("~") else str(Path(new["keypath"]).absolute())
@@ -79,23 +78,67 @@ def translated(values: Mapping[str, str], known: list[str]) -> dict[str, str]:
     return new
 
 
+def _address(text: str) -> tuple[str, str]:
+    """Host and port, empty if it has none; the colons of an IPv6 address are its own, unless it stands in []."""
+    host = text.rpartition("@")[2]
+    if bracketed := re.fullmatch(r"\[(.+)](?::(\d+))?", host):
+        return bracketed[1], bracketed[2] or ""
+    name, _, port = host.partition(":")
+    return (host, "") if host.count(":") > 1 else (name, port if port.isdecimal() else "")
+
+
+def named(platform: str, known: platforms.Platforms) -> str:
+    """The name under which springline knows the platform; empty if it does not."""
+    return next((name for name in (platform, platform.lower()) if name in known.names), "")
+
+
+def standing_alone(uid: str, values: Mapping[str, str], known: platforms.Platforms, earlier: str = "") -> str:
+    """A platforms.ini in which the section needs no other file: with what the user's own says of its platform.
+
+    What was added to the section in an earlier text stays.
+    """
+    parser = configparser.ConfigParser(interpolation=None, default_section="")
+    parser.read_string(earlier)
+    added = {key: text for key, text in parser[uid].items() if key not in values} if uid in parser else {}
+    base = named(values.get(INHERIT, ""), known)
+    below = _own_keys(base, known) if base else {}
+    parser[uid] = {**(below if base == uid else {}), **added, **translated(values, base if base != uid else "")}
+    if below and base != uid:
+        parser[base] = below
+    text = io.StringIO()
+    parser.write(text)
+    return text.getvalue()
+
+
+def _own_keys(name: str, known: platforms.Platforms) -> dict[str, str]:
+    """What the user's own sections say of a platform, and the shipped one below them."""
+    values, shipped = known.values(name), platforms.Platforms([platforms.shipped_file()]).names
+    own = {key: value for key, value in values.items() if value.file != platforms.shipped_file() and key != INHERIT}
+    texts = {key: value.text for key, value in own.items()}
+    if re.fullmatch(r"\S+\.sh", texts.get("prologue", "")):  # beside the user's own file
+        texts["prologue"] = str(own["prologue"].file.parent / Path(texts["prologue"]).expanduser())
+    base = name
+    while base not in shipped and (link := known.values(base).get(INHERIT)) and link.text != base:
+        base = link.text
+    return {INHERIT: base, **texts} if base in shipped and base != name else texts
+
+
 def as_configuration(section: OldSection) -> Path:
     """A platforms.ini in which new commands find the section: its own where they understand it, else a translation.
 
     The translation keeps what was added to it, e.g. the Python of an environment that was installed since.
     """
-    new = translated(section.values, platforms.Platforms([platforms.shipped_file()]).names)
-    if _understood(section, new):
+    known = platforms.Platforms([platforms.shipped_file()])
+    if not named(section.values.get(INHERIT, ""), known):  # then perhaps one of the user's own
+        known = platforms.load()
+    base = named(section.values.get(INHERIT, ""), known)
+    if _understood(section, translated(section.values, base)):
         return section.file
     mark = hashlib.sha256(os.fsencode(section.file.resolve())).hexdigest()[:8]
     file = state_home() / "old-platforms" / f"{mark}.ini"
-    parser = configparser.ConfigParser(interpolation=None, default_section="")
-    parser.read(file, encoding="utf-8")
-    before = dict(parser[section.uid]) if parser.has_section(section.uid) else {}
-    parser[section.uid] = {**{key: text for key, text in before.items() if key not in section.values}, **new}
-    text = io.StringIO()
-    parser.write(text)
-    write_private(file, f"# Made from {section.file.resolve()}; change that one.\n{text.getvalue()}")
+    earlier = file.read_text(encoding="utf-8") if file.exists() else ""
+    text = standing_alone(section.uid, section.values, known, earlier)
+    write_private(file, f"# Made from {section.file.resolve()}; change that one.\n{text}")
     return file
 
 

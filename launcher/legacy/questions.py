@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
+from launcher import platforms
 from launcher.errors import Interrupted, UsageError
 from launcher.keys import KEYS
 
@@ -33,11 +34,17 @@ class Answers:
         return {**{name: getattr(self, name) for name in names}, "key_pass": str(self.key_pass)}
 
 
-def platform() -> Answers:
-    """Ask for everything about a platform."""
+def platform(check_uid: Callable[[str], None] = lambda _: None) -> Answers:
+    """Ask for everything about a platform; `check_uid` raises ValueError for a UID that cannot be."""
+
+    def check(text: str) -> None:
+        _check_name(text)
+        check_uid(text)
+
+    uid = _verified("Please enter the unique ID (UID):", check)
     return Answers(
-        uid=_verified("Please enter the unique ID (UID):", _check_name),
-        platform=_verified("Please enter platform name:"),
+        uid=uid,
+        platform=_verified("Please enter platform name:", partial(_check_platform, uid)),
         host=_verified(
             "Please enter host (alias), e.g. USER@spider.surf.nl, where spider.surf.nl is the host alias:",
             partial(_check_key, "host"),
@@ -93,6 +100,24 @@ def _verified(prompt: str, check: Callable[[str], None] = lambda _: None) -> str
 def _check_name(text: str) -> None:
     if not re.fullmatch(r"[A-Za-z0-9][\w.+-]*", text):
         raise ValueError(f"'{text}' is no name of letters, digits and . _ + -")
+    if text.upper() == "DEFAULT":  # the old reader's word for what counts in all sections
+        raise ValueError(f"'{text}' is the name of no single platform")
+    shipped = _shipped()
+    if text in shipped.names and shipped.get(text).transport == "local":
+        raise ValueError(f"'{text}' is springline's name of this computer")
+
+
+def _check_platform(uid: str, text: str) -> None:
+    """A section of a shipped platform's name lies over that platform, and over no other."""
+    if uid in _shipped().names and text.lower() != uid:
+        raise ValueError(
+            f"springline ships the platform '{uid}', over which [{uid}] will lie: answer {uid}, "
+            "or leave with Ctrl-C and take another UID"
+        )
+
+
+def _shipped() -> platforms.Platforms:
+    return platforms.Platforms([platforms.shipped_file()])
 
 
 def _check_key(key: str, text: str) -> None:

@@ -7,6 +7,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,8 @@ import pytest
 from launcher import platforms
 from launcher.legacy import oldfiles
 from launcher.legacy.command import parse
+from launcher.model import Session
+from launcher.store import Store
 from tests.launcher.command import Command
 from tests.launcher.dialogue import old_command, recorded, replay, screen
 
@@ -114,6 +117,39 @@ def test_adding_again_asks_and_replaces_where_it_was(springline: Command) -> Non
     assert not springline.config.exists()
 
 
+def test_files_are_read_before_anything_is_asked(springline: Command) -> None:
+    """What could not be saved is not asked for; a UID in a file that cannot be changed is asked again at once."""
+    broken = old_file(springline, "[a\nhost=b\n")
+    with old_command(springline, "-a") as terminal:
+        assert terminal.finish() == 2
+    assert f"{broken.relative_to(springline.home)} cannot be read" in terminal.text and "UID" not in terminal.text
+    broken.write_text("[a]\nhost=g\n[a]\nhost=h\n")
+    with old_command(springline, "-a") as terminal:
+        assert terminal.until("unique ID")
+        terminal.type("a")
+        terminal.type("")
+        assert terminal.until("this cannot be: 'a' is in .*take another UID")
+    broken.unlink()
+    springline.configure("[a\nhost=b\n")
+    for option in ("-a", "-oo"):
+        with old_command(springline, option) as terminal:
+            assert terminal.finish() == 2
+        assert "line 1: '[a'" in terminal.text and "UID" not in terminal.text
+
+
+def test_a_shipped_name_lies_over_its_own_platform_alone(springline: Command) -> None:
+    """This computer's name and DEFAULT are no UIDs; [spider] may lie over spider, and over nothing else."""
+    with old_command(springline, "-a") as terminal:
+        for text in ("local", "DEFAULT", "spider", "snellius", "Spider"):
+            assert terminal.until(r"(\(UID\)|platform name):")
+            terminal.type(text)
+            assert terminal.until("is this correct")
+            terminal.type("")
+        assert terminal.until("is the host alias")
+    assert terminal.text.count("this cannot be") == 3
+    assert "springline ships the platform 'spider'" in terminal.text
+
+
 @pytest.mark.parametrize("number", range(len(ASKED) - 1))
 def test_leaving_at_any_question(springline: Command, number: int) -> None:
     """Ctrl-C and the end of input end with 130, and nothing is written."""
@@ -165,6 +201,8 @@ OLD_FILES = {
     "DEFAULT": ("[DEFAULT]\nuser = u\nkeypath = /k\n[a]\nhost=h\n", "a", False, ("h", "u", "/k")),
     "added twice": ("[a]\nhost=g\nuser=u\nkeypath=/k\n[a]\nhost=h\nuser=u\nkeypath=/k\n", "a", False, ("h", "u", "/k")),
     "user in the host": ("[a]\nhost=u@h\nuser=u\nkeypath=/k\n", "a", False, ("h", "u", "/k")),
+    "IPv6": ("[a]\nhost=u@[2001:db8::1]:22\nuser=u\nkeypath=/k\n", "a", False, ("2001:db8::1", "u", "/k")),
+    "IPv6 alone": ("[a]\nhost=fe80::1\nuser=u\nkeypath=/k\n", "a", True, ("fe80::1", "u", "/k")),
     "Spider": ("[my spider]\nplatform=Spider\nhost=h\nuser=u\nkeypath=/k\n", "my spider", False, ("h", "u", "/k")),
     "empty keypath": ("\n\n[a]\nhost=h\nuser=u\nkeypath =\nkey_pass = False\n", "a", False, ("h", "u", None)),
 }
@@ -205,6 +243,41 @@ def test_a_translation_keeps_what_was_added_to_it(springline: Command, monkeypat
     assert again == config
     assert (platform.python, platform.host, platform.port) == ("/env/python", "h", 2222)
     assert platform.keypath == str(springline.home / "key")
+
+
+def test_the_users_own_platform_is_found_from_an_old_file(springline: Command) -> None:
+    """What it says counts, its changes too; a platform that nobody knows is told of."""
+    old_file(springline, "[a]\nplatform = mine\nhost = h\nkeypath = /nowhere/k\n")
+    (springline.config.parent).mkdir(parents=True, exist_ok=True)
+    (springline.config.parent / "lines.sh").write_text("module load python\n")
+    for partition in ("short", "long"):
+        springline.configure(f"[mine]\nplatform = spider\npartition = {partition}\nprologue = lines.sh\n")
+        _, errors = old(springline, "-u", "a", "-m", "run", "-lp", "8123")
+        config = re.findall(r"--config (\S+)", errors)[0]
+        shown = springline("up", "a", "--dry-run", "--config", config).output
+        assert f"#SBATCH --partition={partition}\n" in shown and "module load python" in shown
+        assert "#SBATCH --time=01:00:00" in shown  # of spider
+        assert "knows no platform" not in errors
+    springline.config.unlink()
+    _, errors = old(springline, "-u", "a", "-m", "run", "-lp", "8123")
+    assert errors.count("springline knows no platform 'mine'") == 1
+
+
+def test_a_one_off_platform_stays_as_long_as_a_record_names_it(tmp_path: Path) -> None:
+    """It goes when the command ends without a session, and later with the record; one of a moment ago may wait."""
+    store = Store(tmp_path / "sessions")
+    with store.one_off("[a]\n") as lost:
+        assert lost.stat().st_mode & 0o777 == 0o600
+    assert not lost.exists()
+    with store.one_off("[a]\n") as kept:
+        store.save(Session("s", "a", "springline-s", "2026-01-01T00:00:00+00:00", config=str(kept), ended="ended"))
+    store.purge(time.time())
+    assert kept.exists()
+    with store.one_off("[a]\n") as young:
+        store.purge(time.time() + 3600)
+        assert young.exists()
+        store.purge(time.time() + 15 * 86400)
+        assert not young.exists() and not kept.exists() and store.all() == []
 
 
 def test_the_checkouts_file_goes_before_the_homes(springline: Command) -> None:

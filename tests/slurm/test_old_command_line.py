@@ -60,8 +60,8 @@ def test_add_then_run_by_heart(springline: Springline) -> None:
     assert live(springline) == 0
 
 
-def test_one_off_saves_nothing(springline: Springline) -> None:
-    """A key with a passphrase is unlocked by the answers alone, and no file of the answers is left anywhere."""
+def test_one_off_is_known_as_long_as_its_session(springline: Springline) -> None:
+    """A key with a passphrase is unlocked by the answers alone, which go into no file but one for this session."""
     locked = springline.home / ".ssh" / "locked"
     locked.write_bytes((springline.home / ".ssh" / "id_ed25519").read_bytes())
     os.chown(locked, *(springline.home.stat().st_uid,) * 2)
@@ -78,12 +78,19 @@ def test_one_off_saves_nothing(springline: Springline) -> None:
     assert "secret" not in terminal.text
     assert platforms_of(springline).read_text() == before
     left = springline.cluster.laptop.run("grep -rl my-alice ~ /tmp; true", user=springline.user).stdout.split()
-    assert [Path(file).parent.name for file in left] == ["sessions"], left
-    lost = springline("status")
-    assert lost.returncode == 2 and "there is no file" in lost.stderr, lost.stderr
-    with platforms_of(springline).open("a") as file:
-        file.write("\n[my-alice]\nplatform = testbed\n")
-    assert springline("stop", "--all").returncode == 0
+    assert sorted(Path(file).parent.name for file in left) == ["one-off", "sessions"], left
+    (kept,) = (springline.home / ".local" / "state" / "springline" / "one-off").iterdir()
+    assert kept.stat().st_mode & 0o777 == 0o600 and kept.parent.stat().st_mode & 0o777 == 0o700
+    for command, key in (("attach", "goes on without"), ("status", "ready"), ("stop", "")):
+        with typed(springline, command, program=str(SPRINGLINE)) as terminal:
+            assert terminal.until("assphrase"), terminal.text
+            terminal.type("secret")
+            if command == "attach":
+                assert terminal.until("Ctrl-C asks"), terminal.text
+                terminal.press_ctrl_c()
+                assert terminal.until("eep waiting", 5)
+                terminal.type("d")
+            assert terminal.finish() == (130 if command == "attach" else 0) and key in terminal.text, terminal.text
     assert live(springline) == 0
 
 
