@@ -40,6 +40,11 @@ def add(name: str | None, given: Mapping[str, str], file: Path, console: Console
     section = replace(section, values=_connection(section, console))
     found = look_around(_platform(section, file), console)
     section = _agreed(section, found, console)
+    if found.silence and not section.values["partition"] and not (console.asks or dry_run):
+        raise ConfigurationError(
+            f"{section.name}: the scheduler did not answer ({found.silence}), so no partition is known",
+            "try again in some minutes, or name a partition with --partition",
+        )
     written = not dry_run and _write(section, file, console)
     console.result(_document(section, found, file, written), _ending(section, file, written, console))
 

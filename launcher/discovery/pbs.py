@@ -16,10 +16,11 @@ _GONE = ("down", "offline", "state-unknown", "stale")
 
 
 def read(section: Section) -> dict[str, Any] | None:
-    """The fields of Found that PBS knows; None where there is no PBS."""
+    """The fields of Found that PBS knows; None where there are no commands of PBS's."""
     queues = blocks("|".join(row) for row in section.rows("queue"))
     if not queues:
-        return None
+        said = next((row[1] for row in section.rows("error") if len(row) == 2 and row[0] == "qstat"), None)
+        return None if said is None else {"scheduler": "pbs", "silence": f"qstat: {said or 'no answer in time'}"}
     servers = blocks("|".join(row) for row in section.rows("server")).values()
     server = next(iter(servers), {})
     nodes = blocks("|".join(row) for row in section.rows("node"))

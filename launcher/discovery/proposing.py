@@ -31,6 +31,9 @@ def propose(key: str, found: Found, chosen: Mapping[str, str]) -> Proposal:
 
 def complaint(key: str, value: str, found: Found, chosen: Mapping[str, str]) -> str:
     """Why a value cannot work on what was found; empty if nothing speaks against it."""
+    if key == "scheduler":
+        there = not found.scheduler or value in ("local", found.scheduler, *found.also)
+        return "" if there else f"{found.scheduler.upper()} was found here, and no {value.upper()}"
     if key == "account":
         mine = not found.accounts or value in found.accounts
         return "" if mine else f"you have no account '{value}' here; you have {_names(found.accounts)}"
@@ -46,6 +49,19 @@ def complaint(key: str, value: str, found: Found, chosen: Mapping[str, str]) -> 
     return _too_much(key.removeprefix("worker_"), value, partition) if partition else ""
 
 
+def as_said(key: str, value: str, found: Found) -> str:
+    """What is to be known of a value that was given."""
+    if key == "scheduler" and found.scheduler not in ("", value):
+        return f"as you said; {found.scheduler.upper()} {found.scheduler_version} was found, too"
+    if (
+        key == "python"
+        and found.pythons
+        and not any(value in (one.path, one.path.rpartition("/")[2]) for one in found.pythons)
+    ):
+        return "as you said; not seen on the path, `springline platform check` will try it"
+    return "as you said"
+
+
 def _too_much(key: str, value: str, partition: Partition) -> str:
     """What a partition cannot give."""
     if key == "walltime" and partition.walltime and parse_walltime(value) > partition.walltime:
@@ -59,8 +75,12 @@ def _too_much(key: str, value: str, partition: Partition) -> str:
 
 def _scheduler(found: Found, chosen: Mapping[str, str]) -> Proposal:
     if not found.scheduler:
-        return Proposal("", "no sinfo and no qstat was found on the path")
-    return Proposal(found.scheduler, f"found {found.scheduler.upper()} {found.scheduler_version}".rstrip())
+        why = f"SLURM does not work here: {found.silence}" if found.silence else "no sinfo and no qstat is on the path"
+        return Proposal("", why)
+    name = f"{found.scheduler.upper()} {found.scheduler_version}".rstrip()
+    if found.silence:
+        return Proposal(found.scheduler, f"{name} is there, but did not answer: {found.silence}")
+    return Proposal(found.scheduler, f"found {name}")
 
 
 def _partition(found: Found, chosen: Mapping[str, str]) -> Proposal:
@@ -70,7 +90,7 @@ def _partition(found: Found, chosen: Mapping[str, str]) -> Proposal:
         return Proposal(best.name, f"the default one: {partition_words(best)}")
     plain = [one for one in up if not one.has_gpus] or up
     if not plain:
-        return Proposal("", "none was found that takes jobs")
+        return Proposal("", "the scheduler did not answer" if found.silence else "none was found that takes jobs")
     largest = max(plain, key=lambda one: one.nodes)
     return Proposal(largest.name, f"there is no default; the largest without GPUs: {partition_words(largest)}")
 

@@ -15,7 +15,8 @@ def read(sections: Mapping[str, Section]) -> Found:
     """All of it; a probe that failed leaves its part empty."""
     said = {name: sections.get(name, Section(NOT_ENDED, ())) for name in NAMES}
     homes = [_place(row[1:], row[0]) for row in said["room"].rows("room") if len(row) == 9]
-    parts = slurm.read(said["scheduler"]) or pbs.read(said["scheduler"]) or {}
+    told = [parts for one in (slurm, pbs) if (parts := one.read(said["scheduler"]))]
+    parts = next((one for one in told if "scheduler" in one), told[0] if told else {})
     notes = [f"{name}: no answer in time" for name, section in said.items() if section.code == NOT_ENDED]
     errors = [row for row in said["scheduler"].rows("error") if len(row) == 2]
     notes += [f"{row[0]}: {row[1]}" for row in errors if "accounting_storage" not in row[1]]  # it keeps no accounts

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from launcher.discovery.found import Found
-from launcher.discovery.proposing import ORDER, Proposal, complaint, propose
+from launcher.discovery.proposing import ORDER, Proposal, as_said, complaint, propose
 from launcher.keys import KEYS
 
 CONNECTION = ("host", "user", "port", "keypath", "transport")
@@ -62,7 +62,7 @@ def check(key: str, text: str, found: Found, chosen: Mapping[str, str]) -> str:
 def _proposal(key: str, section: Section, found: Found, chosen: Mapping[str, str]) -> Proposal:
     if key in section.given:
         try:
-            return Proposal(check(key, section.given[key], found, chosen), "as you said")
+            return Proposal(check(key, section.given[key], found, chosen), as_said(key, section.given[key], found))
         except ValueError as error:
             raise ValueError(f"{key} = {section.given[key]}: {error}") from error
     if key in KEPT and any(one in section.own for one in KEPT):

@@ -7,17 +7,18 @@ from collections.abc import Mapping
 from typing import Any
 
 from launcher.discovery.found import Partition
-from launcher.discovery.probes import Section
+from launcher.discovery.probes import NOT_ENDED, Section
 from launcher.units import parse_walltime
 
 _MIB = 1024**2
 
 
 def read(section: Section) -> dict[str, Any] | None:
-    """The fields of Found that SLURM knows; None where there is no SLURM."""
+    """The fields of Found that SLURM knows; None where there are no commands of SLURM's."""
     version = next((row[0] for row in section.rows("version") if row[0].startswith("slurm")), "")
-    if not version and not any(row[0] == "sinfo" for row in section.rows("error")):
-        return None
+    silence = _silence(section)
+    if not version:
+        return {"silence": silence} if silence else None
     config = {key.strip(): value.strip() for row in section.rows("config") for key, _, value in [row[0].partition("=")]}
     assoc = [row for row in section.rows("assoc") if len(row) >= 5]
     accounts = list(dict.fromkeys(row[1] for row in assoc if row[1]))
@@ -27,12 +28,25 @@ def read(section: Section) -> dict[str, Any] | None:
     return {
         "scheduler": "slurm",
         "scheduler_version": version.rpartition(" ")[2],
+        "also": ("pbs",) if section.rows("queue") else (),
+        "silence": silence,
         "partitions": _partitions(section, config),
         "accounts": tuple(accounts),
         "default_account": default,
         "qos": tuple(qos),
         "default_qos": next((row[4] for row in mine if row[4]), ""),
     }
+
+
+def _silence(section: Section) -> str:
+    """Why there are no partitions; empty if there are."""
+    if section.rows("sinfo") or section.rows("partition"):
+        return ""
+    said = {row[0]: row[1] for row in reversed(section.rows("error")) if len(row) == 2}
+    late = section.code == NOT_ENDED
+    return next(
+        (f"{name}: {said[name] or 'no answer in time'}" for name in ("sinfo", "scontrol") if name in said), ""
+    ) or ("no answer in time" if late else "")
 
 
 def _partitions(section: Section, config: Mapping[str, str]) -> tuple[Partition, ...]:
