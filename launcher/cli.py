@@ -72,6 +72,7 @@ def up(
     """
     from launcher import flows, planning, platforms, presets, wiring
     from launcher.access import runs_here
+    from launcher.leftkeys import forget_left_keys
     from launcher.store import Store
 
     wishes = wishes_of(options, local_port)
@@ -94,6 +95,7 @@ def up(
         steps = cluster.rehearse(plan.session, plan.files)
         shown = "\n".join(f"# --- {title}\n{text}" for title, text in steps.items())
         return console.result({"schema_version": 1, "platform": platform, "steps": steps}, shown)
+    forget_left_keys()
     return flows.up(cluster, plan, wishes, console, Store())
 
 

@@ -108,10 +108,12 @@ def _list_records(console: Console, everything: bool) -> None:
     import time
 
     from launcher import report, sessions, wiring
+    from launcher.leftkeys import forget_left_keys
     from launcher.store import Store
 
     store = Store()
     store.purge(time.time())
+    forget_left_keys()
     documents = []
     for current in wiring.statuses([s for s in store.all() if everything or not s.ended], console.asker()):
         sessions.remember_end(store, current)
@@ -202,7 +204,9 @@ def stop(session: str | None, console: Console, everything: bool, platform: str 
     """End SESSION: its job and its workers."""
     from launcher import report, sessions
     from launcher.errors import UsageError
+    from launcher.leftkeys import forget_left_keys
 
+    forget_left_keys()
     if everything:
         if session or platform:
             raise UsageError("--all ends every session of this computer", "give no SESSION and no --platform with it")

@@ -15,16 +15,16 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from launcher import sessions
+from launcher import ends, sessions
 from launcher.access import PROBE_SECONDS, runs_here
-from launcher.alive import lives
 from launcher.cluster import Cluster
 from launcher.console import Console
 from launcher.daskways import DaskWays
 from launcher.errors import ConnectError, Interrupted, TunnelError
+from launcher.leftkeys import forget_left_keys, keys_home
 from launcher.model import NodeState, Session, SessionPhase, SessionStatus
 from launcher.narrator import Narrator
-from launcher.private import state_home, write_private
+from launcher.private import write_private
 from launcher.report import sentence
 from launcher.stay import say_end
 from launcher.store import Store
@@ -32,6 +32,7 @@ from launcher.transports import roads
 from launcher.tunnel import LOOPBACK, Tunnel
 from launcher.watcher import Watcher
 
+TOLD = ("SIGTERM", "SIGHUP", "SIGBREAK")  # where they exist
 COMPARED = ("python", "dask", "distributed", "msgpack", "cloudpickle")  # what both ends must agree on
 _SNIPPET = """\
 from distributed import Client
@@ -81,15 +82,16 @@ def differences(theirs: Mapping[str, str | None], ours: Mapping[str, str | None]
 
 def client(cluster: Cluster, session: Session, port: int | None, console: Console, store: Store) -> None:
     """Hold the tunnel until Ctrl-C or the end of the session; its keys are on this computer for as long."""
+    tunnel = None if runs_here(cluster) else Tunnel(port)  # first of all, so that a busy port is said at once
     with console.stage(f"connect {cluster.transport.label}"):
         cluster.transport.open()
-        current = sessions.status(cluster, session)
+        current = sessions.remember_end(store, sessions.status(cluster, session))
+    if ends.ended_badly(current):
+        raise ends.end_error(cluster, current)
     node = _with_dask(session, current)
     assert node.dask is not None
-    if runs_here(cluster):
-        _tell(session, node, node.dask["scheduler"], Files.below(session.directory), console)
-        return
-    tunnel = Tunnel(port)
+    if tunnel is None:
+        return _tell(session, node, node.dask["scheduler"], Files.below(session.directory), console)
     with _until_told(session), _keys(cluster, session) as files:
         ways = DaskWays(cluster, session, Path(files.tls_ca).read_text(encoding="utf-8"), roads_of(cluster, session))
         narrator = Narrator(cluster, console)
@@ -110,7 +112,7 @@ def client(cluster: Cluster, session: Session, port: int | None, console: Consol
         finally:
             tunnel.close()
             ways.close()
-    say_end(cluster, sessions.remember_end(store, current), console)
+    return say_end(cluster, sessions.remember_end(store, current), console)
 
 
 def roads_of(cluster: Cluster, session: Session) -> list[Any]:
@@ -170,22 +172,11 @@ def _here() -> dict[str, str | None]:
     return found
 
 
-def _clients() -> Path:
-    return state_home() / "clients"
-
-
-def forget_left_keys() -> None:
-    """Remove the keys of commands that were killed."""
-    for left in _clients().glob("*.*"):
-        if not (left.suffix[1:].isdecimal() and lives(int(left.suffix[1:]))):
-            shutil.rmtree(left, ignore_errors=True)
-
-
 @contextmanager
 def _keys(cluster: Cluster, session: Session) -> Iterator[Files]:
     """The session's TLS files in a directory of this process."""
     forget_left_keys()
-    directory = _clients() / f"{session.name}.{os.getpid()}"
+    directory = keys_home() / f"{session.name}.{os.getpid()}"
     texts = cluster.read_private(session.directory, "tls.crt", "tls.key")
     try:
         for name, text in zip(("tls.crt", "tls.key"), texts, strict=True):
@@ -197,9 +188,12 @@ def _keys(cluster: Cluster, session: Session) -> Iterator[Files]:
 
 @contextmanager
 def _until_told(session: Session) -> Iterator[None]:
-    """Ctrl-C, or being told to end, is the ordinary end."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    """Ctrl-C, or being told to end, is the ordinary end; so is a terminal that is closed, but for `nohup`."""
+    before = {number: signal.getsignal(number) for name in TOLD if (number := getattr(signal, name, None))}
     try:
+        for number in before:
+            if before[number] is not signal.SIG_IGN:
+                signal.signal(number, signal.default_int_handler)
         yield
     except KeyboardInterrupt:
         raise Interrupted(
@@ -207,4 +201,5 @@ def _until_told(session: Session) -> Iterator[None]:
             f"again: springline client {session.name}; end the session: springline stop {session.name}",
         ) from None
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

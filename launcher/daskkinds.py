@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from dataclasses import dataclass
 
@@ -37,4 +38,7 @@ def read_kind(text: str) -> str:
     match = _ADDRESS.fullmatch(text)
     if text in KINDS or (match and 0 < int(match[3]) < 65536):
         return text
-    raise ValueError(f"'{text}' is not one of {', '.join(KINDS)}, nor an address such as tls://HOST:8786")
+    if "://" in text:
+        raise ValueError("a scheduler's address is written as tls://HOST:8786 or tcp://HOST:8786")
+    near = difflib.get_close_matches(text.lower(), KINDS, n=1)
+    raise ValueError("nobody of that name gives workers" + (f"; did you mean '{near[0]}'?" if near else ""))

@@ -22,6 +22,7 @@ def document(current: SessionStatus, url: str | None = None) -> dict[str, Any]:
         "url": url,
         "access": node.access if node else None,
         "dask": dask_document(current, url),
+        "dask_error": node.dask_error if node else None,
         "created": session.created,
         "ends": node.ends if node else None,
         "message": sentence(current),
@@ -112,13 +113,13 @@ def time_left(ends: str | None, now: datetime | None = None) -> str:
 
 
 def sheet(said: dict[str, Any]) -> str:
-    """A document as lines of `key: value`, without what is empty."""
+    """A document as lines of `key: value`, without what is empty or stands in the message, too."""
     flat = {key: value for key, value in said.items() if not isinstance(value, dict)}
     inner = {
         f"{key} {name}": value for key, part in said.items() if isinstance(part, dict) for name, value in part.items()
     }
     rows = [[f"{key}:", str(value)] for key, value in {**flat, **inner}.items() if value is not None]
-    return table([row for row in rows if row[0] != "schema_version:"])
+    return table([row for row in rows if row[0] not in ("schema_version:", "dask_error:")])
 
 
 def skew(theirs: str, ours: str, platform: str, what: str) -> str:

@@ -52,6 +52,7 @@ LAUNCHER_LAYERS = (
     ),
     ("report", "runreport"),
     ("transports", "schedulers", "discovery", "looking", "packing", "scripts", "keys"),
+    ("leftkeys",),
     ("private", "alive"),
     ("model", "errors", "units", "kinds", "daskkinds", "needed", "progress"),
 )

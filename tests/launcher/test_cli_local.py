@@ -19,7 +19,7 @@ import pytest
 
 from tests.launcher.command import Command
 
-KEYS = "schema_version session platform state job_id node url access dask created ends message"
+KEYS = "schema_version session platform state job_id node url access dask dask_error created ends message"
 TOKEN = re.compile(r"[0-9a-f]{48}")
 
 

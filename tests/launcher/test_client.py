@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from launcher import daskclient
+from launcher import daskclient, leftkeys
 from launcher.certificates import new_certificate
 from launcher.daskclient import Files
 
@@ -74,5 +74,5 @@ def test_keys_of_a_killed_command_go(tmp_path: Path, monkeypatch: pytest.MonkeyP
     clients = tmp_path / "springline/clients"
     for pid in (os.getpid(), 2**22 + 1):  # above the largest there can be
         (clients / f"one.{pid}").mkdir(parents=True)
-    daskclient.forget_left_keys()
+    leftkeys.forget_left_keys()
     assert [path.name for path in clients.iterdir()] == [f"one.{os.getpid()}"]

@@ -81,6 +81,7 @@ def test_the_command_line_lies_over_every_preset(known: Platforms) -> None:
     platform, shapes = presets.chosen(known, "hill", "large", {"account": "course", "workers": None})
     told = presets.choices(platform, shapes)["presets"]
     assert platform.workers.cores == 16
+    assert presets.chosen(known, "hill", presets.DEFAULT, {})[0] == known.get("hill")
     assert {name: (each["cores"], each["account"]) for name, each in told.items()} == {
         "large": (16, "course"),
         "small": (1, "course"),
@@ -112,10 +113,23 @@ def test_what_may_give_workers(text: str) -> None:
     assert read_kind(text) == text
 
 
-@pytest.mark.parametrize("text", ["", "Slurm", "tls://node1", "http://node1:80", "tcp://node1:99999", "tcp://a b:1"])
-def test_what_may_not_give_workers(text: str) -> None:
-    """Anything else is refused, with the list."""
-    with pytest.raises(ValueError, match="slurm, pbs, local, gateway"):
+ADDRESS = "is written as tls://HOST:8786"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "nobody of that name"),
+        ("Slurm", "did you mean 'slurm'"),
+        ("tls://node1", ADDRESS),
+        ("http://node1:80", ADDRESS),
+        ("tcp://node1:99999", ADDRESS),
+        ("tcp://a b:1", ADDRESS),
+    ],
+)
+def test_what_may_not_give_workers(text: str, said: str) -> None:
+    """Anything else is refused, with what is near; the hint of the key has the list."""
+    with pytest.raises(ValueError, match=said):
         read_kind(text)
 
 
