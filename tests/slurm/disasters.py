@@ -47,6 +47,7 @@ class Disasters(Faults):
 
     def _remedies(self) -> dict[str, Callable[[], None]]:
         return {
+            "hang": self.resume_slurmctld,  # first: a host that boots waits for the controller's word on the nodes
             "frozen": self.thaw_laptop,
             "login host": self.boot_login,
             **{f"host {node.name}": partial(self.boot_node, node) for node in self.nodes},
