@@ -82,7 +82,6 @@ class Found:
     system: Mapping[str, str] = field(default_factory=dict)
     scheduler: str = ""  # slurm, pbs, or nothing
     scheduler_version: str = ""
-    also: tuple[str, ...] = ()  # a scheduler whose commands are there, too
     silence: str = ""  # what was said in place of an answer by commands that are there
     partitions: tuple[Partition, ...] = ()
     accounts: tuple[str, ...] = ()

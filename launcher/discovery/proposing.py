@@ -32,8 +32,8 @@ def propose(key: str, found: Found, chosen: Mapping[str, str]) -> Proposal:
 def complaint(key: str, value: str, found: Found, chosen: Mapping[str, str]) -> str:
     """Why a value cannot work on what was found; empty if nothing speaks against it."""
     if key == "scheduler":
-        there = not found.scheduler or value in ("local", found.scheduler, *found.also)
-        return "" if there else f"{found.scheduler.upper()} was found here, and no {value.upper()}"
+        there = value in ("local", found.scheduler or value)
+        return "" if there else f"this is a cluster with {found.scheduler.upper()}"
     if key == "account":
         mine = not found.accounts or value in found.accounts
         return "" if mine else f"you have no account '{value}' here; you have {_names(found.accounts)}"
@@ -51,13 +51,8 @@ def complaint(key: str, value: str, found: Found, chosen: Mapping[str, str]) -> 
 
 def as_said(key: str, value: str, found: Found) -> str:
     """What is to be known of a value that was given."""
-    if key == "scheduler" and found.scheduler not in ("", value):
-        return f"as you said; {found.scheduler.upper()} {found.scheduler_version} was found, too"
-    if (
-        key == "python"
-        and found.pythons
-        and not any(value in (one.path, one.path.rpartition("/")[2]) for one in found.pythons)
-    ):
+    seen = {name for one in found.pythons for name in (one.path, one.path.rpartition("/")[2])}
+    if key == "python" and seen and value not in seen:
         return "as you said; not seen on the path, `springline platform check` will try it"
     return "as you said"
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from launcher.discovery.found import Partition
-from launcher.discovery.probes import NOT_ENDED, Section
+from launcher.discovery.probes import Section
 from launcher.units import parse_walltime
 
 _MIB = 1024**2
@@ -28,7 +28,6 @@ def read(section: Section) -> dict[str, Any] | None:
     return {
         "scheduler": "slurm",
         "scheduler_version": version.rpartition(" ")[2],
-        "also": ("pbs",) if section.rows("queue") else (),
         "silence": silence,
         "partitions": _partitions(section, config),
         "accounts": tuple(accounts),
@@ -42,11 +41,8 @@ def _silence(section: Section) -> str:
     """Why there are no partitions; empty if there are."""
     if section.rows("sinfo") or section.rows("partition"):
         return ""
-    said = {row[0]: row[1] for row in reversed(section.rows("error")) if len(row) == 2}
-    late = section.code == NOT_ENDED
-    return next(
-        (f"{name}: {said[name] or 'no answer in time'}" for name in ("sinfo", "scontrol") if name in said), ""
-    ) or ("no answer in time" if late else "")
+    told = [row for row in section.rows("error") if len(row) == 2 and row[0] in ("sinfo", "scontrol")]
+    return f"{told[0][0]}: {told[0][1] or 'no answer in time'}" if told else ""
 
 
 def _partitions(section: Section, config: Mapping[str, str]) -> tuple[Partition, ...]:

@@ -219,3 +219,26 @@ def test_a_section_keeps_what_others_set() -> None:
     assert section.changes["user"] == ("me", "you") and section.changes["qos"] == ("old", None)
     assert section.changes["idle_stop"] == (None, "01:00:00") and "python" not in section.changes
     assert [key for key in section.why if key in ORDER] == list(ORDER)
+
+
+def test_a_scheduler_that_does_not_answer() -> None:
+    """Commands that work without an answer are told from commands that do not work; neither is a cluster without jobs."""
+    late = "error|sinfo|slurm_load_partitions: Socket timed out"
+    hung = read({"scheduler": Section(0, ("version|slurm 22.05.8", late, "error|scontrol|"))})
+    assert propose("scheduler", hung, {}).value == "slurm"
+    assert "SLURM 22.05.8 is there, but did not answer: sinfo: slurm_load" in propose("scheduler", hung, {}).why
+    assert propose("partition", hung, {}).why == "the scheduler did not answer"
+    fatal = read({"scheduler": Section(0, ("error|sinfo|sinfo: fatal: Could not establish a configuration source",))})
+    assert propose("scheduler", fatal, {}).value == ""
+    assert propose("scheduler", fatal, {}).why.startswith("SLURM does not work here: sinfo: sinfo: fatal")
+    silent = read({"scheduler": Section(0, ("error|qstat|",))})
+    assert propose("scheduler", silent, {}).why == "PBS is there, but did not answer: qstat: no answer in time"
+
+
+def test_what_is_typed_is_held_against_what_was_found() -> None:
+    """Another scheduler cannot be; a Python that was not seen may be, and is said to be so."""
+    found = recorded("slurm")
+    assert complaint("scheduler", "pbs", found, {}) == "this is a cluster with SLURM"
+    assert not complaint("scheduler", "slurm", found, {}) and not complaint("scheduler", "local", found, {})
+    wanted = proposed(Wanted("x", {"python": "/nope/python"}, {}, {}), replace(found, pythons=(Python("/a", (3, 12)),)))
+    assert "not seen on the path" in wanted.why["python"]
