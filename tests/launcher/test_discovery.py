@@ -222,7 +222,7 @@ def test_a_section_keeps_what_others_set() -> None:
 
 
 def test_a_scheduler_that_does_not_answer() -> None:
-    """Commands that work without an answer are told from commands that do not work; neither is a cluster without jobs."""
+    """Commands that get no answer are told from commands that do not work, and from a cluster that takes no jobs."""
     late = "error|sinfo|slurm_load_partitions: Socket timed out"
     hung = read({"scheduler": Section(0, ("version|slurm 22.05.8", late, "error|scontrol|"))})
     assert propose("scheduler", hung, {}).value == "slurm"
