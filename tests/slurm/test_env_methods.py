@@ -87,7 +87,6 @@ def test_packed_environment_on_every_node(cluster: Cluster, springline: Springli
     configured(springline, python="~/packed/python", workers="2")
     with_session = start(springline, "--name", "packed")
     own, *workers = seen(with_session)
-    springline("stop", "packed")
     copy = f"/tmp/springline-env-{files.ALICE.uid}/packed-"
     assert own.startswith(copy), own
     assert workers == [f"node1 {own} ", f"node2 {own} "]
@@ -121,7 +120,6 @@ def test_image_for_everybody(cluster: Cluster, springline: Springline) -> None:
     installed = springline("env", "install", "testbed", *words)
     assert installed.returncode == 0, installed.stderr
     own, *workers = seen(start(springline, "--name", "imaged"))
-    springline("stop", "imaged")
     venv = VENV_PYTHON.parents[1]
     assert [own, *workers] == [str(venv), f"node1 {venv} image.sif", f"node2 {venv} image.sif"]
     tries = (
