@@ -56,8 +56,8 @@ def _meant(error: Refusal, preset: str | None) -> SpringlineError:
     if error.status == 502:
         return SubmissionRefused(
             error.said,
-            "ask for another shape with --preset, `default` is the first; this session keeps the `worker_…` keys of "
-            "its start, so correct them for the next",
+            "where it passes, ask again later; else take another --preset (`default` is the first), or correct the "
+            "`worker_…` keys for the next session",
         )
     return error
 

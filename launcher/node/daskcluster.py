@@ -187,12 +187,12 @@ class RunningCluster:
         try:
             self._cluster.scale(n)
             await self._cluster
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 (whatever it is, it is told)
             self._forget_failed()
             problem = f"No worker was started: {sentence(error)}"
-            raise NotStarted(problem) from error
-        finally:
-            self._tell("workers", problem)
+        self._tell("workers", problem)
+        if problem:
+            raise NotStarted(problem)  # without its cause, which may not get through to who asked
 
     async def _grow_now_and_then(self, n: int) -> None:
         """Do so for an adaptive cluster, which asks every 2 s: a queue that refuses is left alone for a while."""

@@ -27,11 +27,19 @@ def behind_jupyter(link: str | None) -> str:
     return f"/proxy/{parts.hostname}:{parts.port or 80}{parts.path}" if parts.scheme == "http" else parts.geturl()
 
 
-async def _warned(asking: Awaitable[None]) -> str | None:
+def _reason(error: Exception) -> str:
+    """Return what went wrong, of an HTTP error its words alone."""
+    return str(getattr(error, "message", "") or error) or type(error).__name__
+
+
+async def _warned(asking: Awaitable[None], server: str | None) -> str | None:
     """Return what dask-gateway warned of meanwhile."""
-    with warnings.catch_warnings(record=True) as said:
-        warnings.simplefilter("always")
-        await asking
+    try:
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always")
+            await asking
+    except Exception as error:  # of aiohttp, or its own
+        raise DaskError(f"dask-gateway at {server} did not do it: {_reason(error)}") from error
     return "; ".join(str(warning.message) for warning in said if "Gateway" in warning.category.__name__) or None
 
 
@@ -57,7 +65,7 @@ class Gateway:
             self._cluster = gateway.GatewayCluster(address=self._request.gateway_address, asynchronous=True)
             await self._cluster
         except Exception as error:  # of aiohttp, of its own, and what its authentication raises
-            raise DaskError(f"dask-gateway at {server} gives no cluster: {error or type(error).__name__}") from error
+            raise DaskError(f"dask-gateway at {server} gives no cluster: {_reason(error)}") from error
         self.security = self._cluster.security
         self.address, self.dashboard = self._cluster.scheduler_address, behind_jupyter(self._cluster.dashboard_link)
         write_private(self._directory.gateway_certificate, self.security.tls_cert)
@@ -65,11 +73,11 @@ class Gateway:
 
     async def scale(self, n: int) -> str | None:
         """Ask for so many workers; a limit of the server's is said."""
-        return await _warned(self._cluster.scale(n))
+        return await _warned(self._cluster.scale(n), address(self._request))
 
     async def adapt(self, minimum: int, maximum: int | None) -> str | None:
         """Let the server follow the work; a limit of its own is said."""
-        return await _warned(self._cluster.adapt(minimum=minimum, maximum=maximum))
+        return await _warned(self._cluster.adapt(minimum=minimum, maximum=maximum), address(self._request))
 
     async def close(self) -> None:
         """End the cluster, one that is still being made too."""

@@ -162,16 +162,16 @@ class RemoteCluster:
 
     async def _ask(self, asking: Awaitable[str | None]) -> None:
         """Wait for the driver's answer, and tell it. Raises DaskError."""
-        said: str | None = None
+        said, problem = None, None
         try:
             said = await asking
         except Exception as error:
             if self._driver.refusal:
                 raise
-            said = f"No worker was started: {error or type(error).__name__}"
-            raise NotStarted(said) from error
-        finally:
-            self._tell("workers", said)
+            problem = f"No worker was started: {str(error) or type(error).__name__}"
+        self._tell("workers", problem or said)
+        if problem:
+            raise NotStarted(problem)  # without its cause, which may not get through to who asked
 
     def scale_first(self) -> None:
         """Start the workers the session begins with (from another thread)."""

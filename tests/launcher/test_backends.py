@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from launcher.certificates import new_certificate
 from launcher.node import backends, daskcluster, daskconfig, gateway, server
+from launcher.node.remotecluster import RemoteCluster
 from launcher.node.request import Request, SessionDir, Workers, parse
 from launcher.node.standing import Standing
 from tests.launcher.node_session import REQUEST, TOKEN, session
@@ -89,6 +90,32 @@ def test_workers_that_were_refused_leave_nothing_behind(
     assert len(told) == 1 and "No worker was started" in told[0]
     running.ask(0)
     assert told.pop() is None
+
+
+class Gone:
+    """A driver whose server is gone, or back."""
+
+    refusal = ""
+    back = False
+
+    async def adapt(self, _minimum: int, _maximum: int | None) -> str | None:
+        """Fail as a client does, or say what a server may."""
+        if not self.back:
+            raise ConnectionRefusedError("nobody listens")
+        return "no more than 3"
+
+
+def test_what_a_server_does_not_do_is_told(directory: SessionDir) -> None:
+    """MIN:MAX that nobody hears is an error and stands in the state; the next answer takes its place."""
+    told: list[Any] = []
+    driver: Any = Gone()
+    request = Request(session="x", dask="gateway")
+    remote = RemoteCluster(driver, directory, request, lambda _, value: told.append(value))
+    with pytest.raises(backends.NotStarted, match="nobody listens"):
+        asyncio.run(remote.adapt(1, 4))
+    driver.back = True
+    asyncio.run(remote.adapt(1, 4))
+    assert told == ["No worker was started: nobody listens", "no more than 3"]
 
 
 def test_a_request_of_before_knows_no_backends() -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import os
+import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,8 @@ import pytest
 from launcher import daskclient, leftkeys
 from launcher.certificates import new_certificate
 from launcher.daskclient import Files
+from launcher.errors import Interrupted
+from launcher.model import Session
 
 
 def test_the_lines_make_a_client_of_a_real_scheduler(tmp_path: Path) -> None:
@@ -66,6 +70,28 @@ def test_versions_that_differ_are_said() -> None:
         "python is 3.12.2 here and 3.11.2 over there",
         "distributed is 2026.8.1 here and 2026.8.0 over there",
     ]
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP", "SIGINT"])
+def test_whatever_ends_it_takes_its_keys_away(name: str) -> None:
+    """Ctrl-C, being told to end and a closed terminal are the ordinary end; afterwards they are as before."""
+    number = getattr(signal, name)
+    before = signal.getsignal(number)
+    session = Session(name="s", platform="p", job_name="s-1", created="")
+    with pytest.raises(Interrupted, match="keys are removed"), daskclient._until_told(session):
+        os.kill(os.getpid(), number)
+        time.sleep(5)
+    assert signal.getsignal(number) is before
+
+
+def test_nohup_holds_it() -> None:
+    """Where a closed terminal is to do nothing, it does nothing."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with daskclient._until_told(Session(name="s", platform="p", job_name="s-1", created="")):
+            os.kill(os.getpid(), signal.SIGHUP)
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_keys_of_a_killed_command_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
