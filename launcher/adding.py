@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -31,7 +30,7 @@ _CHANGE = re.compile(r"\s*([a-z_]+)\s*=\s*(.*?)\s*")
 
 def add(name: str | None, given: Mapping[str, str], file: Path, console: Console, *, dry_run: bool = False) -> None:
     """Ask, look, propose and write."""
-    _check_target(file)
+    inifile.check_target(file, "name another with --config")
     for key, text in given.items():
         _of_an_option(partial(_checked, key), text, key)
     if not (console.asks or console.agrees or dry_run):
@@ -64,18 +63,6 @@ def look_around(platform: Platform, console: Console) -> Found:
     for note in found.notes:
         console.say(f"  could not ask: {note}")
     return found
-
-
-def _check_target(file: Path) -> None:
-    """Whatever would keep the section from being written is said before anything is asked."""
-    if file.exists():
-        sections.check_file(file)
-    place = file.resolve().parent
-    while not place.exists():
-        place = place.parent
-    for path in (place, file) if file.exists() else (place,):
-        if not os.access(path, os.W_OK):
-            raise ConfigurationError(f"cannot write {file}: {path} is not yours to write", "name another with --config")
 
 
 def _name(given: Mapping[str, str], console: Console) -> str:
