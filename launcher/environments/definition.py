@@ -9,7 +9,8 @@ from launcher.environments import ownwheel, resolving
 from launcher.environments.base import PYTHONS, STEP, Facts, Supply, Tell, Wish
 from launcher.scripts import RemotePath
 
-# To the user's own definition: the locked packages, all sent from here, so that the build needs no index.
+# To the user's own definition: the locked packages, all sent from here, so that the build needs no index. What sessions
+# bind into the image need not have a place in it while it is made.
 _BUILD = """\
 echo {step}
 wheels=$(mktemp -d "${{TMPDIR:-/tmp}}/springline-wheels-XXXXXX"); trap 'rm -rf "$wheels"' EXIT
@@ -27,6 +28,7 @@ cat <<'post'
 {post}post
 }} >"$wheels/image.def"
 definition=$wheels/image.def
+unset APPTAINER_BIND APPTAINER_BINDPATH SINGULARITY_BIND SINGULARITY_BINDPATH
 """
 _POST = """\
 cd /springline
@@ -35,7 +37,7 @@ minor=$(python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 python3 -m zipfile -e uv-*.whl uv
 chmod 700 uv/*/scripts/uv
 export UV_NO_CONFIG=1 UV_PYTHON_DOWNLOADS=never UV_CACHE_DIR=/springline/cache UV_NO_PROGRESS=1
-install="$(echo uv/*/scripts/uv) pip install --quiet --break-system-packages --python python3 --no-deps --no-index"
+install="$(echo uv/*/scripts/uv) pip install --quiet --break-system-packages --no-deps --no-index --python $(command -v python3)"
 $install --offline --find-links . --require-hashes -r requirements.txt
 $install {springline}
 cd /

@@ -34,6 +34,7 @@ _ATTEMPT = r"""attempt() {
     *'no space left'*|*'isk quota'*) why="the disk is full; free some space, or set TMPDIR to a directory with room" ;;
     *'user namespace'*|*subuid*|*fakeroot*|*'be the root'*|*'requires root'*)
       why="users may not build images here (no user namespaces, no fakeroot); build it elsewhere and give the .sif" ;;
+    *'%post'*) why="a command of %post failed, in the image that the definition begins with; what it said is above" ;;
     *) why="it went wrong" ;;
   esac
   echo "springline: $why" >&2; exit 3
