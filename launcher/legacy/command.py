@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from launcher import platforms
-from launcher.errors import Interrupted, SpringlineError, TunnelError
+from launcher.errors import ConfigurationError, Interrupted, SpringlineError, TunnelError
 from launcher.legacy import oldfiles, questions
 from launcher.options import leave
 
@@ -60,6 +60,10 @@ def _run(old: argparse.Namespace) -> int:
     if old.one_off:
         return _one_off(old)
     section = oldfiles.find(old.uid)
+    if section and questions.is_this_computer(section.uid):
+        raise ConfigurationError(
+            f"{section.file}: [{section.uid}] is springline's name of this computer", "give the section another name"
+        )
     words = ["--config", str(oldfiles.as_configuration(section))] if section else []
     if section:
         _say_unknown(section.values.get("platform", ""), section.uid, section.file)

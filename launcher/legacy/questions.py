@@ -83,6 +83,12 @@ def need_a_terminal(instead: str) -> None:
         raise UsageError("this asks questions, and there is no terminal to ask them in", instead)
 
 
+def is_this_computer(uid: str) -> bool:
+    """Whether springline ships a platform of that name which needs no host."""
+    shipped = _shipped()
+    return uid in shipped.names and shipped.get(uid).transport == "local"
+
+
 def _verified(prompt: str, check: Callable[[str], None] = lambda _: None) -> str:
     """Ask until the answer is confirmed, and can be one."""
     while True:
@@ -102,8 +108,7 @@ def _check_name(text: str) -> None:
         raise ValueError(f"'{text}' is no name of letters, digits and . _ + -")
     if text.upper() == "DEFAULT":  # the old reader's word for what counts in all sections
         raise ValueError(f"'{text}' is the name of no single platform")
-    shipped = _shipped()
-    if text in shipped.names and shipped.get(text).transport == "local":
+    if is_this_computer(text):
         raise ValueError(f"'{text}' is springline's name of this computer")
 
 

@@ -148,6 +148,9 @@ def test_a_shipped_name_lies_over_its_own_platform_alone(springline: Command) ->
         assert terminal.until("is the host alias")
     assert terminal.text.count("this cannot be") == 3
     assert "springline ships the platform 'spider'" in terminal.text
+    old_file(springline, "[local]\nhost = h\nuser = u\n")
+    code, errors = old(springline, "-u", "local", "-m", "run")
+    assert code == 2 and "another name" in errors
 
 
 @pytest.mark.parametrize("number", range(len(ASKED) - 1))
