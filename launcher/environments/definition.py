@@ -37,7 +37,8 @@ minor=$(python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 python3 -m zipfile -e uv-*.whl uv
 chmod 700 uv/*/scripts/uv
 export UV_NO_CONFIG=1 UV_PYTHON_DOWNLOADS=never UV_CACHE_DIR=/springline/cache UV_NO_PROGRESS=1
-install="$(echo uv/*/scripts/uv) pip install --quiet --break-system-packages --no-deps --no-index --python $(command -v python3)"
+uv=$(echo uv/*/scripts/uv)
+install="$uv pip install --quiet --break-system-packages --no-deps --no-index --python $(command -v python3)"
 $install --offline --find-links . --require-hashes -r requirements.txt
 $install {springline}
 cd /

@@ -8,12 +8,15 @@ import shutil
 import subprocess
 import sys
 import time
+import zipfile
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from uv import find_uv_bin
 
+from launcher.environments import ownwheel, resolving
 from launcher.environments.base import Facts, Supply, Tell, Tool, Wish
 from launcher.environments.conda import Conda, read
 from launcher.environments.existing import Existing
@@ -264,6 +267,40 @@ def test_image_is_named_where_it_is(tmp_path: Path) -> None:
     there = wish(image="~/there.sif", python="/opt/bin/python")
     assert Image().supplies(facts("apptainer"), there, print) == ()
     assert Image().section(there, RemotePath("/p"), new) == {"image": "~/there.sif", "python": "/opt/bin/python"}
+
+
+# It takes apptainer's words and runs here what is added to %post; it stands in for the program and its images.
+APPTAINER = """\
+#!/bin/sh
+[ "$1 $2" = "build --disable-cache" ] && [ -z "$APPTAINER_BIND" ] || exit 9
+cp -r "$(sed -n 's|^  \\(.*\\) /springline$|\\1|p' "$4")" {image}
+sed -e '1,/^%post$/d' -e 's|/springline|{image}|g' "$4" >{image}/post
+sh -e {image}/post && : >"$3"
+"""
+
+
+def test_definition_gets_the_packages(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The uv that is sent installs them into the image's own Python, no venv; binds of sessions are left out."""
+    base, supplies, new, image = (tmp_path / name for name in ("my.def", "supplies", "new", "image"))
+    base.write_text("Bootstrap: docker\nFrom: python:3\n")
+    for place in (supplies, new):
+        place.mkdir()
+    with zipfile.ZipFile(supplies / "uv-1-any.whl", "w") as wheel:
+        wheel.writestr("uv-1.data/scripts/uv", f'#!/bin/sh\nexec {find_uv_bin()} "$@" --dry-run\n')
+    ownwheel.write(supplies)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(resolving, "resolve", lambda *_: "")
+    monkeypatch.setattr(resolving, "wheels", lambda *_: [Supply("wheel", "uv-1-any.whl", 1, "", supplies)])
+    tool = tmp_path / "apptainer"
+    tool.write_text(APPTAINER.format(image=image))
+    tool.chmod(0o755)
+    there = replace(facts(), tools={"apptainer": Tool(str(tool))})
+    asked = wish(image=str(base), python=MINOR)
+    script = Image().build_script(there, asked, RemotePath(str(new)), RemotePath(str(supplies)))
+    python = Path(sys._base_executable).parent  # type: ignore[attr-defined]
+    environ = {"PATH": f"{python}:{os.environ['PATH']}", "APPTAINER_BIND": "/none"}
+    built = subprocess.run(["sh", "-c", f"set -e\n{script}"], env=environ, capture_output=True, text=True, check=False)
+    assert built.returncode == 0 and (new / "image.sif").exists(), built.stderr
 
 
 ENVIRONMENT = """
