@@ -26,14 +26,14 @@ _ATTEMPT = r"""attempt() {
   printf '%s\n' "$said" >&2
   last=$(printf '%s\n' "$said" | grep -E 'FATAL|ERROR' | tail -n 1)
   case $last in
+    *'user namespace'*|*subuid*|*fakeroot*|*'be the root'*|*'requires root'*)
+      why="users may not build images here (no user namespaces, no fakeroot); build it elsewhere and give the .sif" ;;
     *'no such host'*|*'i/o timeout'*|*'connection refused'*|*unreachable*|*'no route'*|*proxyconnect*|*'TLS handshake'*)
       why="the registry cannot be reached from this host; have the laptop fetch the image (--offline)" ;;
     *'manifest unknown'*|*'not found'*|*'NAME_UNKNOWN'*) why="the registry has no such image; check its name and tag" ;;
     *unauthorized*|*denied*|*UNAUTHORIZED*|*forbidden*|*Forbidden*)
       why="the registry refuses: no such image, or not a public one (log in there once: apptainer registry login)" ;;
     *'no space left'*|*'isk quota'*) why="the disk is full; free some space, or set TMPDIR to a directory with room" ;;
-    *'user namespace'*|*subuid*|*fakeroot*|*'be the root'*|*'requires root'*)
-      why="users may not build images here (no user namespaces, no fakeroot); build it elsewhere and give the .sif" ;;
     *'%post'*) why="a command of %post failed, in the image that the definition begins with; what it said is above" ;;
     *) why="it went wrong" ;;
   esac

@@ -303,6 +303,25 @@ def test_definition_gets_the_packages(monkeypatch: pytest.MonkeyPatch, tmp_path:
     assert built.returncode == 0 and (new / "image.sif").exists(), built.stderr
 
 
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        ("FATAL: newuidmap was not found in PATH, required with fakeroot when user is in /etc/subuid", "may not build"),
+        ("FATAL: While performing build: while running %post section: exit status 1", "a command of %post failed"),
+        ("FATAL: Unable to handle docker://x/y: reading manifest latest: manifest unknown", "no such image"),
+    ],
+)
+def test_what_apptainer_refuses(tmp_path: Path, said: str, words: str) -> None:
+    """The last line says it in words, below Apptainer's own."""
+    tool = tmp_path / "apptainer"
+    tool.write_text(f"#!/bin/sh\necho '{said}' >&2\nexit 255\n")
+    tool.chmod(0o755)
+    there, asked = replace(facts(), tools={"apptainer": Tool(str(tool))}, internet=True), wish(image="docker://x/y")
+    script = Image().build_script(there, asked, RemotePath(str(tmp_path)), RemotePath("/none"))
+    failed = subprocess.run(["sh", "-c", f"set -e\n{script}"], capture_output=True, text=True, check=False)
+    assert failed.returncode == 3 and said in failed.stderr and words in failed.stderr.splitlines()[-1]
+
+
 ENVIRONMENT = """
 channels: [file:///our/mirror, nodefaults]
 dependencies:
