@@ -107,7 +107,7 @@ def test_environment_that_runs_is_kept(tmp_path: Path) -> None:
         (directory / "python").symlink_to(shutil.which("sleep") or "")
     (new / ".lock").touch()
     text = steps.take_over(RemotePath(str(tmp_path)), "new", "{}", shared=False, used=False)
-    with subprocess.Popen([old / "python", "60"]) as session:
+    with subprocess.Popen([old / "python", "20"]) as session:
         running = here(steps.processes(RemotePath(str(tmp_path))))
         assert running == f"/proc/{session.pid}/cmdline\n"
         here(text)

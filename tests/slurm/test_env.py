@@ -188,6 +188,10 @@ def test_bad_weather(springline: Springline, wheels: Wheels) -> None:
     ):
         answer = springline("env", "install", "bare", "--yes", *option, env={"UV_HTTP_RETRIES": "0"})
         assert answer.returncode == code and words in answer.stderr and "→" in answer.stderr, answer.stderr
+    ini = springline.home / ".config" / "springline" / "platforms.ini"
+    ini.parent.chmod(0o500)
+    answer = springline("env", "install", "bare", "--yes")
+    assert answer.returncode == 2 and "is not yours to write" in answer.stderr and "connect" not in answer.stderr
     left = ask(login, "find", "/home/alice/.springline/env/bare/envs", "-mindepth", "1")
     assert left == "", left
 
