@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +15,8 @@ import pytest
 
 from tests.slurm.hosts import HostProcess
 from tests.slurm.laptop import Springline
-from tests.slurm.upping import Up, live, start, until
+from tests.slurm.running import live_jobs
+from tests.slurm.upping import Up, begin, start, until
 
 pytestmark = pytest.mark.slow
 KERNEL = Path(__file__).parents[1] / "kernel.py"
@@ -50,22 +52,26 @@ def write_section(springline: Springline, section: str, **keys: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def own(shared_springline: Springline) -> Iterator[Up]:
+def own(shared_springline: Springline) -> Up:
     """A session whose workers are SLURM jobs, on a platform with a preset; it lives through all tests."""
     write_section(shared_springline, "testbed:large", worker_cores="3", worker_memory="900MB")
-    running = start(shared_springline, "--name", "own", "--workers", "1")
-    yield running
-    shared_springline("stop", "own")
+    write_section(shared_springline, "testbed:wrong", worker_partition="nosuch")
+    return start(shared_springline, "--name", "own", "--workers", "1")
 
 
-@contextmanager
-def session(springline: Springline, name: str, platform: str, *options: str) -> Iterator[Up]:
-    """Another session, for one test."""
-    running = start(springline, "--name", name, *options, what=platform)
-    try:
-        yield running
-    finally:
-        springline("stop", name)
+@pytest.fixture(scope="module")
+def near(own: Up) -> Up:
+    """One with workers in its own job, which starts while others are tested; so does the next."""
+    return begin(own.springline, "--name", "near", "--dask", "local", "--cores", "2", "--workers", "5")
+
+
+@pytest.fixture(scope="module")
+def gate(own: Up) -> Iterator[Up]:
+    """One with a cluster of a dask-gateway server."""
+    pytest.importorskip("dask_gateway_server", reason="dask-gateway-server is not installed")
+    with gateway(own.springline) as address:
+        write_section(own.springline, "gate", platform="testbed", gateway_address=address, workers="1")
+        yield begin(own.springline, "--name", "gate", "--dask", "gateway", what="gate")
 
 
 def cell(up: Up, workers: int) -> list[str]:
@@ -75,29 +81,35 @@ def cell(up: Up, workers: int) -> list[str]:
     return printed.stdout.splitlines() or [printed.stderr]
 
 
-def error_of(springline: Springline, *arguments: str) -> str:
-    """What a command says that is to fail."""
+def error_of(springline: Springline, *arguments: str, code: int | None = None) -> str:
+    """What a command says that is to fail, with that exit code."""
     done = springline(*arguments)
-    assert done.returncode != 0, done.stdout
+    assert done.returncode in ([code] if code else range(1, 126)), done.stdout + done.stderr
     return done.stderr
 
 
+@pytest.mark.usefixtures("near")
 def test_a_preset_s_workers_join_those_that_run(own: Up) -> None:
     """`scale --preset` gives new workers its shape, keeps the old, and refuses a name nobody gave with the nearest."""
     scaled = own.springline("scale", "own", "2", "--preset", "large", "--json")
     assert json.loads(scaled.stdout)["preset"] == "large", scaled.stderr
     until(lambda: shown(own)["cores"] == 1 + 3, seconds=60)
     assert shown(own)["workers"] == 2
-    assert "Did you mean 'large'?" in error_of(own.springline, "scale", "own", "2", "--preset", "larg")
-    assert "did you mean 'large'?" in error_of(own.springline, "up", "testbed", "--preset", "larg", "--dry-run")
+    assert "Did you mean 'large'?" in error_of(own.springline, "scale", "own", "2", "--preset", "larg", code=2)
+    assert "did you mean 'large'?" in error_of(own.springline, "up", "testbed", "--preset", "larg", "--dry-run", code=2)
+    refused = error_of(own.springline, "scale", "own", "3:4", "--preset", "wrong", code=20)
+    assert "invalid partition specified: nosuch" in refused and "answers" not in refused
+    assert own.springline("scale", "own", "2", "--preset", "large").returncode == 0
 
 
 def shown(up: Up) -> dict[str, Any]:
     """The one cluster in JupyterLab's Dask panel."""
+    up.seconds_until_answered(up.token, time.monotonic())  # its connection may just have been cut
     (cluster,) = json.loads(up.ask("/dask/clusters", up.token).stdout.rpartition("\n")[0])
     return dict(cluster)
 
 
+@pytest.mark.usefixtures("gate")
 def test_a_python_on_the_laptop_computes_on_the_cluster(own: Up) -> None:
     """The printed lines work in a plain Python, after a lost connection too; Ctrl-C takes the keys away."""
     holding = own.springline.popen("client", "own", "--json")
@@ -124,13 +136,12 @@ def on_laptop(up: Up, snippet: str) -> list[str]:
     return rest
 
 
-def test_workers_in_the_session_s_own_job(own: Up) -> None:
+def test_workers_in_the_session_s_own_job(near: Up) -> None:
     """`--dask local` computes on the session's node, submits no job, and keeps within the cores of its own."""
-    before = live(own.springline)
-    with session(own.springline, "near", "testbed", "--dask", "local", "--cores", "2", "--workers", "5") as near:
-        host = near.line["node"]
-        assert cell(near, 2) == [f"{host} {host}", "45 tls"]
-        assert live(own.springline) == before + 1
+    host = near.wait().line["node"]
+    assert cell(near, 2) == [f"{host} {host}", "45 tls"]
+    assert len(live_jobs(near.springline, "-near-")) == 1
+    near.springline.cluster.login.run(["scancel", near.line["job_id"]], user="alice")
 
 
 def test_a_scheduler_that_is_there_already(own: Up) -> None:
@@ -140,11 +151,12 @@ def test_a_scheduler_that_is_there_already(own: Up) -> None:
     address = own.line["dask"]["scheduler"]
     assert "tls_ca" in error_of(own.springline, "up", "testbed", "--dask", address, "--dry-run")
     write_section(own.springline, "guest", platform="testbed", dask=address, workers="1", **files)
-    with session(own.springline, "guest", "guest") as guest:
-        assert cell(guest, 2)[1] == "45 tls"
-        assert guest.line["dask"]["scheduler"] == address
-        assert "is not this session's" in error_of(own.springline, "scale", "guest", "3")
-        assert "in no process of the session" in error_of(own.springline, "client", "guest")
+    guest = start(own.springline, "--name", "guest", what="guest")
+    assert cell(guest, 2)[1] == "45 tls"
+    assert guest.line["dask"]["scheduler"] == address
+    assert "is not this session's" in error_of(own.springline, "scale", "guest", "3")
+    assert "in no process of the session" in error_of(own.springline, "client", "guest")
+    assert own.springline("stop", "guest").returncode == 0
     assert shown(own)["workers"] == 2
 
 
@@ -167,20 +179,17 @@ def gateway(springline: Springline) -> Iterator[str]:
         server.wait(timeout=30)
 
 
-def test_a_cluster_of_a_gateway(own: Up) -> None:
+def test_a_cluster_of_a_gateway(gate: Up) -> None:
     """`--dask gateway` computes there, scales there, has its dashboard through Jupyter, and ends with the session."""
-    pytest.importorskip("dask_gateway_server", reason="dask-gateway-server is not installed")
-    springline = own.springline
-    with gateway(springline) as address:
-        write_section(springline, "gate", platform="testbed", gateway_address=address, workers="1")
-        with session(springline, "gate", "gate", "--dask", "gateway") as up:
-            assert springline("scale", "gate", "2").returncode == 0
-            assert cell(up, 2) == ["login login", "45 gateway"]
-            until(lambda: shown(up)["workers"] == 2)
-            dashboard = up.line["dask"]["dashboard"].removeprefix(up.base)
-            assert up.ask(dashboard, up.token).stdout.endswith("200")
-            assert "shape" in error_of(springline, "scale", "gate", "3", "--preset", "large")
-        until(lambda: workers_on(springline) == 0)
+    springline = gate.wait().springline
+    assert springline("scale", "gate", "2").returncode == 0
+    assert cell(gate, 2) == ["login login", "45 gateway"]
+    until(lambda: shown(gate)["workers"] == 2)
+    dashboard = gate.line["dask"]["dashboard"].removeprefix(gate.base)
+    assert gate.ask(dashboard, gate.token).stdout.endswith("200")
+    assert "shape" in error_of(springline, "scale", "gate", "3", "--preset", "large")
+    assert springline("stop", "gate").returncode == 0
+    until(lambda: workers_on(springline) == 0)
 
 
 def workers_on(springline: Springline) -> int:

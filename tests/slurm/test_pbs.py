@@ -14,7 +14,7 @@ from tests.slurm.requirements import reason_to_skip_pbs
 from tests.slurm.running import Items, live_jobs
 from tests.slurm.test_bad_input import section
 from tests.slurm.test_session import CELL, KERNEL
-from tests.slurm.upping import start, until
+from tests.slurm.upping import begin, start, until
 
 pytestmark = [
     pytest.mark.slow,
@@ -69,10 +69,10 @@ def test_run_with_worker_jobs(springline: Springline) -> None:
 def test_refusals_and_ends(springline: Springline) -> None:
     """What PBS refuses is said in its words at once; a job that somebody deletes is told as such; nothing hangs."""
     section(springline, "pbs", "scheduler = pbs")
+    starting = begin(springline, "--name", "two", "--detach", what="pbs")
     refused = springline("up", "pbs", "--partition", "nosuch", "--detach")
     assert refused.returncode == 20 and "Invalid partition" in refused.stderr and "qstat -Q" in refused.stderr
-    begun = json.loads(springline("up", "pbs", "--name", "two", "--detach", "--json").stdout)
-    springline.cluster.login.run(["qdel", begun["job_id"]], user="alice")
+    springline.cluster.login.run(["qdel", starting.wait().line["job_id"]], user="alice")
     deadline = time.monotonic() + 30
     while springline("status", "two", "--json").returncode == 0 and _state(springline) not in ("ended", "failed"):
         assert time.monotonic() < deadline

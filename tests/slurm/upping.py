@@ -7,6 +7,7 @@ import subprocess
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -61,7 +62,7 @@ class Up:
         """JupyterLab's address on the laptop."""
         return str(self.line["url"]).removesuffix("/lab")
 
-    @property
+    @cached_property
     def token(self) -> str:
         """The token, as a person gets it."""
         shown = self.springline("url", self.line["session"], "--show-token")
