@@ -25,7 +25,7 @@ SECONDS = 300  # its time limit
 FACTS_SECONDS = 90  # for its slowest question, the import of JupyterLab, and a file system that tells late
 MEMORY = 1 << 30  # bytes at most
 # Beside its end: what checks left whose job cannot live any more, or never came to run within a day.
-_CLOSE = """\
+CLOSE = """\
 cd {directory} 2>/dev/null && touch done
 cd {sessions} 2>/dev/null || exit
 for one in check-[0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f]; do
@@ -82,7 +82,7 @@ class NodeJob:
         directory = RemotePath(self._session.directory)
         with suppress(SpringlineError):
             sessions_directory = scripts.sessions_directory(self._cluster.platform).quoted()
-            self._cluster.transport.run(_CLOSE.format(directory=directory.quoted(), sessions=sessions_directory))
+            self._cluster.transport.run(CLOSE.format(directory=directory.quoted(), sessions=sessions_directory))
             if self._session.job_id:
                 sessions.stop(self._cluster, self._session, lambda _: None)
             else:

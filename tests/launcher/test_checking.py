@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from launcher.checking import connecting, model, nodes, rundir, scheduling, sharing, software, survey
 from launcher.checking.model import Status, blocker, failed, ok, skipped
+from launcher.checking.nodejob import CLOSE
 from launcher.discovery.probes import NOT_ENDED, Section, sections
 from launcher.errors import AuthenticationError, ConfigurationError, ConnectError, HostKeyError, JobFailed
 from launcher.model import Platform, Resources, Workers
@@ -50,6 +56,12 @@ def test_one_error_tells_how_far_a_connection_got(error: ConnectError | None, st
     outcomes = connecting.way_in(error, "me@host", 0.1, asked=False)
     assert [one.status.value for one in outcomes] == statuses
     assert model.exit_code(outcomes) == code
+
+
+def test_a_port_may_be_to_blame() -> None:
+    """Where the section has one, it is named before the network."""
+    (silent,) = connecting.way_in(ConnectError("no answer", "check your network"), "h", 5, asked=False, port=2)
+    assert silent.advice == "is `port = 2` of the section right? Else: check your network"
 
 
 def test_what_is_not_made_names_the_first_failure() -> None:
@@ -110,6 +122,7 @@ def test_a_run_dir_that_cannot_be(tmp_path: Path) -> None:
         (("@path /p", "@bytes 5e9", "@inodes 12"), 0, (), "warning", "12 files: little"),
         (("@path /p", "@bytes 5e9"), 0, ("  /dev/sda  105M*  100M  120M  6days",), "warning", "over quota: /dev/sda"),
         (("@path /p", "dd: error writing 'x': Disk quota exceeded"), 3, (), "failed", "Disk quota exceeded"),
+        (("@path /p", "mkdir: cannot create 'x': Read-only file system"), 3, (), "failed", "Read-only"),
         (("@path /p",), NOT_ENDED, (), "failed", "no answer in time"),
     ],
 )
@@ -175,6 +188,7 @@ def test_what_springline_needs_is_read_from_its_own_requirements() -> None:
         ((TAKEN, PARTITION.replace("UP", "DOWN")), 0, 60, "warning", "partition short is DOWN"),
         (("allocation failure: Invalid account or account/partition",), 1, 60, "failed", "Invalid account"),
         (("allocation failure: Unable to contact slurm controller",), 1, 60, "warning", "Unable to contact"),
+        (("sbatch: unrecognized option '-x'", 'Try "sbatch --help" for more'), 1, 60, "failed", "unrecognized option"),
         ((), NOT_ENDED, 60, "warning", "no answer in time"),
     ],
 )
@@ -263,6 +277,51 @@ def test_an_image_that_is_not_there() -> None:
     platform = Platform("here", image="/nope/x.sif", prologue=("apptainer() { :; }",))
     said = software.outcome("python", platform, asked({"python": software.question(platform)})["python"], {}, {})
     assert said.seen == "there is no image /nope/x.sif"
+
+
+def test_a_job_whose_check_is_gone(tmp_path: Path) -> None:
+    """It tells what it found, and nobody comes: then it ends by itself, and its directory is gone."""
+    directory = tmp_path / "check-0a1b2c"
+    directory.mkdir()
+    (directory / "greeting").write_text("hello")
+    asked = {"packages": ["dask"], "local_directory": str(tmp_path / "new"), "interface": "ib9"}
+    (directory / "asked.json").write_text(json.dumps(asked))
+    program = "from launcher.node import checkup; checkup.ALONE_SECONDS = 1; checkup.main()"
+    job = subprocess.Popen([sys.executable, "-c", program, str(directory)])
+    try:
+        while not (directory / "facts.json").exists():
+            assert job.poll() is None
+            time.sleep(0.02)
+        facts = json.loads((directory / "facts.json").read_text())
+        assert job.wait(timeout=20) == 0
+    finally:
+        job.kill()
+    assert not directory.exists()
+    assert facts["workers"]["local_directory"] == {"seen": str(tmp_path / "new"), "error": ""}
+    platform = Platform("p", workers=Workers(interface="ib9"))
+    said = nodes.workers(platform, facts["workers"])
+    assert said.status is Status.FAILED and "'ib9' is not a valid network interface" in said.seen
+    assert facts["broken"] == "" and set(facts["software"]["packages"]) == {"dask"}
+
+
+def test_what_other_checks_left_is_removed(tmp_path: Path) -> None:
+    """Only what a check made, and whose job is over: not a job that may wait, not a session of such a name."""
+    for name, file, hours in (
+        ("check-00000a", "state.json", 1),
+        ("check-00000b", "state.json", 0),
+        ("check-00000c", "greeting", 1),
+        ("check-00000d", "greeting", 25),
+    ):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "greeting").write_text("")
+        (tmp_path / name / file).write_text("")
+        for path in (tmp_path / name / file, tmp_path / name):
+            os.utime(path, (time.time() - hours * 3600,) * 2)
+    (tmp_path / "check-00000e").mkdir()
+    (tmp_path / "check-00000e" / "state.json").write_text("")
+    os.utime(tmp_path / "check-00000e" / "state.json", (0, 0))
+    LocalTransport().run(CLOSE.format(directory="/nope", sessions=tmp_path))
+    assert {path.name[-1] for path in tmp_path.iterdir()} == {"b", "c", "e"}
 
 
 def test_the_report_is_a_table() -> None:
