@@ -11,6 +11,10 @@ from launcher.environments.packed import Packed
 from launcher.errors import ConfigurationError, SpringlineError, UsageError
 from launcher.scripts import RemotePath
 
+LOAD = (
+    "load such a Python in the `prologue` of the section (e.g. module load Python/3.11), or name its path with --python"
+)
+
 
 def choose(facts: Facts, wish: Wish) -> Method:
     """The method; `auto` is venv, or conda where that can help. Raises what is missing."""
@@ -39,13 +43,13 @@ class Instead:
         self._method.check(facts, wish)
 
     def supplies(self, facts: Facts, wish: Wish, tell: Tell) -> Sequence[Supply]:
-        """What the method sends. When it cannot be had, the refusal is what is wrong."""
+        """What the method sends. When that cannot be had, both reasons are told."""
         tell(f"{self._refusal.message}; {self.name} makes one")
         try:
             return self._method.supplies(facts, wish, tell)
         except ConfigurationError as error:
             message = f"{self._refusal.message}; {self.name} makes none either: {error.message}"
-            raise ConfigurationError(message, self._refusal.hint) from error
+            raise ConfigurationError(message, LOAD) from error
 
     def build_script(self, facts: Facts, wish: Wish, new: RemotePath, supplies: RemotePath) -> str:
         """The method's own script, which says at the end why it was run, when it fails."""
