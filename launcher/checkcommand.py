@@ -86,7 +86,7 @@ def _steps(check: Check, console: Console, wait: int, *, deep: bool) -> None:
 def _ended_as_by_ctrl_c() -> Iterator[None]:
     """Being told to end, or a terminal that closes, takes the job back as Ctrl-C does; told again, it still does."""
     numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    before = {number: signal.getsignal(number) for number in numbers}
+    before = {number: signal.getsignal(number) or signal.SIG_DFL for number in numbers}
 
     def end(*_: object) -> None:
         for number in numbers:
