@@ -8,6 +8,7 @@ from importlib import metadata
 
 # dask-labextension shows Dask's dashboard through jupyter-server-proxy, which it imports.
 NEEDED = ("jupyterlab", "jupyter-server-proxy", "dask", "distributed", "dask-jobqueue", "dask-labextension")
+MODULES = tuple(name.replace("-", "_") for name in NEEDED)  # what they are imported by
 _FLOOR = re.compile(r"(?P<name>[\w.-]+)(?:\[[^]]*\])?>=(?P<version>[\d.]+)")
 
 

@@ -12,10 +12,11 @@ from shlex import quote
 from launcher.daskkinds import GATEWAY
 from launcher.kinds import SESSION, Kind
 from launcher.model import Platform
+from launcher.needed import MODULES
 
 # Modules the job cannot do without, asked for before anything is submitted. A run's are those of the analyses.
 NEEDED_MODULES = {
-    "session": ("jupyterlab", "dask_labextension", "distributed", "dask_jobqueue"),
+    "session": MODULES,
     "run": ("jobs", "distributed", "dask_jobqueue"),
 }
 

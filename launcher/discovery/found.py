@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from launcher.needed import MODULES
+
 OLDEST_PYTHON = (3, 11)
-SESSION_MODULES = ("jupyterlab", "dask", "distributed", "dask_jobqueue")
 
 # File systems that hosts share, by the names stat and df give them.
 _SHARED = (
@@ -55,7 +56,7 @@ class Python:
     @property
     def serves_sessions(self) -> bool:
         """True if a session needs nothing more."""
-        return set(SESSION_MODULES) <= set(self.modules) and self.version >= OLDEST_PYTHON
+        return set(MODULES) <= set(self.modules) and self.version >= OLDEST_PYTHON
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from shlex import quote
 
+from launcher.needed import MODULES
+
 # Names the analyses and sessions need, as find_spec knows them; asked of every Python found.
-WANTED = ("jupyterlab", "dask", "distributed", "dask_jobqueue", "dask_labextension", "jobs")
+WANTED = (*MODULES, "jobs")
 PYTHON_NAMES = ("python3", *(f"python3.{minor}" for minor in range(14, 8, -1)), "python")
 
 # key|value

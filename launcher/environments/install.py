@@ -21,11 +21,11 @@ from launcher.environments.base import STEP, Facts, Method, Supply, Wish, defaul
 from launcher.environments.facts import There
 from launcher.environments.record import Record
 from launcher.errors import ConfigurationError, ConnectError, SpringlineError, UsageError
+from launcher.needed import MODULES
 from launcher.scripts import RemotePath
 from launcher.units import format_duration
 
 SILENCE = 1800.0  # seconds a step of the making may take
-MODULES = ("jupyterlab", "dask_labextension", "distributed", "dask_jobqueue")
 FULL = ("No space left", "quota exceeded", "Disk quota", "os error 28", "os error 122")
 UNREACHABLE = ("dns error", "error sending request", "Failed to fetch", "cannot be reached from")
 

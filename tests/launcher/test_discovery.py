@@ -16,6 +16,7 @@ from launcher.discovery.reading import read
 from launcher.discovery.section import Section as Wanted
 from launcher.discovery.section import proposed
 from launcher.keys import KEYS
+from launcher.needed import MODULES
 from launcher.transports.local import LocalTransport
 from tests.recorded import HERE
 
@@ -144,7 +145,7 @@ def test_silence_is_no_finding() -> None:
 
 OLD = Python("/usr/bin/python3", (3, 6, 8), ("venv",))
 NEW = Python("/usr/bin/python3.12", (3, 12, 1), ("venv",))
-READY = Python("/opt/conda/bin/python", (3, 11, 4), (), ("jupyterlab", "dask", "distributed", "dask_jobqueue"))
+READY = Python("/opt/conda/bin/python", (3, 11, 4), (), MODULES)
 MODULES = ("Python/3.9.5-GCCcore-10.3.0", "Python/3.11.3-GCCcore-12.3.0", "Python/3.10.4", "python-tools/3.12")
 
 

@@ -20,13 +20,13 @@ from uv import find_uv_bin
 
 from launcher.environments import ownwheel, resolving
 from launcher.environments.resolving import Target
+from launcher.needed import MODULES
 from tests.slurm.hosts import Host
 from tests.slurm.laptop import Springline
 from tests.slurm.requirements import SPRINGLINE
 from tests.slurm.terminal import Terminal
 
 PREFIX = "/home/alice/.springline/env/bare"
-MODULES = ("jupyterlab", "dask_labextension", "distributed", "dask_jobqueue")
 FACTS = "import os, platform, sys; print('%d.%d' % sys.version_info[:2], platform.libc_ver()[1], os.uname().machine)"
 
 
@@ -132,7 +132,7 @@ def test_from_nothing_to_nothing(springline: Springline, wheels: Wheels) -> None
     job = ask(login, "sbatch", "--parsable", "-p", "normal", "--wrap", "sleep 60").strip()
     second = springline("env", "install", "bare", "--yes")
     assert second.returncode == 0 and version_of(login) == "3.0", second.stderr
-    assert "to be sent once: 5 files" in second.stderr, second.stderr  # uv is there
+    assert "to be sent once: 7 files" in second.stderr, second.stderr  # uv is there
     assert record["id"] in ask(login, "ls", f"{PREFIX}/envs").split()
     assert len(ask(login, "ls", f"{PREFIX}/envs").split()) == 2
     used = springline("env", "uninstall", "bare", "--yes")
