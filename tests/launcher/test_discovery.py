@@ -18,6 +18,7 @@ from launcher.discovery.section import proposed
 from launcher.keys import KEYS
 from launcher.needed import MODULES
 from launcher.transports.local import LocalTransport
+from tests.launcher.command import Command
 from tests.recorded import HERE
 
 GIB = 2**30
@@ -243,3 +244,16 @@ def test_what_is_typed_is_held_against_what_was_found() -> None:
     assert not complaint("scheduler", "slurm", found, {}) and not complaint("scheduler", "local", found, {})
     wanted = proposed(Wanted("x", {"python": "/nope/python"}, {}, {}), replace(found, pythons=(Python("/a", (3, 12)),)))
     assert "not seen on the path" in wanted.why["python"]
+
+
+def test_nothing_is_written_while_the_scheduler_is_silent(springline: Command, tmp_path: Path) -> None:
+    """With --yes nobody would see that the partition is missing; one that is named is written."""
+    sinfo = tmp_path / "bin" / "sinfo"
+    sinfo.parent.mkdir()
+    sinfo.write_text("#!/bin/sh\n[ $1 = --version ] && echo slurm 22.05.8 || { echo timed out >&2; exit 1; }\n")
+    sinfo.chmod(0o755)
+    add = ("platform", "add", "x", "--transport", "local", "--prologue", f"PATH={sinfo.parent}:$PATH", "--yes")
+    refused = springline(*add)
+    assert refused.code == 2 and "the scheduler did not answer (sinfo: timed out)" in refused.errors
+    assert not springline.config.exists()
+    assert "partition" in springline(*add, "--partition", "normal").output and springline.config.exists()
