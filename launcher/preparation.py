@@ -46,6 +46,11 @@ def preparation_error(
             f"install an environment there: springline env install {platform.name}; or into this Python: "
             f"{python} -m pip install {names}; or set `python` of {section} to one that has them",
         )
+    if "@gateway" in steps:
+        return ConfigurationError(
+            f"{where}: dask-gateway has no address",
+            f"set `gateway_address` of {section}, or `gateway.address` of your Dask configuration there",
+        )
     if "@image" in steps:
         return ConfigurationError(
             f"{where}: there is no image {steps['@image']}",

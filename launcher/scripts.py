@@ -30,13 +30,18 @@ _EXPANDED = re.compile(r"(~|\$[A-Za-z_]\w*|\$\{[A-Za-z_]\w*\})(/.*)?", re.DOTALL
 
 # Python's own word: a prologue or a program that just ends gives another exit code.
 _ANSWERED = 117
-_FIND_MODULES = f"""\
+_FIND_MODULES = """\
 import importlib.metadata, importlib.util, sys
 missing = [name for name in sys.argv[1:] if importlib.util.find_spec(name) is None]
 if missing: sys.exit(print("@modules", sys.executable, *missing) or 3)
 theirs = [found.version for found in importlib.metadata.distributions(name="springline")]
 print("@springline", *theirs[:1], flush=True)
-sys.exit({_ANSWERED})"""
+"""
+_FIND_ADDRESS = """\
+import dask.config
+known = [dask.config.get(f"gateway.{key}", None) for key in ("address", "public-address")]
+if not any(known): sys.exit(print("@gateway", sys.executable) or 3)
+"""
 
 # A batch job starts with the environment of an SSH command, where `module` often is not defined: so a login shell.
 _BATCH = """\
@@ -225,11 +230,9 @@ def _begins_alike(line: str, mark: str) -> bool:
 
 def _check_python(platform: Platform, modules: Sequence[str]) -> str:
     """Look for Python's modules without importing them, or for apptainer; the prologue runs first, as in the job."""
-    python = python_command(platform)
-    look = (
-        f"command -v {python} >/dev/null || exit 127",
-        f"exec {python} -c {quote(_FIND_MODULES)} {' '.join(modules)}",
-    )
+    python, unsaid = python_command(platform), "dask_gateway" in modules and platform.dask.gateway_address is None
+    find = f"{_FIND_MODULES}{_FIND_ADDRESS if unsaid else ''}sys.exit({_ANSWERED})"
+    look = (f"command -v {python} >/dev/null || exit 127", f"exec {python} -c {quote(find)} {' '.join(modules)}")
     if platform.image is not None:
         look = (f"command -v {APPTAINER} >/dev/null || exit 127", f"{find_image(platform.image)}exit {_ANSWERED}")
     return (

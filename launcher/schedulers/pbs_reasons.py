@@ -55,7 +55,7 @@ _PENDING = (
     (r"^waiting", "waiting for its begin time, nothing to do"),
     (r"^moved", "it was moved to another server, nothing to do"),
 )
-_SILENT = "PBS gives no reason; if it goes on, `qstat -f` on the cluster shows what it asks for"
+_SILENT = "PBS gives no reason; if it goes on, `qstat -f JOB` on the cluster shows what it asks for"
 
 
 def hint(said: str) -> str:

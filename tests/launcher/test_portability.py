@@ -15,8 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from launcher import browser
+from launcher import browser, private
 from launcher.alive import lives
+from launcher.errors import ConfigurationError
 from tests.launcher.command import Command, Result
 
 ROOT = Path(__file__).parents[2]
@@ -226,3 +227,22 @@ def test_names_that_windows_has_for_files_of_wsl(here: str, there: str, monkeypa
     """Drives are letters; everything else lies below the distribution's share."""
     monkeypatch.setenv("WSL_DISTRO_NAME", "Debian")
     assert browser.windows_path(Path(here)) == there
+
+
+def test_a_file_that_is_open_elsewhere_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Windows replaces no file that is open; elsewhere the refusal has another reason, and is said at once."""
+    file, refused = tmp_path / "record", [PermissionError(13, "Permission denied")] * 3
+    replace = os.replace
+
+    def taken(source: str, target: Path) -> None:
+        if refused:
+            raise refused.pop()
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", taken)
+    with pytest.raises(ConfigurationError, match="Permission denied") as caught:
+        private.write_private(file, "one")
+    assert "free some space" not in caught.value.hint
+    monkeypatch.setattr(sys, "platform", "win32")
+    private.write_private(file, "two")
+    assert (file.read_text(encoding="utf-8"), refused, list(tmp_path.iterdir())) == ("two", [], [file])

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -147,3 +150,18 @@ def test_a_gateway_s_client_is_looked_for_before_anything_is_submitted() -> None
     assert "dask_gateway" in scripts.needed_modules("session", platform)
     assert "dask_gateway" not in scripts.needed_modules("run", platform)
     assert "dask_gateway" not in scripts.needed_modules("session", Platform("hill"))
+
+
+@pytest.mark.parametrize(
+    ("gateway", "address", "said"), [(None, "", True), (None, "http://a", False), ("http://b", "", False)]
+)
+def test_a_gateway_without_an_address_is_said_before_anything_is_submitted(
+    tmp_path: Path, gateway: str | None, address: str, said: bool
+) -> None:
+    """It may stand in the section, or over there in Dask's own configuration."""
+    pytest.importorskip("dask_gateway")
+    platform = Platform("hill", python=sys.executable, dask=Dask("gateway", gateway_address=gateway))
+    environ = {**os.environ, "HOME": str(tmp_path), "DASK_GATEWAY__ADDRESS": address}
+    look = scripts._check_python(platform, ("dask_gateway",))
+    done = subprocess.run(["sh", "-c", look], env=environ, capture_output=True, text=True, check=False)
+    assert ("@gateway" in done.stdout, done.returncode) == (said, 3 if said else 0), done.stderr
