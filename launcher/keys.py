@@ -157,9 +157,7 @@ KEYS: Mapping[str, Key] = {
     "resource_spec": Key("resources.resource_spec", _resource_spec, "PBS: what follows -l, in place of cores, memory"),
     "sbatch": Key("resources.directives", _directives, "further sbatch options, one per line"),
     "qsub": Key("resources.directives", _qsub_options, "PBS: further qsub options, one per line"),
-    "dask": Key(
-        "dask.kind", read_kind, "who gives workers: slurm, pbs, local, gateway, or a scheduler's address"
-    ),
+    "dask": Key("dask.kind", read_kind, "who gives workers: slurm, pbs, local, gateway, or a scheduler's address"),
     "gateway_address": Key("dask.gateway_address", _web_address, "the dask-gateway server, e.g. https://HOST/gateway"),
     "tls_ca": Key("dask.tls_ca", _directory, "for `dask = tls://…`: the certificate that vouches for the scheduler"),
     "tls_cert": Key("dask.tls_cert", _directory, "for `dask = tls://…`: your certificate"),
