@@ -97,3 +97,10 @@ def test_a_way_that_is_lost_gives_way_to_another(springline: Springline) -> None
     finally:
         for node in cluster.nodes:
             cluster.daemon("sshd", node).start()
+
+
+def test_an_account_that_is_slow(springline: Springline) -> None:
+    """A login of three seconds, which every command pays, is waited for."""
+    with_section(springline, "user = sven\n")
+    running = start(springline, "--name", "way")
+    assert running.ask("/api/status", running.token).stdout.endswith("200")
