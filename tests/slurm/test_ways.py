@@ -101,6 +101,6 @@ def test_a_way_that_is_lost_gives_way_to_another(springline: Springline) -> None
 
 def test_an_account_that_is_slow(springline: Springline) -> None:
     """A login of three seconds, which every command pays, is waited for."""
-    with_section(springline, "user = sven\n")
-    running = start(springline, "--name", "way")
+    with_section(springline, "\n[slow]\nplatform = testbed\nuser = sven\n")
+    running = start(springline, "--name", "way", what="slow")
     assert running.ask("/api/status", running.token).stdout.endswith("200")
