@@ -72,7 +72,8 @@ def scene(shared_springline: Springline) -> Iterator[Scene]:
     """One session with one worker for the tests of this module; alice's home is open, as some are."""
     cluster = shared_springline.cluster
     for node in cluster.nodes:  # where Dask would write by default: mallory was there first
-        node.run("rm -rf /tmp/dask-scratch-space && mkdir -m 777 /tmp/dask-scratch-space", user="mallory")
+        node.run("rm -rf /tmp/dask-scratch-space /tmp/springline-*")  # of jobs that other tests killed
+        node.run("mkdir -m 777 /tmp/dask-scratch-space", user="mallory")
     up = start(shared_springline, "--name", "private", "--workers", "1")
     until(lambda: sum(job["state"] == "RUNNING" for job in cluster.jobs()) == 2, 60)
     cluster.login.run("chmod 755 /home/alice")
