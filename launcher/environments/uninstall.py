@@ -8,6 +8,7 @@ from launcher import inifile, platforms, wiring
 from launcher.cluster import Cluster
 from launcher.console import Console
 from launcher.environments import facts, steps
+from launcher.environments.naming import Naming, listed, naming
 from launcher.environments.record import Record
 from launcher.errors import ConfigurationError, NotFoundError, SpringlineError, UsageError
 from launcher.model import Platform
@@ -17,7 +18,7 @@ from launcher.scripts import RemotePath
 def uninstall(
     platform: Platform, prefix: RemotePath | None, console: Console, *, config: Path | None = None, force: bool = False
 ) -> list[str] | None:
-    """Remove the environment and the section's keys that name it; returns what is left there, None after a no."""
+    """Remove the environment and the keys that name it; returns what is left there, None after a no."""
     cluster = wiring.cluster(platform, console.asker())
     with console.stage(f"connect {cluster.transport.label}"):
         cluster.transport.open()
@@ -35,9 +36,16 @@ def uninstall(
         )
     if not force:
         _refuse_if_used(cluster, record)
+    file = config or platforms.user_file()
+    own = naming(cluster.transport, platform, record, file)
+    if own:
+        inifile.check_target(
+            file, f"what is to be removed is named in {listed(own)}: make it yours, or --config a copy"
+        )
+    keys = f", and its keys from {listed(own)}" if own else ""
     others = "; others use it, too: their sessions would break" if record.shared else ""
     if not console.confirm(
-        f"Remove {record.prefix} ({record.size / 1e9:.1f} GB) from {cluster.transport.label}{others}?"
+        f"Remove {record.prefix} ({record.size / 1e9:.1f} GB) from {cluster.transport.label}{keys}{others}?"
     ):
         if console.interactive:
             return None
@@ -46,7 +54,7 @@ def uninstall(
         answer = cluster.transport.run(steps.remove(there.prefix), timeout=900)
     if answer.exit_code:
         raise ConfigurationError(f"{cluster.transport.label}: not everything could be removed: {answer.errors.strip()}")
-    _forget(platform, record, config)
+    _forget(own, file, console)
     return [line.removeprefix("@left ./") for line in answer.text.splitlines() if line.startswith("@left ")]
 
 
@@ -66,12 +74,16 @@ def _refuse_if_used(cluster: Cluster, record: Record) -> None:
         )
 
 
-def _forget(platform: Platform, record: Record, config: Path | None) -> None:
-    """Take the keys out of the section, where they still are what the install put there."""
-    file = config or platforms.user_file()
-    if not file.exists() or platform.name not in platforms.Platforms([file]).names:
-        return
-    own = platforms.Platforms([file]).values(platform.name)
-    ours = {key: None for key, text in record.section.items() if text and key in own and own[key].text == text}
-    if ours:
-        inifile.set_keys(file, platform.name, ours)
+def _forget(own: Naming, file: Path, console: Console) -> None:
+    """Take the keys that name what is gone out of their sections."""
+    left = dict(own)
+    try:
+        for name, keys in own.items():
+            inifile.set_keys(file, name, dict.fromkeys(keys))
+            del left[name]
+            console.say(f"[{name}] of {file}: without {', '.join(keys)}")
+    except ConfigurationError as error:
+        places = "; ".join(f"of [{name}]: {', '.join(keys)}" for name, keys in left.items())
+        raise ConfigurationError(
+            f"the environment is removed, but {error.message}", f"take these keys out {places}"
+        ) from error
