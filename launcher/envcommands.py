@@ -146,7 +146,7 @@ def _prefix(text: str | None) -> RemotePath | None:
     from launcher.errors import UsageError
     from launcher.scripts import RemotePath
 
-    if text is not None and not text.rstrip("/"):
+    if text is not None and (not text.rstrip("/") or ".." in text.split("/")):
         raise UsageError(f"--prefix '{text}': an environment needs a directory of its own")
     return RemotePath(text.rstrip("/")) if text else None
 

@@ -19,8 +19,9 @@ from launcher.transports.base import Transport
 ASKED = ("system", "pythons", "tools", "internet", "room")
 _VERSION = re.compile(r"\d+(?:\.\d+)+")
 
-# The absolute prefix, as it is called; who could write there and we cannot; what is there and not springline's; the
-# record on one line; then what was sent before. A directory on the way may not be there yet.
+# The absolute prefix, as it is called; who could write there and we cannot; that it is the home, or what is there where
+# no `made` says that the directory is springline's (an empty one was left by a full disk); the record on one line; then
+# what was sent before. A directory on the way may not be there yet.
 _PREFIX = """\
 prefix={prefix}; named={named}
 [ -z "$named" ] || ! grep -qs springline_sha256 "$named/record.json" || prefix=$named
@@ -29,8 +30,9 @@ echo "@prefix $prefix"
 place=$prefix
 while [ ! -d "$place" ]; do place=${{place%/*}}; place=${{place:-/}}; done
 [ -w "$place" ] || echo "@closed $(ls -ld "$place" | awk '{{print $3}}') $place"
-grep -qsx python "$prefix/made" || for one in python made record.json; do
-  [ ! -e "$prefix/$one" ] && [ ! -L "$prefix/$one" ] || echo "@taken $prefix/$one"
+[ "$prefix/" -ef "$HOME/" ] && echo "@taken $prefix"
+grep -qsx python "$prefix/made" || ls -A "$prefix/" 2>/dev/null | head -n 2 | while IFS= read -r one; do
+  [ "$one" = made ] && [ ! -s "$prefix/made" ] || echo "@taken $prefix/$one"
 done
 [ ! -f "$prefix/record.json" ] || {{ printf '@record '; tr -d '\\n' <"$prefix/record.json"; echo; }}
 cd "$prefix/supplies" 2>/dev/null || exit 0
@@ -51,7 +53,7 @@ class There:
     record: Record | None = None
     supplies: Mapping[str, int] | None = None  # name → bytes
     closed: tuple[str, str] = ("", "")  # who owns the place where we cannot write, and the place
-    taken: str = ""  # a file that is there and not springline's
+    taken: str = ""  # a file that is there and not springline's; the prefix itself where it is the home
 
 
 def look(transport: Transport, platform: Platform, prefix: RemotePath | None) -> There:

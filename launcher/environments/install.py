@@ -80,7 +80,7 @@ def install(
         return None
     with console.stage("get packages on this computer"):
         supplies = list(plan.method.supplies(plan.facts, plan.wish, console.say))
-    to_send = sending.new_ones(supplies, plan.there.supplies or {})
+        to_send = sending.new_ones(cluster.transport, supplies, plan.supplies, plan.there.supplies or {})
     needs = room.needed(replace(plan.wish, method=plan.method.name), supplies, to_send)
     room.check(plan.facts, needs, f"{cluster.transport.label}: {plan.there.prefix.text}")
     if not _agreed(cluster, plan, to_send, console):
@@ -130,9 +130,9 @@ def _check_place(cluster: Cluster, wish: Wish, there: There) -> None:
         tilde = "; if you gave ~, your shell made it this computer's home: quote it, as here" if here else ""
         raise ConfigurationError(f"{label}: cannot write in {place}, which belongs to {owner}", f"give {own}{tilde}")
     if there.taken:
-        raise ConfigurationError(
-            f"{label}: {there.taken} is there, and is not springline's", f"give a directory of its own, as {own}"
-        )
+        name = there.taken.removeprefix(there.prefix.text).lstrip("/")
+        what = f"is there and holds files that are not springline's ({name})" if name else "is your home"
+        raise ConfigurationError(f"{label}: {there.prefix.text} {what}", f"give a directory of its own, as {own}")
 
 
 def _agreed(cluster: Cluster, plan: Plan, to_send: Sequence[Supply], console: Console) -> bool:

@@ -9,22 +9,29 @@ from launcher.scripts import RemotePath, end_mark, write_file
 
 MADE = "made"  # below the prefix: every path that was made, in its order; directories above it with their whole path
 ABANDONED_MINUTES = 60  # an environment that was not finished by then is nobody's work any more
+_ID = "[0-9]" * 8 + "T" + "[0-9]" * 6 + "-" + "[0-9a-f]" * 4  # what the name of an environment looks like
 KEPT_DAYS = 14  # an older environment, where sessions of somebody may still use it
 
+# What is not noted, or is named otherwise, is somebody else's, and is neither marked nor removed.
+_OURS = f"""\
+ours() {{ case $1 in envs/{_ID}) grep -qxF "$1" made;; *) false;; esac; }}
+"""
 # Directories above the prefix that are not there are noted as ours, too.
 _PREPARE = """\
+{ours}
 umask {umask}
 missing=; directory={prefix}
 while [ ! -d "$directory" ]; do missing="$directory
 $missing"; directory=${{directory%/*}}; directory=${{directory:-/}}; done
-mkdir -p {prefix}/envs {prefix}/supplies && cd {prefix} || exit 3
-chmod 700 supplies
-printf '%s' "$missing" >>made || exit 3
-for one in envs supplies python record.json {names}; do
+mkdir -p {prefix} && cd {prefix} || exit 3
+grep -qsx python made || printf 'python\n%s' "$missing" >>made || exit 3
+for one in envs supplies record.json {names}; do
   grep -qxF "$one" made || echo "$one" >>made || exit 3
 done
+mkdir -p envs || exit 3
+[ -d supplies ] || mkdir -m 700 supplies || exit 3
 for building in envs/*/.building; do
-  [ -z "$(find "$building" -mmin +{minutes} 2>/dev/null)" ] || rm -rf "${{building%/*}}"
+  ! ours "${{building%/*}}" || [ -z "$(find "$building" -mmin +{minutes} 2>/dev/null)" ] || rm -rf "${{building%/*}}"
 done
 mkdir {new} && : >{new}/.building || exit 3
 """
@@ -57,6 +64,7 @@ running() {{ printf '%s\\n' "$1" | grep -{how}sF -f - /proc/[0-9]*/cmdline; }}
 """
 _TAKE_OVER = """\
 {running}
+{ours}
 umask {umask}
 cd {prefix} || exit 3
 {record}
@@ -64,10 +72,10 @@ rm -f envs/{id}/.lock  # uv's, which anybody could write to
 cp envs/{id}/python .python.new && chmod {mode} .python.new && rm -f envs/{id}/.building || exit 3
 mv -f .python.new python && mv -f .record.new record.json || exit 3
 for one in envs/*; do
-  [ "$one" = envs/{id} ] || [ -f "$one/.building" ] || [ -f "$one/.replaced" ] || : >"$one/.replaced"
+  [ "$one" = envs/{id} ] || ! ours "$one" || [ -f "$one/.building" ] || [ -f "$one/.replaced" ] || : >"$one/.replaced"
 done
 for one in envs/*/.replaced; do
-  [ ! -f "$one" ] || {keep} || running "$PWD/${{one%/*}}/" || rm -rf "${{one%/*}}"
+  [ ! -f "$one" ] || ! ours "${{one%/*}}" || {keep} || running "$PWD/${{one%/*}}/" || rm -rf "${{one%/*}}"
 done
 """
 # What makes it may still be at work, after a Ctrl-C here; its processes are a group of their own.
@@ -106,6 +114,7 @@ def prepare(prefix: RemotePath, identity: str, supplies: Sequence[str], *, share
     """Make the directories, note what will be made, remove what was abandoned."""
     names = [f"envs/{identity}", *(f"supplies/{name}" for name in supplies)]
     return _PREPARE.format(
+        ours=_OURS,
         prefix=prefix.quoted(),
         umask=umask(shared),
         names=" ".join(quote(name) for name in names),
@@ -132,6 +141,7 @@ def take_over(prefix: RemotePath, identity: str, record: str, *, shared: bool, u
     """The one rename, then the record. Environments that were replaced stay for as long as sessions may use them."""
     return _TAKE_OVER.format(
         running=_RUNNING.format(how="q"),
+        ours=_OURS,
         prefix=prefix.quoted(),
         id=identity,
         umask=umask(shared),

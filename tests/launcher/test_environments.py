@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import subprocess
@@ -18,6 +19,7 @@ from launcher.environments.facts import look, parse
 from launcher.environments.record import Record
 from launcher.environments.resolving import Target
 from launcher.environments.room import FETCHED, Room, check, needed
+from launcher.environments.sending import new_ones
 from launcher.environments.venv import Venv, choose_python, target
 from launcher.errors import ConfigurationError
 from launcher.model import Platform
@@ -25,6 +27,7 @@ from launcher.scripts import RemotePath
 from launcher.transports.local import LocalTransport
 
 RECORD = Record("venv", "1", "/p", "", "alice", "", "2", "", "", "3.11.2")
+OLDER, GONE, NEW = (f"2026010{day}T120000-0a{day}f" for day in (1, 2, 3))
 OLD = PythonFound("/usr/bin/python3", "3.6.8")
 FITTING = PythonFound("/opt/py312/bin/python3.12", "3.12.4")
 SYSTEM = ("arch|x86_64", "libc|glibc 2.28", "user|alice", "home|/home/alice")
@@ -92,6 +95,7 @@ def test_prefix(tmp_path: Path) -> None:
     asked = look(here, platform, RemotePath(str(mine)))
     assert asked.taken == str(mine / "python") and asked.closed == ("", "")
     assert not look(here, platform, RemotePath(str(tmp_path / "new"))).taken
+    assert look(here, platform, RemotePath("~")).taken == str(Path.home())
     (mine / "made").write_text("python\n")
     (mine / "record.json").write_text(RECORD.text())
     ours = look(here, platform, None)
@@ -101,12 +105,13 @@ def test_prefix(tmp_path: Path) -> None:
 
 def test_environment_that_runs_is_kept(tmp_path: Path) -> None:
     """One that is replaced goes, but not under a process of that host; and nobody else can write to a new one."""
-    old, gone, new = (tmp_path / "envs" / name for name in ("old", "gone", "new"))
+    old, gone, new = (tmp_path / "envs" / name for name in (OLDER, GONE, NEW))
+    (tmp_path / "made").write_text(f"python\nenvs/{OLDER}\nenvs/{GONE}\nenvs/{NEW}\n")
     for directory in (old, gone, new):
         directory.mkdir(parents=True)
         (directory / "python").symlink_to(shutil.which("sleep") or "")
     (new / ".lock").touch()
-    text = steps.take_over(RemotePath(str(tmp_path)), "new", "{}", shared=False, used=False)
+    text = steps.take_over(RemotePath(str(tmp_path)), NEW, "{}", shared=False, used=False)
     with subprocess.Popen([old / "python", "20"]) as session:
         running = here(steps.processes(RemotePath(str(tmp_path))))
         assert running == f"/proc/{session.pid}/cmdline\n"
@@ -115,6 +120,59 @@ def test_environment_that_runs_is_kept(tmp_path: Path) -> None:
         session.kill()
     here(text)
     assert not old.exists() and new.exists()
+
+
+def install(prefix: Path, identity: str) -> None:
+    """All that an install does to what is in its prefix."""
+    where, new = RemotePath(str(prefix)), prefix / "envs" / identity
+    here(steps.prepare(where, identity, ["a.whl"], shared=False))
+    (new / "python").write_text("#!/bin/sh\n")
+    here(steps.take_over(where, identity, "{}", shared=False, used=False))
+
+
+def test_what_others_put_there_stays(tmp_path: Path) -> None:
+    """Only what `made` lists and is named like an environment is ever marked or removed, however old it looks."""
+    strangers = [tmp_path / "envs" / name for name in ("thesis", "paper", "20260101T000000-beef", "noted")]
+    for directory in strangers:
+        directory.mkdir(parents=True)
+        (directory / "data").touch()
+    (strangers[1] / ".replaced").touch()  # as an earlier springline left it
+    for directory in strangers[2:]:
+        (directory / ".building").touch()
+        os.utime(directory / ".building", (0, 0))
+    (tmp_path / "made").write_text("python\nenvs/noted\n")
+    (tmp_path / "supplies").mkdir(mode=0o755)
+    for identity in (OLDER, GONE, NEW):
+        install(tmp_path, identity)
+    assert {path.name for path in (tmp_path / "envs").iterdir()} == {NEW, *(one.name for one in strangers)}
+    assert [path.name for path in strangers[0].iterdir()] == ["data"] and (strangers[1] / "data").exists()
+    assert (tmp_path / "supplies").stat().st_mode & 0o777 == 0o755
+
+
+def test_prefix_that_is_taken(tmp_path: Path) -> None:
+    """Anything that is there before a first install is somebody's; what a first install left is not."""
+    platform, local = Platform("x"), LocalTransport()
+    for name in ("envs", "supplies", ".hidden"):
+        (tmp_path / name / name).mkdir(parents=True)
+        assert look(local, platform, RemotePath(str(tmp_path / name))).taken == str(tmp_path / name / name)
+    failed = tmp_path / "failed"
+    failed.mkdir()
+    assert not look(local, platform, RemotePath(str(failed))).taken
+    (failed / "made").touch()  # the disk was full
+    assert not look(local, platform, RemotePath(str(failed))).taken
+    here(steps.prepare(RemotePath(str(failed)), NEW, [], shared=False))
+    assert not look(local, platform, RemotePath(str(failed))).taken and (failed / "supplies").stat().st_mode & 0o77 == 0
+
+
+def test_supply_that_went_bad_is_sent_again(tmp_path: Path) -> None:
+    """One of the same name and size, but other bytes, is not taken for what is meant."""
+    good, bad, absent = (
+        Supply("wheel", name, 4, hashlib.sha256(b"good").hexdigest(), tmp_path / name) for name in "abc"
+    )
+    (tmp_path / "a").write_bytes(b"good")
+    (tmp_path / "b").write_bytes(b"rots")
+    sizes = {"a": 4, "b": 4}
+    assert new_ones(LocalTransport(), [good, bad, absent], RemotePath(str(tmp_path)), sizes) == [bad, absent]
 
 
 def here(script: str) -> str:
