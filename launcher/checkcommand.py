@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from launcher.options import common, config_option
+from launcher.signals import ended_as_by_ctrl_c
 
 if TYPE_CHECKING:
     from launcher.checking.runner import Check
@@ -52,14 +52,14 @@ def platform_check(
     tell = console.say if console.json_output or report == STDOUT else console.line
     check = Check(cluster, noticing, lambda outcome: tell(model.lines(outcome)))
     try:
-        with _ended_as_by_ctrl_c():
+        with ended_as_by_ctrl_c():  # which takes a job back
             _steps(check, console, wait, deep=deep)
     finally:
         cluster.transport.close()
-    _give_report(check, report)
     if report != STDOUT:
         document = model.document(name, check.outcomes, {"here": check.here, "there": check.there})
         console.result(document, "\n" + model.summary(name, check.outcomes))
+    _give_report(check, report)
     sys.exit(model.exit_code(check.outcomes))
 
 
@@ -82,38 +82,23 @@ def _steps(check: Check, console: Console, wait: int, *, deep: bool) -> None:
             )
 
 
-@contextmanager
-def _ended_as_by_ctrl_c() -> Iterator[None]:
-    """Being told to end, or a terminal that closes, takes the job back as Ctrl-C does; told again, it still does."""
-    numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    before = {number: signal.getsignal(number) or signal.SIG_DFL for number in numbers}
-
-    def end(*_: object) -> None:
-        for number in numbers:
-            signal.signal(number, signal.SIG_IGN)
-        raise KeyboardInterrupt
-
-    for number in numbers:
-        if before[number] is not signal.SIG_IGN:  # as under nohup
-            signal.signal(number, end)
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
 def _check_report(report: Path | None) -> None:
     """A report that cannot be written is said before anything is done for it."""
-    from launcher.errors import UsageError
-
     if report is None or report == STDOUT:
         return
-    new = not report.exists()
-    try:
+    with _said(report):
+        new = not report.exists()
         report.open("a", encoding="utf-8").close()
         if new:
             report.unlink()
+
+
+@contextmanager
+def _said(report: Path) -> Iterator[None]:
+    from launcher.errors import UsageError
+
+    try:
+        yield
     except OSError as error:
         raise UsageError(f"cannot write {report}: {error.strerror}", "give --report another file") from error
 
@@ -136,4 +121,5 @@ def _give_report(check: Check, report: Path | None) -> None:
     if report == STDOUT:
         click.echo(text)
         return
-    report.write_text(text, encoding="utf-8")
+    with _said(report):
+        report.write_text(text, encoding="utf-8")

@@ -6,7 +6,6 @@ import json
 import os
 import platform
 import shutil
-import signal
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -26,13 +25,13 @@ from launcher.model import NodeState, Session, SessionPhase, SessionStatus
 from launcher.narrator import Narrator
 from launcher.private import write_private
 from launcher.report import sentence
+from launcher.signals import ended_as_by_ctrl_c
 from launcher.stay import say_end
 from launcher.store import Store
 from launcher.transports import roads
 from launcher.tunnel import LOOPBACK, Tunnel
 from launcher.watcher import Watcher
 
-TOLD = ("SIGTERM", "SIGHUP", "SIGBREAK")  # where they exist
 COMPARED = ("python", "dask", "distributed", "msgpack", "cloudpickle")  # what both ends must agree on
 _SNIPPET = """\
 from distributed import Client
@@ -189,17 +188,11 @@ def _keys(cluster: Cluster, session: Session) -> Iterator[Files]:
 @contextmanager
 def _until_told(session: Session) -> Iterator[None]:
     """Ctrl-C, or being told to end, is the ordinary end; so is a terminal that is closed, but for `nohup`."""
-    before = {number: signal.getsignal(number) for name in TOLD if (number := getattr(signal, name, None))}
     try:
-        for number in before:
-            if before[number] is not signal.SIG_IGN:
-                signal.signal(number, signal.default_int_handler)
-        yield
+        with ended_as_by_ctrl_c():
+            yield
     except KeyboardInterrupt:
         raise Interrupted(
             f"the tunnel to the Dask scheduler of session {session.name} is closed and its keys are removed here",
             f"again: springline client {session.name}; end the session: springline stop {session.name}",
         ) from None
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

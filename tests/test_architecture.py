@@ -53,7 +53,7 @@ LAUNCHER_LAYERS = (
     ("report", "runreport"),
     ("transports", "schedulers", "discovery", "looking", "packing", "scripts", "keys"),
     ("leftkeys",),
-    ("private", "alive"),
+    ("private", "alive", "signals"),
     ("model", "errors", "units", "kinds", "daskkinds", "needed", "progress"),
 )
 JOBS_LAYERS = (

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from launcher import daskclient, leftkeys
+from launcher import daskclient, leftkeys, signals
 from launcher.certificates import new_certificate
 from launcher.daskclient import Files
 from launcher.errors import Interrupted
@@ -93,6 +93,16 @@ def test_nohup_holds_it() -> None:
             os.kill(os.getpid(), signal.SIGHUP)
     finally:
         signal.signal(signal.SIGHUP, before)
+
+
+def test_a_signal_that_something_else_than_python_took(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its handler cannot be put back by Python: the system's own takes its place."""
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr(signal, "getsignal", lambda _: None)
+    with signals.ended_as_by_ctrl_c():
+        pass
+    monkeypatch.undo()
+    assert signal.signal(signal.SIGTERM, before) is signal.SIG_DFL
 
 
 def test_keys_of_a_killed_command_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
