@@ -153,9 +153,10 @@ def _checked(key: str, text: str) -> str:
 
 def _read(file: Path) -> str:
     """The file's text with its line ends; what is wrong in it is said with its line."""
-    if not file.exists():
+    try:
+        sections.check_file(file)  # which says, too, that its directory may not be entered
+    except FileNotFoundError:
         return ""
-    sections.check_file(file)
     return file.read_bytes().decode("utf-8")
 
 

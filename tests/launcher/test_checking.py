@@ -11,11 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from launcher import checkcommand
 from launcher.checking import connecting, model, nodes, rundir, scheduling, sharing, software, survey
 from launcher.checking.model import Status, blocker, failed, ok, skipped
 from launcher.checking.nodejob import CLOSE
 from launcher.discovery.probes import NOT_ENDED, Section, sections
-from launcher.errors import AuthenticationError, ConfigurationError, ConnectError, HostKeyError, JobFailed
+from launcher.errors import AuthenticationError, ConfigurationError, ConnectError, HostKeyError, JobFailed, UsageError
 from launcher.model import Platform, Resources, Workers
 from launcher.needed import NEEDED, floors
 from launcher.schedulers.base import Answer
@@ -331,6 +332,29 @@ def test_the_report_is_a_table() -> None:
     assert "| name and port | ok | a\\|b |" in text
     assert "| authentication | **failed** | two lines → do this |" in text
     assert "- here: nothing known" in text and "- there: dask 1" in text
+
+
+def test_a_report_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A directory one may not enter is said before anything is done."""
+    monkeypatch.setattr(Path, "exists", closed)
+    with pytest.raises(UsageError, match=r"cannot write .*x.md: Permission denied"):
+        checkcommand._check_report(tmp_path / "x.md")
+
+
+def closed(_path: Path) -> bool:
+    """As it is for who is not root."""
+    raise PermissionError(13, "Permission denied")
+
+
+def test_a_result_is_not_lost_with_its_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A full disk is said after the result: one object, exit code 2."""
+    full = "import launcher.checkcommand as c\nc._check_report = lambda _: None\n"
+    program = full + "from launcher.cli import main\nmain()"
+    monkeypatch.setenv("HOME", str(tmp_path))
+    words = ["platform", "check", "local", "--json", "--report", "/dev/full"]
+    done = subprocess.run([sys.executable, "-c", program, *words], capture_output=True, text=True, check=False)
+    assert json.loads(done.stdout)["steps"] and done.returncode == 2, done.stderr
+    assert "cannot write /dev/full: No space left" in done.stderr
 
 
 def test_this_computer(tmp_path: Path) -> None:

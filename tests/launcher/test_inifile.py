@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from launcher import sections
 from launcher.errors import ConfigurationError
-from launcher.inifile import remove_section, set_keys
+from launcher.inifile import check_target, remove_section, set_keys
 
 FILE = """\
 # my clusters; do not lose this
@@ -145,6 +145,18 @@ def test_a_broken_file_is_left_alone(tmp_path: Path, text: str, said: str) -> No
     with pytest.raises(ConfigurationError):
         remove_section(file, "a")
     assert file.read_text(encoding="utf-8") == text
+
+
+def test_a_directory_one_may_not_enter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is said with the file's name; nothing is taken for missing."""
+
+    def closed(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    for name in ("open", "stat"):  # as they do for who is not root
+        monkeypatch.setattr(Path, name, closed)
+    with pytest.raises(ConfigurationError, match=r"cannot read .*platforms.ini: Permission denied"):
+        check_target(tmp_path / "platforms.ini", "name another")
 
 
 @pytest.mark.parametrize(("key", "value"), [("prologue", "a\n# b"), ("python", "a\x00b"), ("k]\n[x", "y")])
