@@ -59,6 +59,8 @@ def _meant(error: Refusal, preset: str | None) -> SpringlineError:
             "where it passes, ask again later; else take another --preset (`default` is the first), or correct the "
             "`worker_…` keys for the next session",
         )
+    if error.status == 500:
+        return TunnelError(f"the session did not reach its Dask cluster: {error.said}", "see `springline logs`")
     return error
 
 

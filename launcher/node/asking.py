@@ -11,7 +11,7 @@ from typing import Any
 from jupyter_server.base.handlers import APIHandler
 from tornado import web
 
-from .backends import NotStarted
+from .backends import DaskError, NotStarted
 from .request import SessionDir
 from .state import read_state
 
@@ -34,7 +34,8 @@ class WorkersOf(APIHandler):  # type: ignore[misc,unused-ignore] # an untyped ba
     async def post(self) -> None:
         """Ask for ``{"workers": N}`` or ``{"adapt": {"minimum": A, "maximum": B}}``, ``"preset": NAME`` if wanted.
 
-        A refusal of the session's is answered with 409, one of whoever gives the workers with 502, in their words.
+        A refusal of the session's is answered with 409, one of whoever gives the workers with 502, in their words;
+        what nobody meant, such as a lost connection, with 500.
         """
         asked = self.get_json_body() or {}
         try:
@@ -46,13 +47,15 @@ class WorkersOf(APIHandler):  # type: ignore[misc,unused-ignore] # an untyped ba
             model = await self._ask(numbers, asked.get("preset"))
         except NotStarted as error:
             raise web.HTTPError(502, str(error)) from error
-        except Exception as error:  # the node program's refusal comes with its own words
+        except DaskError as error:
             raise web.HTTPError(409, str(error)) from error
+        except Exception as error:  # whatever it is, who asked hears its words
+            raise web.HTTPError(500, str(error) or type(error).__name__) from error
         self.finish(json.dumps({**model, "preset": asked.get("preset")}))
 
     async def _ask(self, numbers: Sequence[int], preset: str | None) -> dict[str, Any]:
         state = read_state(self._directory.state)
         if state["dask_error"] and not (state["dask"] and find_spec("dask_labextension")):
-            raise RuntimeError(f"Without Dask: {state['dask_error']}")
+            raise DaskError(f"Without Dask: {state['dask_error']}")
         panel: Any = import_module(f"{__package__}.panel")
         return dict(await panel.ask(import_module("dask_labextension.manager").manager, numbers, preset))

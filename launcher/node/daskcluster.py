@@ -7,8 +7,8 @@ import logging
 import os
 import re
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from importlib import import_module
@@ -105,7 +105,6 @@ class RunningCluster:
         cluster.scheduler.handlers["springline_adapt"] = self.adapt
         cluster.scheduler.handlers["springline_shown"] = self.shown
         cluster.scheduler.handlers["springline_release"] = self.release
-        cluster.scheduler.handlers["springline_use"] = self.use
         if self._jobs:  # an adaptive cluster, too, has to count jobs of several shapes
             cluster.scale = partial(self._scale_jobs, cluster.scale)
         springline_guard.protect(cluster.scheduler.http_server)
@@ -146,15 +145,30 @@ class RunningCluster:
         """Return how many workers each job makes."""
         return [len(job.get("group", "1")) for job in self._cluster.worker_spec.values()]
 
-    async def use(self, preset: str) -> None:
-        """Give the workers asked for from now on the shape of a preset; what is there stays as it is."""
+    @contextmanager
+    def _shaped(self, preset: str | None) -> Iterator[None]:
+        """Give the workers asked for from now on the shape of a preset, unless they are refused. Raises DaskError."""
+        before = self._workers
+        if preset is not None:
+            self._use(self._shape_of(preset))
+        try:
+            yield
+        except NotStarted:
+            self._use(before)
+            raise
+
+    def _use(self, workers: Workers) -> None:
+        if workers is not self._workers:
+            self._shape(workers)
+            self._workers = workers
+
+    def _shape_of(self, preset: str) -> Workers:
         shapes = {DEFAULT: self._request.workers, **self._request.presets}
         if preset not in shapes:
             near = difflib.get_close_matches(preset.lower(), shapes, n=1)
             meant = f" Did you mean {near[0]!r}?" if near else ""
             raise DaskError(f"This session has no preset {preset!r}; it has {', '.join(sorted(shapes))}.{meant}")
-        self._shape(shapes[preset])
-        self._workers = shapes[preset]
+        return shapes[preset]
 
     async def release(self) -> None:
         """Let all workers go (in the cluster's loop)."""
@@ -164,33 +178,41 @@ class RunningCluster:
         """Note that the Dask panel shows this cluster now."""
         self._tell("panel", None)
 
-    async def scale(self, n: int) -> None:
+    async def scale(self, n: int, preset: str | None = None) -> None:
         """Ask for so many workers, in place of whatever was asked before (in the cluster's loop)."""
-        self._stop_adapting()
-        self._submitted = self._submitted or n > 0
-        await self._grow(self._capped(n))
+        with self._shaped(preset):
+            self._stop_adapting()
+            self._submitted = self._submitted or n > 0
+            await self._grow(self._capped(n), settled=preset is None)
 
-    async def adapt(self, minimum: int, maximum: int | None) -> None:
+    async def adapt(self, minimum: int, maximum: int | None, preset: str | None = None) -> None:
         """Let the number of workers follow the work (in the cluster's loop); the first of them are asked for now."""
-        self._submitted = True
-        self._stop_adapting()
-        self._forget_failed()
-        least, most = self._capped(minimum), self._capped(maximum)
-        await self._grow(max(least or 0, sum(self._sizes())))
+        with self._shaped(preset):
+            self._submitted = True
+            self._stop_adapting()
+            self._forget_failed()
+            least, most = self._capped(minimum), self._capped(maximum)
+            await self._grow(max(least or 0, sum(self._sizes())))
         self._refused = float("-inf")
         self._cluster.adapt(minimum=least, maximum=most, Adaptive=self._adaptive, **ADAPTIVE)
 
-    async def _grow(self, n: int | None) -> None:
-        """Scale, and tell what became of it. Raises NotStarted."""
+    async def _grow(self, n: int | None, *, settled: bool = False) -> None:
+        """Scale, and tell what became of it. Raises NotStarted.
+
+        What was refused before stays told until somebody gives workers again, or there are as many as asked for and
+        the matter is settled.
+        """
         self._forget_failed()
-        problem = None
+        there, problem = set(self._cluster.worker_spec), None
         try:
             self._cluster.scale(n)
+            settled = settled or not there.issuperset(self._cluster.worker_spec)
             await self._cluster
         except Exception as error:  # noqa: BLE001 (whatever it is, it is told)
             self._forget_failed()
             problem = f"No worker was started: {sentence(error)}"
-        self._tell("workers", problem)
+        if problem or settled:
+            self._tell("workers", problem)
         if problem:
             raise NotStarted(problem)  # without its cause, which may not get through to who asked
 

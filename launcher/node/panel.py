@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from distributed.core import rpc
 
-from .backends import security
+from .backends import DaskError, security
 from .request import SessionDir
 
 log = logging.getLogger("springline")
@@ -67,7 +67,7 @@ class SessionCluster:
             if state["dask"]:
                 return dict(state["dask"])
             if state["dask_error"]:
-                raise RuntimeError(state["dask_error"])
+                raise DaskError(state["dask_error"])
             await asyncio.sleep(0.03)
 
     async def _look(self) -> None:
@@ -91,26 +91,21 @@ class SessionCluster:
         if not task.cancelled() and task.exception():
             log.error("The cluster did not do what was asked: %s", task.exception())
 
-    def scale(self, n: int) -> Awaitable[None]:
-        """Ask the node program for so many workers."""
-        scaled: Awaitable[None] = self._scheduler.springline_scale(n=n)
+    def scale(self, n: int, preset: str | None = None) -> Awaitable[None]:
+        """Ask the node program for so many workers, and that new ones from now on have the shape of a preset."""
+        scaled: Awaitable[None] = self._scheduler.springline_scale(n=n, preset=preset)
         return scaled
-
-    def use(self, preset: str) -> Awaitable[None]:
-        """Ask that the workers asked for from now on have the shape of a preset."""
-        used: Awaitable[None] = self._scheduler.springline_use(preset=preset)
-        return used
 
     def adapt(self, minimum: int = 0, maximum: int | None = None) -> Adapting:
         """Do so without waiting for the answer, as the panel does; what is wrong stands in the session's state."""
         if self._refusal:
-            raise RuntimeError(self._refusal)
+            raise DaskError(self._refusal)
         self._keep(self.follow(minimum, maximum))
         return Adapting(minimum, maximum)
 
-    async def follow(self, minimum: int, maximum: int | None) -> None:
-        """Ask the node program to let the number of workers follow the work."""
-        await self._scheduler.springline_adapt(minimum=minimum, maximum=maximum)
+    async def follow(self, minimum: int, maximum: int | None, preset: str | None = None) -> None:
+        """Ask the node program to let the number of workers follow the work; a preset as in `scale`."""
+        await self._scheduler.springline_adapt(minimum=minimum, maximum=maximum, preset=preset)
 
     async def close(self) -> None:
         """Release the workers and forget the view."""
@@ -132,8 +127,8 @@ def _scale_always() -> None:
         module.manager.adapt_cluster = partial(_adapt_cluster, module.manager)
 
 
-async def _scale_cluster(manager: Any, cluster_id: str, n: int) -> Any:  # noqa: ANN401
-    await manager._clusters[cluster_id].scale(n)
+async def _scale_cluster(manager: Any, cluster_id: str, n: int, preset: str | None = None) -> Any:  # noqa: ANN401
+    await manager._clusters[cluster_id].scale(n, preset)
     manager._adaptives.pop(cluster_id, None)
     return manager.get_cluster(cluster_id)
 
@@ -149,11 +144,8 @@ async def ask(manager: Any, numbers: Sequence[int], preset: str | None) -> dict[
     if not manager.list_clusters():
         await manager.start_cluster()
     name = str(manager.list_clusters()[0]["id"])
-    cluster = manager._clusters[name]
-    if preset is not None:
-        await cluster.use(preset)
     if len(numbers) == 1:
-        return dict(await manager.scale_cluster(name, *numbers))
-    await cluster.follow(*numbers)
+        return dict(await _scale_cluster(manager, name, numbers[0], preset))
+    await manager._clusters[name].follow(*numbers, preset)
     manager._adaptives[name] = Adapting(*numbers)
     return dict(manager.get_cluster(name))

@@ -91,7 +91,7 @@ class RemoteCluster:
         self._scheduler = rpc(self.scheduler, connection_args=theirs)  # type: ignore[no-untyped-call,unused-ignore]
         ours = backends.security(self._directory)
         handlers = {"identity": self.identity, "springline_scale": self.scale, "springline_adapt": self.adapt}
-        more = {"springline_shown": self.shown, "springline_release": self.release, "springline_use": self.use}
+        more = {"springline_shown": self.shown, "springline_release": self.release}
         self._server: Any = Server({**handlers, **more}, needs_workdir=False)
         await self._server.listen(f"tls://{addresses.LOOPBACK}:0", **ours.get_listen_args("scheduler"))
         self._control = self._server.address
@@ -141,23 +141,26 @@ class RemoteCluster:
         """Note that the Dask panel shows this cluster now."""
         self._tell("panel", None)
 
-    async def use(self, preset: str) -> None:
-        """Refuse: the shape of workers is not ours to say."""
-        raise DaskError(
-            f"The preset {preset!r} cannot be used: workers of {self.scheduler} have the shape that is set there."
-        )
+    def _refuse(self, preset: str | None) -> None:
+        """The shape of workers is not ours to say."""
+        if preset is not None:
+            raise DaskError(
+                f"The preset {preset!r} cannot be used: workers of {self.scheduler} have the shape that is set there."
+            )
 
     async def release(self) -> None:
         """Let the workers go that are this session's."""
         if self._driver.is_ours:
             await self.scale(0)
 
-    async def scale(self, n: int) -> None:
+    async def scale(self, n: int, preset: str | None = None) -> None:
         """Ask for so many workers."""
+        self._refuse(preset)
         await self._ask(self._driver.scale(n))
 
-    async def adapt(self, minimum: int, maximum: int | None) -> None:
+    async def adapt(self, minimum: int, maximum: int | None, preset: str | None = None) -> None:
         """Let the number of workers follow the work."""
+        self._refuse(preset)
         await self._ask(self._driver.adapt(minimum, maximum))
 
     async def _ask(self, asking: Awaitable[str | None]) -> None:

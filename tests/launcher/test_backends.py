@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import inspect
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from launcher import scaling
+from launcher.access import Refusal
 from launcher.certificates import new_certificate
 from launcher.node import backends, daskcluster, daskconfig, gateway, server
 from launcher.node.remotecluster import RemoteCluster
@@ -78,9 +82,9 @@ def test_workers_that_were_refused_leave_nothing_behind(
         with pytest.raises(backends.NotStarted, match="No worker was started"):
             running.ask(*numbers)
         assert (running.planned(), cluster.workers) == (0, {})
-    running.ask(0, 2)
-    assert told.pop() is None
     told.clear()
+    running.ask(0, 2)
+    assert told == []  # it asked for nothing yet, so what was refused stays told
     with distributed.Client(cluster) as client:
         work = client.submit(int)
         deadline = time.monotonic() + 10
@@ -90,6 +94,58 @@ def test_workers_that_were_refused_leave_nothing_behind(
     assert len(told) == 1 and "No worker was started" in told[0]
     running.ask(0)
     assert told.pop() is None
+
+
+def test_a_shape_that_was_refused_is_not_kept(cluster: Any, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: ANN401
+    """Those asked for later are as before; a range that asked for nothing yet keeps the shape and clears no words."""
+    distributed: Any = pytest.importorskip("distributed")
+    monkeypatch.setenv("PATH", "/nowhere")
+    shapes: list[Workers] = []
+    told: list[Any] = []
+    request = Request(session="x", scheduler="slurm", workers=SMALL, presets={"large": LARGE})
+    tell = lambda _, value: told.append(value)  # noqa: E731
+    running = daskcluster.RunningCluster(cluster, request, tell, distributed.Adaptive, shapes.append)
+    for ask in (partial(running.scale, 2), partial(running.adapt, 1, 3)):
+        with pytest.raises(backends.NotStarted):
+            cluster.sync(ask, preset="large")
+    assert shapes == [LARGE, SMALL, LARGE, SMALL]
+    told.clear()
+    cluster.sync(running.adapt, 0, 3, preset="large")
+    assert (shapes[-1], told) == (LARGE, [])
+    with pytest.raises(backends.DaskError, match="no preset 'larg'"):
+        cluster.sync(running.scale, 0, preset="larg")
+    cluster.sync(running.scale, 0)
+    assert (shapes[-1], told) == (LARGE, [None])
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "code"),
+    [
+        (backends.DaskError("no such preset"), 409, 2),
+        (backends.NotStarted("invalid partition"), 502, 20),
+        (OSError("connection lost"), 500, 50),
+        (TimeoutError(), 500, 50),
+    ],
+)
+def test_who_asks_for_workers_hears_whose_fault_it_is(
+    monkeypatch: pytest.MonkeyPatch, error: Exception, status: int, code: int
+) -> None:
+    """A refusal of the session's, one of whoever gives workers, and a scheduler that cannot be reached."""
+    asking = pytest.importorskip("launcher.node.asking")
+    web = pytest.importorskip("tornado.web")
+    handler: Any = object.__new__(asking.WorkersOf)
+    handler._current_user = "me"
+    monkeypatch.setattr(handler, "get_json_body", lambda: {"workers": 1}, raising=False)
+
+    async def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(handler, "_ask", fail, raising=False)
+    with pytest.raises(web.HTTPError) as caught:
+        asyncio.run(inspect.unwrap(asking.WorkersOf.post)(handler))
+    assert caught.value.status_code == status
+    said = scaling._meant(Refusal(status, str(caught.value.log_message), "POST"), None)
+    assert said.exit_code == code and (str(error) or "TimeoutError") in said.message
 
 
 class Gone:
