@@ -19,6 +19,7 @@ from launcher.environments import choosing, ownwheel, resolving, room, sending, 
 from launcher.environments import facts as over_there
 from launcher.environments.base import STEP, Facts, Method, Supply, Wish, default_prefix
 from launcher.environments.facts import There
+from launcher.environments.naming import Naming, listed, naming
 from launcher.environments.record import Record
 from launcher.errors import ConfigurationError, ConnectError, SpringlineError, UsageError
 from launcher.needed import MODULES
@@ -83,12 +84,25 @@ def install(
         to_send = sending.new_ones(cluster.transport, supplies, plan.supplies, plan.there.supplies or {})
     needs = room.needed(replace(plan.wish, method=plan.method.name), supplies, to_send)
     room.check(plan.facts, needs, f"{cluster.transport.label}: {plan.there.prefix.text}")
+    others = _others(cluster, plan, file)
+    if others:
+        console.say(f"used by {listed(others)} of {file}, too")
     if not _agreed(cluster, plan, to_send, console):
         return None
     record = _made(cluster, plan, supplies, to_send, console)
     if section:
         _write_section(record, wish, file, console)
+    old = plan.there.record
+    for name in (name for name, keys in others.items() if old and f"/envs/{old.id}/" in "\n".join(keys.values())):
+        console.say(f"[{name}] of {file} names what was replaced; put there, too: {_keys(record)}")
     return record
+
+
+def _others(cluster: Cluster, plan: Plan, file: Path) -> Naming:
+    """The other sections whose sessions use the environment that is replaced."""
+    record, platform = plan.there.record, plan.wish.platform
+    found = naming(cluster.transport, platform, record, file) if record else {}
+    return {name: keys for name, keys in found.items() if name != platform.name}
 
 
 def _planned(cluster: Cluster, wish: Wish) -> Plan:
@@ -266,12 +280,15 @@ def _discard(cluster: Cluster, plan: Plan) -> None:
 
 
 def _write_section(record: Record, wish: Wish, file: Path, console: Console) -> None:
-    keys = ", ".join(f"{key} = {value}" for key, value in record.section.items() if value)
     try:
         inifile.set_keys(file, wish.platform.name, record.section)
     except ConfigurationError as error:
         raise ConfigurationError(
             f"the environment is ready in {record.prefix}, but {error.message}",
-            f"put this into [{wish.platform.name}] yourself: {keys}",
+            f"put this into [{wish.platform.name}] yourself: {_keys(record)}",
         ) from error
-    console.say(f"[{wish.platform.name}] of {file}: {keys}")
+    console.say(f"[{wish.platform.name}] of {file}: {_keys(record)}")
+
+
+def _keys(record: Record) -> str:
+    return ", ".join(f"{key} = {value}" for key, value in record.section.items() if value)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
 
 from launcher import inifile, platforms
 from launcher.console import Console
+from launcher.environments.base import Wish
+from launcher.environments.install import install
 from launcher.environments.record import Record
 from launcher.environments.uninstall import uninstall
 from launcher.errors import ConfigurationError
@@ -72,6 +75,17 @@ def test_all_sections_are_cleared(prefix: Path, file: Path, name: str, capsys: p
     assert file.read_text() == left
     said = capsys.readouterr().err
     assert f"[nb2] of {file}: without python" in said and f"[nb2:large] of {file}: without image" in said
+
+
+def test_install_names_them(prefix: Path, file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Who else uses what is replaced is said before, and after it whose image will be gone."""
+    wish = Wish(platforms.load(file).get("nb2-long"), None, method="existing", python=sys.executable)
+    record = install(wish, Console(yes=True), config=file)
+    assert record and record.prefix == str(prefix) and record.id != "1"
+    said = capsys.readouterr().err
+    assert f"used by [nb2], [nb2:large] of {file}, too" in said
+    assert f"[nb2:large] of {file} names what was replaced; put there, too: python = {sys.executable}" in said
+    assert "[nb2] of" not in said.replace("used by [nb2]", "")
 
 
 def test_question_names_them(prefix: Path, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:

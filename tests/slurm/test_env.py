@@ -89,7 +89,7 @@ def wheels(springline: Springline) -> Iterator[Wheels]:
     """A laptop that has wheels, and a platform whose Python has nothing."""
     ini = springline.home / ".config" / "springline" / "platforms.ini"
     with ini.open("a", encoding="utf-8") as lines:
-        lines.write("\n[bare]\n# mine\nplatform = testbed\npython = /usr/bin/python3\n")
+        lines.write("\n[bare]\n# mine\nplatform = testbed\npython = /usr/bin/python3\n[bare-long]\nplatform = bare\n")
     yield Wheels(springline)
     springline.cluster.login.run(["umount", "/home/alice/.springline"], check=False)
 
@@ -130,8 +130,9 @@ def test_from_nothing_to_nothing(springline: Springline, wheels: Wheels) -> None
     interrupted(springline, wheels, record["id"])
     wheels.offer("3.0")
     job = ask(login, "sbatch", "--parsable", "-p", "normal", "--wrap", "sleep 60").strip()
-    second = springline("env", "install", "bare", "--yes")
+    second = springline("env", "install", "bare-long", "--yes")  # which is the same environment
     assert second.returncode == 0 and version_of(login) == "3.0", second.stderr
+    assert "used by [bare] of" in second.stderr, second.stderr
     assert "to be sent once: 6 files" in second.stderr, second.stderr  # uv and springline are there
     assert record["id"] in ask(login, "ls", f"{PREFIX}/envs").split()
     assert len(ask(login, "ls", f"{PREFIX}/envs").split()) == 2
@@ -142,7 +143,7 @@ def test_from_nothing_to_nothing(springline: Springline, wheels: Wheels) -> None
     shown = springline("env", "show", "bare")
     assert shown.returncode == 0 and "distributed 3.0" in shown.stdout and "differs:     no" in shown.stdout
     ask(login, "touch", f"{PREFIX}/mine")
-    removed = springline("env", "uninstall", "bare", "--yes", "--json")
+    removed = springline("env", "uninstall", "bare-long", "--yes", "--json")
     assert removed.returncode == 0 and json.loads(removed.stdout)["left"] == ["mine"], removed.stderr
     assert ask(login, "find", "/home/alice/.springline", "!", "-type", "d").split() == [f"{PREFIX}/mine"]
     assert ini.read_text() == before.replace("python = /usr/bin/python3\n", "")
