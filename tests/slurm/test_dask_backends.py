@@ -99,7 +99,10 @@ def test_a_preset_s_workers_join_those_that_run(own: Up) -> None:
     assert "did you mean 'large'?" in error_of(own.springline, "up", "testbed", "--preset", "larg", "--dry-run", code=2)
     refused = error_of(own.springline, "scale", "own", "3:4", "--preset", "wrong", code=20)
     assert "invalid partition specified: nosuch" in refused and "answers" not in refused
-    assert own.springline("scale", "own", "2", "--preset", "large").returncode == 0
+    assert "no workers: " in own.springline("status", "own").stdout
+    again = own.springline("scale", "own", "3")  # of the shape that was not refused
+    assert again.returncode == 0 and "no workers: " not in own.springline("status", "own").stdout, again.stderr
+    assert own.springline("scale", "own", "2").returncode == 0
 
 
 def shown(up: Up) -> dict[str, Any]:
