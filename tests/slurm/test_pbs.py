@@ -44,7 +44,7 @@ def items(pbs: Springline) -> Items:
 @pytest.fixture(scope="module")
 def running(pbs: Springline, items: Items) -> HostProcess:
     """A run, which goes on beside what is tested before it."""
-    return pbs.popen(*items.words("one", "--workers", "2", "--json", on="pbs"))
+    return pbs.popen(*items.words("batch", "--workers", "2", "--json", on="pbs"))
 
 
 def test_session(pbs: Springline, request: pytest.FixtureRequest) -> None:
@@ -94,8 +94,8 @@ def test_run_with_worker_jobs(running: HostProcess, items: Items) -> None:
     assert set(items.told().values()) == {1}
     home = springline.cluster.cluster_home()
     assert (home / "out/1.txt").stat().st_mode & 0o777 == 0o644
-    assert {len(list((home / ".springline/runs/one").glob(name))) for name in ("workers-*.log", "*.sh.o*")} == {2}
-    until(lambda: not names(springline, "-one-"), 15)
+    assert {len(list((home / ".springline/runs/batch").glob(name))) for name in ("workers-*.log", "*.sh.o*")} == {2}
+    until(lambda: not names(springline, "-batch-"), 15)
 
 
 def _state(springline: Springline) -> str:
