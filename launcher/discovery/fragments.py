@@ -44,7 +44,8 @@ for name in uv micromamba mamba conda apptainer singularity mksquashfs unsquashf
 done
 exit 0"""
 
-# proxy|variable|host:port, without what it may hold of a password; pypi|ok or no|in words. Whatever Python raises here is the answer.
+# proxy|variable|host:port, without what it may hold of a password; pypi|ok or no|in words
+# Whatever Python raises is the answer.
 _ASK_PYPI = """\
 import sys, urllib.request
 try: urllib.request.urlopen("https://pypi.org/simple/pip/", timeout=8).close()
