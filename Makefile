@@ -1,4 +1,4 @@
-# make demo · test · lint · bench · validation · reliability · cluster. Everything installs itself on first use.
+# make demo · test · lint · docs · bench · validation · reliability · cluster. Everything installs itself on first use.
 SHELL := /bin/bash
 # The environment must be readable by the test cluster's users, so root takes the system's Python where it is new enough.
 PYTHON ?= $(shell tests/prepare.sh python)
@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 LONG := $(addprefix tests/slurm/,test_reliability_slow.py test_reliability_jobs.py test_run_faults.py \
 	test_proof.py::test_a_session_whose_job_was_given_another_name)
 
-.PHONY: demo test test-cluster test-laptop test-jobs lint lock bench validation reliability cluster clean
+.PHONY: demo test test-cluster test-laptop test-jobs lint docs lock bench validation reliability cluster clean
 
 $(VENV)/ready: pyproject.toml config/environment.lock
 	tests/prepare.sh venv "$(PYTHON)" "$(VENV)"
@@ -46,6 +46,10 @@ lint: $(VENV)/ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# The pages, all anew but for notebooks that have not changed: .cache/docs/html/index.html. A warning is an error.
+docs: $(VENV)/ready
+	$(BIN)/python -m sphinx -b html -E -W --keep-going --jobs auto --quiet -d .cache/docs/pages docs .cache/docs/html
 
 # The versions that are tested here and installed on clusters, for every Python and system. UPGRADE=--upgrade takes the newest.
 lock: $(VENV)/ready

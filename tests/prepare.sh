@@ -31,7 +31,7 @@ venv)
     pip=("$3/bin/python" -m pip install --quiet --disable-pip-version-check)
     # What is tested is what `springline env install` installs. pip takes hashes for everything or for nothing.
     sed -E '/^ +--hash/d; s/ \\$//' config/environment.lock >"$3/constraints.txt"
-    "${pip[@]}" -c "$3/constraints.txt" -e '.[jobs,l1b,l1b-xsar,sdo,stac,test]' || { echo "prepare: pip could not install '.[jobs,l1b,l1b-xsar,sdo,stac,test]'" >&2; exit 1; }
+    "${pip[@]}" -c "$3/constraints.txt" -e '.[jobs,l1b,l1b-xsar,sdo,stac,test,docs]' || { echo "prepare: pip could not install '.[jobs,l1b,l1b-xsar,sdo,stac,test,docs]'" >&2; exit 1; }
     # xsar asks for GDAL's source package, which it never imports, and mapraster for an older xarray than the newest.
     "${pip[@]}" --no-deps "${XSAR[@]}" || { echo "prepare: pip could not install ${XSAR[*]}, which the tests of l1b's engine xsar need" >&2; exit 1; } ;;
 slurm)

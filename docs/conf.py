@@ -1,0 +1,58 @@
+"""How the pages are made: `make docs`. Nothing is fetched while they are built or read."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib.metadata import version as installed
+from pathlib import Path
+
+HERE = Path(__file__).parent
+ROOT = HERE.parent
+sys.path.insert(0, str(HERE))
+
+project = "springline"
+copyright = "the springline developers, Apache License 2.0"
+release = version = installed("springline")
+
+extensions = [
+    "myst_nb",
+    "sphinx_copybutton",
+    "_extensions.blocks",
+]
+exclude_patterns = ["notebooks/demo.ipynb"]  # a part of `make demo`, with its data
+nitpicky = True
+
+# Pages: Markdown; a bare fence holds commands.
+myst_enable_extensions = ["colon_fence", "deflist", "fieldlist"]
+myst_heading_anchors = 3
+highlight_language = "commands"
+copybutton_selector = "div.highlight-commands pre"
+copybutton_exclude = ".c1, .go"  # what a command means, and what it answers
+
+# Notebooks are kept without outputs. `make docs` computes them, and again only where a cell has changed.
+nb_execution_mode = os.environ.get("SPRINGLINE_DOCS_NOTEBOOKS", "off")
+nb_execution_cache_path = str(ROOT / ".cache/docs/notebooks")
+nb_execution_raise_on_error = True
+nb_execution_timeout = 120
+nb_merge_streams = True
+
+html_theme = "pydata_sphinx_theme"
+html_title = "springline"
+html_static_path = ["_static"]
+html_css_files = ["springline.css"]
+html_show_sourcelink = False
+html_copy_source = False
+html_theme_options = {
+    "logo": {"text": "springline"},
+    "navbar_align": "left",
+    "navbar_end": ["theme-switcher"],
+    "navbar_persistent": ["search-button-field"],
+    "show_prev_next": False,
+    "show_toc_level": 2,
+    "secondary_sidebar_items": ["page-toc"],
+    "footer_start": ["copyright"],
+    "footer_end": [],
+    "pygments_light_style": "a11y-high-contrast-light",
+    "pygments_dark_style": "a11y-high-contrast-dark",
+}
