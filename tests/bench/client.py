@@ -131,8 +131,8 @@ def ask(port: int, token: str, count: int, seconds: float, *, kept: bool, tls: b
     return {"times": times}
 
 
-def main() -> None:
-    """Do the work the command line asks for."""
+def do() -> None:
+    """Do the work the command line asks for; no `main`, for this is no bench."""
     wanted = json.loads(sys.argv[1])
     works: dict[str, Callable[..., dict[str, Any]]] = {"first": first, "download": download, "load": load, "ask": ask}
     work = works[wanted.pop("work")]
@@ -141,4 +141,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    do()
