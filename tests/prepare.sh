@@ -42,7 +42,7 @@ slurm)
     missing=()
     for package in slurmctld slurmd slurm-client slurm-wlm-torque slurmdbd mariadb-server munge openssh-server \
         openssh-client iproute2 nftables util-linux procps curl tcsh fish libpam-google-authenticator \
-        squashfs-tools squashfuse fuse3 zstd patchelf; do
+        squashfs-tools squashfuse fuse3 zstd patchelf chromium fonts-dejavu-core fonts-liberation; do
         dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
     done
     [ ${#missing[@]} = 0 ] || apt_install "${missing[@]}"

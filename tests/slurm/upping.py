@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import count
@@ -88,11 +88,17 @@ def start(springline: Springline, *arguments: str, command: str = "up", what: st
     return begin(springline, *arguments, command=command, what=what).wait()
 
 
-def begin(springline: Springline, *arguments: str, command: str = "up", what: str = "testbed") -> Up:
+def begin(
+    springline: Springline,
+    *arguments: str,
+    command: str = "up",
+    what: str = "testbed",
+    env: Mapping[str, str] | None = None,
+) -> Up:
     """Start `springline up` and return while it is at it."""
     errors = springline.cluster.state / "said" / f"{next(_numbers)}.txt"
     errors.parent.mkdir(exist_ok=True)
     with errors.open("w") as stream:
-        process = springline.popen(command, what, "--json", *arguments, stderr=stream)
+        process = springline.popen(command, what, "--json", *arguments, env=env, stderr=stream)
     process.stderr = errors.open()  # read it at the end, or `said()` at any time
     return Up(springline, process, {}, errors)

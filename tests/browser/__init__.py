@@ -1,0 +1,1 @@
+"""JupyterLab in a real browser on the laptop of the test cluster, as a person sees it."""
