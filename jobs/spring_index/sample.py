@@ -10,7 +10,7 @@ import contextlib
 import os
 import zlib
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import product
@@ -34,6 +34,8 @@ CHUNK = 1000
 """Cells along each side of Daymet's native chunks."""
 CENTRE = (1_450_000.0, -350_000.0)
 """Middle of the sample on Daymet's map [m]: the east of North America, mountains and sea."""
+SIDE = 1_200_000.0
+"""Of the whole country, unless the cells' size is given [m]."""
 PROJECTION = {
     "grid_mapping_name": "lambert_conformal_conic",
     "longitude_of_central_meridian": -100.0,
@@ -115,15 +117,32 @@ def days(place: Land, year: int) -> Iterator[tuple[Array, Array, Array]]:
         yield low.astype(np.float32), high.astype(np.float32), light
 
 
-def write_sample(directory: Path, years: list[int], size: int, step: float = 8000.0, chunk: int = CHUNK) -> list[Path]:
-    """Write the files of some years, `chunk` cells along the sides of a native chunk; returns their paths."""
+def write_sample(
+    directory: str | Path, years: Iterable[int], size: int, step: float = 0.0, chunk: int = CHUNK, region: str = "na"
+) -> list[Path]:
+    """Write the files of some years, all of the same country whatever the region's name.
+
+    Parameters
+    ----------
+    directory, years, region
+        Where, which, and the region the file names tell.
+    size, step
+        Cells along a side, and theirs [m]; 0: 1200 km in all.
+    chunk
+        Cells along a side of a native chunk.
+
+    Returns
+    -------
+    list of Path
+    """
     import h5py
 
+    directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
-    place = land(size, step)
+    place = land(size, step or SIDE / size)
     paths: list[Path] = []
     for year in years:
-        files = {v: directory / f"daymet_v4_daily_na_{v}_{year}.nc" for v in NAMES}
+        files = {v: directory / f"daymet_v4_daily_{region}_{v}_{year}.nc" for v in NAMES}
         for variable, path in files.items():
             _layout(path, variable, year, place, min(chunk, size)).close()
         with contextlib.ExitStack() as stack:
@@ -212,11 +231,12 @@ def _put(handle: h5netcdf.File, name: str, dims: tuple[str, ...], values: npt.Ar
 @click.option("--size", default=150, show_default=True, help="Cells along each side.")
 @click.option("--step", default=0.0, help="Cell size in km; default: 1200 km in all.")
 @click.option("--chunk", default=CHUNK, show_default=True, help="Cells along each side of a native chunk.")
-def main(directory: Path, years: str, size: int, step: float, chunk: int) -> None:
+@click.option("--region", default="na", show_default=True, help="The region that the files' names tell: na, hi or pr.")
+def main(directory: Path, years: str, size: int, step: float, chunk: int, region: str) -> None:
     """Write a SYNTHETIC sample in the layout of Daymet v4 into DIRECTORY."""
     from jobs.spring_index.options import years_of
 
-    written = write_sample(directory, sorted(years_of(years) or []), size, step * 1000.0 or 1_200_000.0 / size, chunk)
+    written = write_sample(directory, sorted(years_of(years) or []), size, step * 1000.0, chunk, region)
     click.echo(f"{len(written)} synthetic files in {directory} ({sum(p.stat().st_size for p in written):,} bytes)")
 
 

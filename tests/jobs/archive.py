@@ -20,9 +20,7 @@ SIZES: Mapping[str, int] = {"na": 40, "hi": 24, "pr": 16}
 def write_archive(folder: Path, sizes: Mapping[str, int] = SIZES) -> None:
     """Write the files of some regions, all of them the sample's country at another resolution."""
     for region, size in sizes.items():
-        for path in write_sample(folder / region, list(YEARS), size, 1_200_000.0 / size):
-            path.rename(folder / path.name.replace("_na_", f"_{region}_", 1))
-        (folder / region).rmdir()
+        write_sample(folder, YEARS, size, region=region)
 
 
 def server(folder: str, port: int, host: str = "127.0.0.1") -> list[str]:
