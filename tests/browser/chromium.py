@@ -1,4 +1,4 @@
-"""Debian's chromium on the laptop of the test cluster, as its user, in its network; Playwright drives it from outside."""
+"""Debian's chromium as the user of the test cluster's laptop, in its network; Playwright drives it from outside."""
 
 from __future__ import annotations
 
