@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 LONG := $(addprefix tests/slurm/,test_reliability_slow.py test_reliability_jobs.py test_run_faults.py \
 	test_proof.py::test_a_session_whose_job_was_given_another_name)
 
-.PHONY: demo test test-cluster test-laptop test-jobs lint docs lock bench validation reliability cluster clean
+.PHONY: demo test test-cluster test-laptop test-jobs test-browser lint docs lock bench validation reliability cluster clean
 
 $(VENV)/ready: pyproject.toml config/environment.lock
 	tests/prepare.sh venv "$(PYTHON)" "$(VENV)"
@@ -30,7 +30,7 @@ demo: $(VENV)/ready
 test: $(VENV)/ready lint
 	tests/prepare.sh slurm
 	@echo "not run here, for their minutes: $(LONG); make reliability runs them"
-	@$(MAKE) --no-print-directory --jobs=3 --output-sync=target --keep-going test-cluster test-laptop test-jobs
+	@$(MAKE) --no-print-directory --jobs=3 --output-sync=target --keep-going test-cluster test-laptop test-jobs test-browser
 
 # Side by side: the first waits for a cluster most of the time, the second for silence on a line; the third computes.
 test-cluster:
@@ -40,7 +40,12 @@ test-laptop:
 	$(BIN)/python -m pytest tests/launcher tests/contracts tests/test_architecture.py
 
 test-jobs:
-	$(BIN)/python -m pytest --ignore=tests/slurm --ignore=tests/launcher --ignore=tests/contracts --ignore=tests/test_architecture.py
+	$(BIN)/python -m pytest --ignore=tests/slurm --ignore=tests/launcher --ignore=tests/contracts --ignore=tests/browser \
+		--ignore=tests/test_architecture.py
+
+# When one of the others is done: it has a cluster of its own.
+test-browser:
+	$(BIN)/python -m pytest tests/browser
 
 lint: $(VENV)/ready
 	$(BIN)/ruff check .
