@@ -61,8 +61,9 @@ lock: $(VENV)/ready
 	$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-annotate --quiet \
 		--custom-compile-command "make lock" --all-extras $(UPGRADE) --output-file config/environment.lock
 
+# docs/performance.md: the benches, or those of BENCH, each beside the alternative.
 bench: $(VENV)/ready
-	$(BIN)/python -m tests.bench
+	$(BIN)/python -m tests.bench --page $(BENCH)
 
 # How right spring-index is: docs/validation.md and its figures, computed anew; fails where a promise is broken.
 validation: $(VENV)/ready
