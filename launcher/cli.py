@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from launcher.checkcommand import platform_check
-from launcher.clientcommands import client
-from launcher.commands import SESSION_COMMANDS
-from launcher.envcommands import env_group
-from launcher.options import CONTEXT, Springline, common, config_option, connection_options, wishes_of
-from launcher.platformcommands import platform_group
-from launcher.runcommands import RUN_COMMANDS, goes_elsewhere, run_elsewhere
+from launcher.commands.check import platform_check
+from launcher.commands.client import client
+from launcher.commands.environments import env_group
+from launcher.commands.options import CONTEXT, Springline, common, config_option, connection_options, wishes_of
+from launcher.commands.platforms import platform_group
+from launcher.commands.runs import RUN_COMMANDS, goes_elsewhere, run_elsewhere
+from launcher.commands.sessions import SESSION_COMMANDS
 
 if TYPE_CHECKING:
-    from launcher.console import Console
+    from launcher.terminal.console import Console
 
 
 @click.group(cls=Springline, context_settings=CONTEXT)
@@ -70,13 +70,16 @@ def up(
     springline up spider --walltime 08:00:00           on a cluster
     springline up spider --detach --json               in a script
     """
-    from launcher import flows, planning, platforms, presets, wiring
-    from launcher.access import runs_here
-    from launcher.leftkeys import forget_left_keys
-    from launcher.store import Store
+    from launcher import wiring
+    from launcher.laptop.leftkeys import forget_left_keys
+    from launcher.laptop.store import Store
+    from launcher.platforms import loading, presets
+    from launcher.sessions import planning
+    from launcher.terminal import flows
+    from launcher.tunnels.access import runs_here
 
     wishes = wishes_of(options, local_port)
-    chosen, shapes = presets.chosen(platforms.load(config), platform, preset, options)
+    chosen, shapes = presets.chosen(loading.load(config), platform, preset, options)
     if chosen.dask.is_open:
         console.say(f"{chosen.dask.kind} has no TLS: whoever reaches it can read and run what you do there")
     cluster = wiring.cluster(chosen, console.asker())
@@ -140,9 +143,9 @@ def run(typed: list[str], session: str | None, arguments: tuple[str, ...]) -> No
         sys.exit(run_elsewhere.main(typed or ["--help"], prog_name="springline run", standalone_mode=False))
     environment = dict(os.environ)
     if session:
-        from launcher.console import Console
-        from launcher.scaling import dask_environment
-        from launcher.store import Store
+        from launcher.laptop.store import Store
+        from launcher.sessions.scaling import dask_environment
+        from launcher.terminal.console import Console
 
         environment.update(dask_environment(*wiring.reach(session, Console().asker(), Store())))
     sys.exit(wiring.run_jobs(["run", *arguments], environment))

@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from shlex import quote
 
-from launcher import inventory, looking, scripts
 from launcher.errors import (
     AuthenticationError,
     ConfigurationError,
@@ -22,10 +21,11 @@ from launcher.errors import (
 )
 from launcher.kinds import RUN, SESSION, Kind
 from launcher.model import JobRef, JobState, JobStatus, Known, NodeState, Platform, Session, settled
-from launcher.preparation import preparation_error
 from launcher.progress import Progress
 from launcher.schedulers.base import Answer, Doubt, Queued, Refused, Scheduler, Submitted
-from launcher.scripts import RemotePath
+from launcher.scripts import batch, inventory, looking, shell
+from launcher.scripts.preparation import preparation_error
+from launcher.scripts.shell import RemotePath
 from launcher.transports.base import Transport
 
 LOOK_SECONDS = 90.0  # SLURM's own commands give up on a silent controller well before
@@ -113,7 +113,7 @@ class Cluster:
     def sessions(self, config: str = "", kind: Kind = SESSION) -> list[inventory.Found]:
         """What lies in the run directory: every session (or run) of the account, started from whichever computer."""
         mark = f"springline-{secrets.token_hex(8)}"
-        script = inventory.list_script(scripts.sessions_directory(self.platform, kind), mark)
+        script = inventory.list_script(shell.sessions_directory(self.platform, kind), mark)
         answer = self.transport.run(script, timeout=LOOK_SECONDS)
         return [self._identified(one) for one in inventory.parse_list(answer.text, mark, self.platform.name, config)]
 
@@ -231,16 +231,16 @@ class Cluster:
             raise ConfigurationError(f"cannot rename {session.name} on {self.transport.label}: {answer.errors.strip()}")
 
     def _directory(self, session: Session) -> RemotePath:
-        return scripts.session_directory(self.platform, session.name, session.kind)
+        return shell.session_directory(self.platform, session.name, session.kind)
 
     def _submit_script(self, session: Session, files: Mapping[str, str]) -> str:
-        return scripts.submit_script(
+        return batch.submit_script(
             self.platform,
             required=self.scheduler.required_command,
             directory=self._directory(session),
             files=files,
             submit=self.scheduler.submit_command("job.sh", "."),
-            modules=scripts.needed_modules(session.noun, self.platform),
+            modules=batch.needed_modules(session.noun, self.platform),
         )
 
     def _absolute(self, directory: RemotePath) -> str:

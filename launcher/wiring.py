@@ -8,17 +8,18 @@ from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
-from launcher import platforms, sessions
 from launcher.cluster import Cluster
 from launcher.errors import ConfigurationError, NotFoundError, SpringlineError
+from launcher.laptop.store import Store
 from launcher.model import Platform, Session, SessionPhase, SessionStatus, Unknown
 from launcher.parallel import side_by_side
+from launcher.platforms import loading
 from launcher.schedulers import scheduler_for
-from launcher.store import Store
+from launcher.sessions import lifecycle
 from launcher.transports import transport_for
 from launcher.transports.base import Asker
 from launcher.transports.foreground import run_here
-from launcher.tunnel import LOOPBACK
+from launcher.tunnels.tunnel import LOOPBACK
 
 
 def cluster(platform: Platform, ask: Asker, login: str = "") -> Cluster:
@@ -28,7 +29,7 @@ def cluster(platform: Platform, ask: Asker, login: str = "") -> Cluster:
 
 def cluster_of(session: Session, ask: Asker) -> Cluster:
     """The cluster a session was started on."""
-    return cluster(platforms.load(_config_of(session)).get(session.platform), ask, session.login)
+    return cluster(loading.load(_config_of(session)).get(session.platform), ask, session.login)
 
 
 def _config_of(session: Session) -> Path | None:
@@ -36,7 +37,7 @@ def _config_of(session: Session) -> Path | None:
     file = Path(session.config) if session.config else None
     if file is None or file.exists():
         return file
-    if session.platform not in platforms.load().names:
+    if session.platform not in loading.load().names:
         raise ConfigurationError(
             f"{session.noun} {session.name} was started with {file}, which is gone",
             f"describe the platform once more: springline platform add {session.platform}",
@@ -48,7 +49,7 @@ def reach(name: str | None, ask: Asker, store: Store) -> tuple[Cluster, Session]
     """A session of this laptop by its name, and its cluster; one in doubt is looked for first."""
     session = store.find(name)
     found = cluster_of(session, ask)
-    return found, sessions.recovered(found, session, store)
+    return found, lifecycle.recovered(found, session, store)
 
 
 def statuses(known: Sequence[Session], ask: Asker) -> list[SessionStatus]:
@@ -59,7 +60,7 @@ def statuses(known: Sequence[Session], ask: Asker) -> list[SessionStatus]:
     groups = _by_place(known)
 
     def work(group: list[Session]) -> Callable[[Asker], list[SessionStatus]]:
-        return lambda asker: sessions.statuses(cluster_of(group[0], asker), group)
+        return lambda asker: lifecycle.statuses(cluster_of(group[0], asker), group)
 
     outcomes = side_by_side([work(group) for group in groups], ask)
     found: dict[Session, SessionStatus] = {}
@@ -93,7 +94,7 @@ def _stop_group(
     told = []
     for session in group:
         try:
-            found = sessions.recovered(place, session, store)
+            found = lifecycle.recovered(place, session, store)
             place.cancel(found)
             told.append(found)
         except NotFoundError:  # it was never submitted
@@ -102,11 +103,11 @@ def _stop_group(
             errors.append(error)
     for session in told:
         try:
-            ended.append(sessions.see_end(place, session, lambda _: None))
+            ended.append(lifecycle.see_end(place, session, lambda _: None))
         except SpringlineError as error:
             errors.append(error)
         else:
-            sessions.remember_stop(store, ended[-1])
+            lifecycle.remember_stop(store, ended[-1])
     return ended, errors
 
 
@@ -131,7 +132,7 @@ def local_url(current: SessionStatus, store: Store, page: str = "lab") -> str | 
 
 def _runs_here(session: Session) -> bool:
     try:
-        platform = platforms.load(_config_of(session)).get(session.platform)
+        platform = loading.load(_config_of(session)).get(session.platform)
     except SpringlineError:
         return False
     return platform.host is None and platform.scheduler == "local"

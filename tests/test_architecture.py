@@ -16,44 +16,18 @@ import pytest
 ROOT = Path(__file__).parents[1]
 HALVES = ("launcher", "jobs")
 
-# From the top down: a module may import from its own layer and from those below.
+# From the top down: a module may import from its own layer and from those below. A package stands for all its modules
+# but those that have a place of their own.
 LAUNCHER_LAYERS = (
-    ("cli", "runcommands", "legacy"),
-    ("commands", "platformcommands", "checkcommand", "envcommands", "clientcommands", "options"),
-    ("adding", "checking", "environments", "following", "narrator", "flows", "stay", "daskclient"),
-    ("wiring", "elsewhere", "orphans", "console"),
-    ("runplans", "fetching"),
-    (
-        "browser",
-        "store",
-        "sessions",
-        "ends",
-        "planning",
-        "watcher",
-        "ways",
-        "daskways",
-        "access",
-        "scaling",
-        "parallel",
-    ),
-    (
-        "cluster",
-        "inventory",
-        "preparation",
-        "platforms",
-        "inifile",
-        "sections",
-        "presets",
-        "bundle",
-        "certificates",
-        "relay",
-        "tls",
-        "tunnel",
-    ),
-    ("report", "runreport"),
-    ("transports", "schedulers", "discovery", "looking", "packing", "scripts", "keys"),
-    ("leftkeys",),
-    ("private", "alive", "signals"),
+    ("cli", "legacy"),
+    ("commands",),
+    ("terminal", "checking", "environments", "platforms.adding", "sessions.daskclient"),
+    ("wiring", "terminal.console", "sessions.elsewhere", "sessions.orphans"),
+    ("runs",),
+    ("sessions", "tunnels", "parallel"),
+    ("cluster", "platforms"),
+    ("transports", "schedulers", "discovery", "scripts", "platforms.keys"),
+    ("laptop",),
     ("model", "errors", "units", "kinds", "daskkinds", "needed", "progress"),
 )
 JOBS_LAYERS = (
@@ -70,18 +44,10 @@ JOBS_LAYERS = (
 PURE_NAMES = (
     "schedulers/",
     "discovery/",
+    "scripts/",
     *(f"checking/{name}." for name in ("model", "connecting", "nodes", "rundir", "scheduling", "sharing", "survey")),
-    "kinds",
-    "looking",
-    "model.",
-    "packing",
-    "daskkinds",
-    "needed",
-    "progress",
-    "report",
-    "runreport",
-    "scripts",
-    "units",
+    *("runs/packing", "runs/report", "sessions/report"),
+    *("daskkinds", "kinds", "model.", "needed", "progress", "units"),
 )
 PURE = tuple(f"launcher/{name}" for name in PURE_NAMES)
 KERNELS = (
@@ -96,12 +62,8 @@ NETWORK = {"http", "paramiko", "fabric", "socket", "ssl"}
 MAY_USE_NETWORK = (
     "launcher/transports/",
     "launcher/node/",
-    "launcher/tunnel.py",
-    "launcher/relay.py",
-    "launcher/ways.py",
-    "launcher/access.py",
-    "launcher/certificates.py",
-    "launcher/tls.py",
+    "launcher/tunnels/",
+    "launcher/sessions/certificates.py",
 )
 MAY_START_PROCESSES = ("launcher/transports/", "launcher/node/")
 HEAVY = (
@@ -194,16 +156,21 @@ def offenders(files: tuple[Path, ...], forbidden: set[str], allowed: tuple[str, 
 def upward(half: str, layers: tuple[tuple[str, ...], ...]) -> list[str]:
     """Imports of a half that point up, and modules that have no layer."""
     rank = {f"{half}.{name}": number for number, layer in enumerate(layers) for name in layer}
+
+    def layer_of(module: str) -> int | None:
+        parts = module.split(".")
+        return next((rank[name] for size in (3, 2) if (name := ".".join(parts[:size])) in rank), None)
+
     wrong = []
     for source in sources(half):
-        name = ".".join(name_of(source).split(".")[:2])
-        if name in (half, "launcher.node"):
+        if name_of(source) == half or name_of(source).startswith("launcher.node"):
             continue
-        if name not in rank:
+        own = layer_of(name_of(source))
+        if own is None:
             wrong.append(f"{path_of(source)} has no layer here: add it to the right one")
             continue
-        targets = {".".join(found.split(".")[:2]) for found in imports(source)} & rank.keys()
-        wrong += [f"{path_of(source)} imports {target}" for target in sorted(targets) if rank[target] < rank[name]]
+        above = (found for found in imports(source) if (layer := layer_of(found)) is not None and layer < own)
+        wrong += [f"{path_of(source)} imports {target}" for target in sorted(above)]
     return wrong
 
 

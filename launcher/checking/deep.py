@@ -6,15 +6,16 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
-from launcher import flows, planning, sessions
-from launcher.access import Access
 from launcher.checking.model import Outcome, failed, failed_by, ok, skipped, warning
 from launcher.checking.nodejob import small
 from launcher.cluster import Cluster
 from launcher.errors import Interrupted, SpringlineError, StillPending
+from launcher.laptop.store import Store
 from launcher.model import Platform, Session, SessionPhase, SessionStatus
-from launcher.scripts import RemotePath
-from launcher.store import Store
+from launcher.scripts.shell import RemotePath
+from launcher.sessions import lifecycle, planning
+from launcher.terminal import flows
+from launcher.tunnels.access import Access
 from launcher.units import format_duration
 
 SECONDS = 300  # the time limits of its jobs: SLURM's smallest partitions give as much
@@ -59,7 +60,7 @@ def check_session(cluster: Cluster, store: Store, wait: float, sleep: Callable[[
 
 def _walk(cluster: Cluster, session: Session, stages: _Stages, wait: float, sleep: Callable[[float], None]) -> Outcome:
     """Through the stages of a session."""
-    sessions.wait_until_ready(cluster, session, stages.notice, wait=wait)
+    lifecycle.wait_until_ready(cluster, session, stages.notice, wait=wait)
     stages.done("JupyterLab started")
     with flows.open_session(cluster, session) as (node, opened):
         opened.verify()
@@ -78,7 +79,7 @@ def _walk(cluster: Cluster, session: Session, stages: _Stages, wait: float, slee
 def _ended(cluster: Cluster, session: Session, store: Store) -> SpringlineError | None:
     """End it and leave nothing behind; what went wrong with that."""
     try:
-        sessions.stop(cluster, session, lambda _: None)
+        lifecycle.stop(cluster, session, lambda _: None)
         cluster.discard(session.directory)
     except SpringlineError as error:
         return error

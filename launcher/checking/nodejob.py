@@ -10,16 +10,17 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from launcher import scripts, sessions
-from launcher.bundle import PACKAGE, node_program
 from launcher.checking.software import ALSO
 from launcher.cluster import Cluster
 from launcher.errors import SpringlineError
 from launcher.kinds import SESSION
 from launcher.model import NodeState, Platform, Resources, Session
 from launcher.needed import NEEDED
-from launcher.scripts import RemotePath
-from launcher.watcher import Notice
+from launcher.scripts import batch, shell
+from launcher.scripts.shell import RemotePath
+from launcher.sessions import lifecycle
+from launcher.sessions.bundle import PACKAGE, node_program
+from launcher.sessions.watcher import Notice
 
 SECONDS = 300  # its time limit
 FACTS_SECONDS = 90  # for its slowest question, the import of JupyterLab, and a file system that tells late
@@ -51,7 +52,7 @@ class NodeJob:
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
         name = f"check-{secrets.token_hex(3)}"
-        directory = scripts.session_directory(cluster.platform, name)
+        directory = shell.session_directory(cluster.platform, name)
         self._session = Session(
             name=name,
             platform=cluster.platform.name,
@@ -66,7 +67,7 @@ class NodeJob:
         began = time.monotonic()
         placed = self._cluster.submit(self._session, self._files())
         self._session = replace(self._session, job_id=placed.job_id, directory=placed.directory)
-        node = sessions.wait_until_ready(self._cluster, self._session, notice, wait=wait)
+        node = lifecycle.wait_until_ready(self._cluster, self._session, notice, wait=wait)
         return Seen(node, self._greeting, time.monotonic() - began)
 
     def facts(self) -> dict[str, Any]:
@@ -81,10 +82,10 @@ class NodeJob:
         """End the job, wait until it has ended, and leave nothing behind."""
         directory = RemotePath(self._session.directory)
         with suppress(SpringlineError):
-            sessions_directory = scripts.sessions_directory(self._cluster.platform).quoted()
+            sessions_directory = shell.sessions_directory(self._cluster.platform).quoted()
             self._cluster.transport.run(CLOSE.format(directory=directory.quoted(), sessions=sessions_directory))
             if self._session.job_id:
-                sessions.stop(self._cluster, self._session, lambda _: None)
+                lifecycle.stop(self._cluster, self._session, lambda _: None)
             else:
                 self._cluster.cancel(self._session)
         with suppress(SpringlineError):
@@ -103,7 +104,7 @@ class NodeJob:
             "session.json": json.dumps({"schema_version": 1, **asdict(session)}),
             "greeting": self._greeting,
             "asked.json": json.dumps(self._asked()),
-            "job.sh": scripts.batch_script(platform, directives, RemotePath(session.directory)),
+            "job.sh": batch.batch_script(platform, directives, RemotePath(session.directory)),
             **node_program(),
             "node/__main__.py": _MAIN,
         }

@@ -12,7 +12,7 @@ from launcher.checking.nodejob import NodeJob, Seen
 from launcher.checking.runner import Check
 from launcher.errors import SpringlineError, StillPending
 from launcher.transports.base import Endpoint, Node, Tcp, UnixSocket
-from launcher.tunnel import LOOPBACK
+from launcher.tunnels.tunnel import LOOPBACK
 from launcher.units import format_duration
 
 NEEDS = ("shell", "run-dir", "scheduler", "limits", "python")

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from launcher.checking.model import Outcome, failed, ok, warning
 from launcher.discovery.probes import Section
 from launcher.model import Platform
-from launcher.scripts import RemotePath, guard
+from launcher.scripts.shell import RemotePath, guard
 from launcher.units import format_size
 
 LEAST_BYTES, LEAST_INODES = 100_000_000, 1000

@@ -15,7 +15,7 @@ from launcher.discovery.probes import Section
 from launcher.errors import ConnectError, SpringlineError
 from launcher.needed import floors
 from launcher.transports.base import Asker, Tcp, Transport
-from launcher.tunnel import LOOPBACK
+from launcher.tunnels.tunnel import LOOPBACK
 
 Told = Callable[[Outcome], None]
 SURVEY_SECONDS = 400.0  # for all questions together; each has a limit of its own

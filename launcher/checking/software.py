@@ -13,7 +13,7 @@ from launcher.checking.model import Outcome, Status, failed, ok, warning
 from launcher.discovery.probes import NOT_ENDED, Section
 from launcher.model import Platform
 from launcher.needed import NEEDED
-from launcher.scripts import APPTAINER, as_in_job, end_mark, find_image, python_command
+from launcher.scripts.shell import APPTAINER, as_in_job, end_mark, find_image, python_command
 
 ALSO = ("springline",)
 _PROLOGUE_OVER = "@prologue over"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping
 
-from launcher.scripts import end_mark
+from launcher.scripts.shell import end_mark
 
 SECONDS = 45  # for a question: a controller that is gone lets SLURM's commands wait for half a minute
 

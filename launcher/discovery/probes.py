@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from launcher.discovery.fragments import FRAGMENTS
-from launcher.scripts import RemotePath, end_mark
+from launcher.scripts.shell import RemotePath, end_mark
 
 LIMITS = {"slurm": 45, "pbs": 45, "scheduler": 45, "modules": 25, "pythons": 25}
 LIMIT = 15  # seconds of every other probe

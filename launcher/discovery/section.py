@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from launcher.discovery.found import Found
 from launcher.discovery.proposing import ORDER, Proposal, as_said, complaint, propose
-from launcher.keys import KEYS
+from launcher.platforms.keys import KEYS
 
 CONNECTION = ("host", "user", "port", "keypath", "transport")
 KEPT = ("python", "prologue", "image")  # an environment may have set them: no proposal takes their place

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Protocol
 
 from launcher.model import Platform
-from launcher.scripts import RemotePath
+from launcher.scripts.shell import RemotePath
 
 STEP = "@step "  # a line of a build script that begins so tells the user what comes now
 EXTRAS = ("gateway", "l1b", "sdo", "stac")

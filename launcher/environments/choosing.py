@@ -9,7 +9,7 @@ from launcher.environments import method_for
 from launcher.environments.base import Facts, Method, Supply, Tell, Wish
 from launcher.environments.packed import Packed
 from launcher.errors import ConfigurationError, SpringlineError, UsageError
-from launcher.scripts import RemotePath
+from launcher.scripts.shell import RemotePath
 
 LOAD = (
     "load such a Python in the `prologue` of the section (e.g. module load Python/3.11), or name its path with --python"

@@ -21,7 +21,7 @@ from launcher.environments import resolving
 from launcher.environments.base import PYTHONS, STEP, Facts, PythonFound, Supply, Tell, Tool, Wish
 from launcher.environments.venv import Venv, sees_below
 from launcher.errors import ConfigurationError, UsageError
-from launcher.scripts import RemotePath
+from launcher.scripts.shell import RemotePath
 
 _NAMES = ("micromamba", "mamba", "conda")
 _MACHINES = {"x86_64": "linux-64", "aarch64": "linux-aarch64", "ppc64le": "linux-ppc64le"}

@@ -7,7 +7,7 @@ from shlex import quote
 
 from launcher.environments import ownwheel, resolving
 from launcher.environments.base import PYTHONS, STEP, Facts, Supply, Tell, Wish
-from launcher.scripts import RemotePath
+from launcher.scripts.shell import RemotePath
 
 # To the user's own definition: the locked packages, all sent from here, so that the build needs no index. What sessions
 # bind into the image need not have a place in it while it is made.

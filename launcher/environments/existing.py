@@ -10,7 +10,7 @@ from launcher.environments.base import STEP, Facts, Supply, Tell, Wish
 from launcher.environments.venv import Venv, sees_below
 from launcher.errors import UsageError
 from launcher.needed import floors
-from launcher.scripts import RemotePath
+from launcher.scripts.shell import RemotePath
 
 _OLDEST_PYTHON = (3, 9)
 

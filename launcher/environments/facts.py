@@ -13,7 +13,7 @@ from launcher.environments.base import Facts, PythonFound, Tool, Wish, default_p
 from launcher.environments.record import Record
 from launcher.errors import ConfigurationError
 from launcher.model import Platform
-from launcher.scripts import RemotePath
+from launcher.scripts.shell import RemotePath
 from launcher.transports.base import Transport
 
 ASKED = ("system", "pythons", "tools", "internet", "room")

@@ -14,7 +14,7 @@ from shlex import quote
 from launcher.environments import definition, resolving
 from launcher.environments.base import PYTHONS, STEP, Facts, Supply, Tell, Wish
 from launcher.errors import ConfigurationError, UsageError
-from launcher.scripts import APPTAINER, RemotePath
+from launcher.scripts.shell import APPTAINER, RemotePath
 
 _NAMES = ("apptainer", "singularity")
 _PULL_SECONDS = 3600.0

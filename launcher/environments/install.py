@@ -12,9 +12,8 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from launcher import inifile, platforms, wiring
+from launcher import wiring
 from launcher.cluster import Cluster
-from launcher.console import Console
 from launcher.environments import choosing, ownwheel, resolving, room, sending, steps
 from launcher.environments import facts as over_there
 from launcher.environments.base import STEP, Facts, Method, Supply, Wish, default_prefix
@@ -23,7 +22,9 @@ from launcher.environments.naming import Naming, listed, naming
 from launcher.environments.record import Record
 from launcher.errors import ConfigurationError, ConnectError, SpringlineError, UsageError
 from launcher.needed import MODULES
-from launcher.scripts import RemotePath
+from launcher.platforms import inifile, loading
+from launcher.scripts.shell import RemotePath
+from launcher.terminal.console import Console
 from launcher.units import format_duration
 
 SILENCE = 1800.0  # seconds a step of the making may take
@@ -68,7 +69,7 @@ def install(
 
     `config` is the platforms.ini that gets the keys in place of the user's own.
     """
-    file = config or platforms.user_file()
+    file = config or loading.user_file()
     if section and not dry_run:
         inifile.check_target(file, "make it yours; or give --no-section, and set `python` there yourself")
     cluster = wiring.cluster(wish.platform, console.asker())

@@ -6,12 +6,12 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from launcher import platforms, sections
 from launcher.environments.record import Record
 from launcher.errors import SpringlineError
 from launcher.model import Platform
-from launcher.scripts import RemotePath
-from launcher.sections import PRESET, Value
+from launcher.platforms import loading, sections
+from launcher.platforms.sections import PRESET, Value
+from launcher.scripts.shell import RemotePath
 from launcher.transports.base import Transport
 
 Naming = Mapping[str, Mapping[str, str]]  # section → key → text
@@ -22,7 +22,7 @@ def naming(transport: Transport, platform: Platform, record: Record, file: Path)
     """The file's own keys, of the platform and of others on its host, that make sessions use this environment."""
     if not file.exists():
         return {}
-    known = platforms.Platforms([platforms.shipped_file(), file])
+    known = loading.Platforms([loading.shipped_file(), file])
     here = _host(known, platform.name)
     own = {name: values for name, values in sections.read(file, []).items() if _host(known, name) == here}
     inside = _inside(
@@ -43,7 +43,7 @@ def listed(names: Iterable[str]) -> str:
     return ", ".join(f"[{name}]" for name in names)
 
 
-def _host(known: platforms.Platforms, section: str) -> tuple[str, str] | None:
+def _host(known: loading.Platforms, section: str) -> tuple[str, str] | None:
     with suppress(SpringlineError):  # a section that is wrong is no platform's
         values = known.values(section.partition(PRESET)[0])
         return _text(values, "transport"), _text(values, "host")

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from launcher.environments.base import STEP, Facts, Method, Supply, Tell, Wish
 from launcher.environments.unpacking import LAUNCHER
 from launcher.errors import ConfigurationError
-from launcher.scripts import RemotePath, end_mark
+from launcher.scripts.shell import RemotePath, end_mark
 
 _BUILT = RemotePath("$SPRINGLINE_BUILD/env")  # on the login host's own disk, until it is packed
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from launcher.environments import ownwheel
 from launcher.environments.base import Supply, Tell
 from launcher.errors import ConfigurationError, ConnectError
-from launcher.private import write_private
+from launcher.laptop.private import write_private
 from launcher.transports.programs import run_program
 
 GLIBC = (40, 39, 38, 37, 36, 35, 34, 33, 32, 31, 28, 17)  # of 2.x, those uv knows platforms of

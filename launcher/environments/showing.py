@@ -9,7 +9,7 @@ from typing import Any
 from launcher.environments import ownwheel
 from launcher.environments.record import Record
 from launcher.model import SCHEMA_VERSION, Platform
-from launcher.report import table
+from launcher.sessions.report import table
 
 SHOWN = ("jupyterlab", "dask", "distributed", "dask-jobqueue", "xarray", "numpy", "zarr")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from shlex import quote
 
-from launcher.scripts import RemotePath, end_mark, write_file
+from launcher.scripts.shell import RemotePath, end_mark, write_file
 
 MADE = "made"  # below the prefix: every path that was made, in its order; directories above it with their whole path
 ABANDONED_MINUTES = 60  # an environment that was not finished by then is nobody's work any more

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from launcher import inifile, platforms, wiring
+from launcher import wiring
 from launcher.cluster import Cluster
-from launcher.console import Console
 from launcher.environments import facts, steps
 from launcher.environments.naming import Naming, listed, naming
 from launcher.environments.record import Record
 from launcher.errors import ConfigurationError, NotFoundError, SpringlineError, UsageError
 from launcher.model import Platform
-from launcher.scripts import RemotePath
+from launcher.platforms import inifile, loading
+from launcher.scripts.shell import RemotePath
+from launcher.terminal.console import Console
 
 
 def uninstall(
@@ -32,11 +33,11 @@ def uninstall(
     if there.closed[0]:
         raise UsageError(
             f"{cluster.transport.label}: {record.prefix} belongs to {there.closed[0]}, who alone can remove it",
-            f"to use another, take its keys out of [{platform.name}] of {config or platforms.user_file()}",
+            f"to use another, take its keys out of [{platform.name}] of {config or loading.user_file()}",
         )
     if not force:
         _refuse_if_used(cluster, record)
-    file = config or platforms.user_file()
+    file = config or loading.user_file()
     own = naming(cluster.transport, platform, record, file)
     if own:
         inifile.check_target(

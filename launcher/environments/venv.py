@@ -15,7 +15,7 @@ from launcher.environments import ownwheel, resolving
 from launcher.environments.base import PYTHONS, STEP, Facts, PythonFound, Supply, Tell, Wish
 from launcher.environments.resolving import Target
 from launcher.errors import ConfigurationError
-from launcher.scripts import RemotePath, write_file
+from launcher.scripts.shell import RemotePath, write_file
 
 _BUILD = """\
 export UV_NO_CONFIG=1 UV_PYTHON_DOWNLOADS=never UV_NO_PROGRESS=1 UV_CACHE_DIR={new}/.uv/cache

@@ -9,10 +9,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from launcher import platforms
+from launcher.commands.options import leave
 from launcher.errors import ConfigurationError, Interrupted, SpringlineError, TunnelError
 from launcher.legacy import oldfiles, questions
-from launcher.options import leave
+from launcher.platforms import loading
 
 OLD_PORT = 8889
 END_WORD = "end"
@@ -31,7 +31,7 @@ ABOUT_DCACHE = (
 
 def main() -> None:
     """Ask what the old command asked, say which new command means the same, and run it."""
-    from launcher.console import report_error
+    from launcher.terminal.console import report_error
 
     old = parse(sys.argv[1:])
     try:
@@ -75,20 +75,20 @@ def _run(old: argparse.Namespace) -> int:
 
 def _add() -> int:
     """Ask for a platform and save it in the file where --uid will look for it."""
-    from launcher import inifile
+    from launcher.platforms import inifile
 
     questions.need_a_terminal("write the section with: springline platform add")
     oldfiles.find("")  # what would keep the answers from being saved is said before anything is asked
-    inifile.check_target(platforms.user_file(), REPAIR)
+    inifile.check_target(loading.user_file(), REPAIR)
     answers = questions.platform(_check_replaceable)
     earlier = oldfiles.find(answers.uid)
-    file = earlier.file if earlier else platforms.user_file()
-    there = earlier is not None or (file.exists() and answers.uid in platforms.Platforms([file]).names)
+    file = earlier.file if earlier else loading.user_file()
+    there = earlier is not None or (file.exists() and answers.uid in loading.Platforms([file]).names)
     if there and not questions.agreed(f"{file} has a section [{answers.uid}] already. Replace it?"):
         print("nothing was changed", file=sys.stderr)
         return 0
     _say_unknown(answers.platform, answers.uid, file)
-    base = oldfiles.named(answers.platform, platforms.load())
+    base = oldfiles.named(answers.platform, loading.load())
     inifile.set_keys(file, answers.uid, {**dict.fromkeys(answers.keys), **oldfiles.translated(answers.keys, base)})
     print(f"springline platform show {answers.uid}   # in {file}", file=sys.stderr)
     print(ADDED.format(uid=answers.uid))
@@ -97,7 +97,7 @@ def _add() -> int:
 
 def _check_replaceable(uid: str) -> None:
     """A section of an old file is replaced in that file, which then must be one that can be changed safely."""
-    from launcher import inifile
+    from launcher.platforms import inifile
 
     if earlier := oldfiles.find(uid):
         try:
@@ -110,23 +110,23 @@ def _check_replaceable(uid: str) -> None:
 
 def _one_off(old: argparse.Namespace) -> int:
     """Ask for a platform and run on it; what was answered is kept for as long as the session is remembered."""
-    from launcher import sections
-    from launcher.store import Store
+    from launcher.laptop.store import Store
+    from launcher.platforms import sections
 
     questions.need_a_terminal("save the platform with `springline platform add`, then: springline up PLATFORM")
-    if platforms.user_file().exists():  # `platform` may name one of the user's own
-        sections.check_file(platforms.user_file())
+    if loading.user_file().exists():  # `platform` may name one of the user's own
+        sections.check_file(loading.user_file())
     answers = questions.platform()
     _ask_passphrase(answers.key_pass)
-    _say_unknown(answers.platform, answers.uid, platforms.user_file())
-    text = oldfiles.standing_alone(answers.uid, answers.keys, platforms.load())
+    _say_unknown(answers.platform, answers.uid, loading.user_file())
+    text = oldfiles.standing_alone(answers.uid, answers.keys, loading.load())
     with Store().one_off(f"# Typed for one session of {answers.uid}; goes with its record.\n{text}") as file:
         return _new(_up(answers.uid, old), "--config", str(file), "--until", END_WORD)
 
 
 def _say_unknown(platform: str, uid: str, file: Path) -> None:
     """Where neither springline nor the user has such a platform, little is known of it."""
-    if platform and not oldfiles.named(platform, platforms.load()):
+    if platform and not oldfiles.named(platform, loading.load()):
         print(
             f"springline knows no platform '{platform}': SLURM's defaults count for partition, walltime and cores; "
             f"others go into the section [{uid}] of {file}",
@@ -172,7 +172,7 @@ def _uninstall(uid: str, words: Sequence[str]) -> int:
 def _new(command: Sequence[str], *unsaid: str, agreed: bool = False) -> int:
     """Say the new command and run it; returns its exit code. `agreed`: what it would ask was asked already."""
     from launcher.cli import main as springline
-    from launcher.console import Console
+    from launcher.terminal.console import Console
 
     Console.agreed = agreed
     print(shlex.join(["springline", *command]), file=sys.stderr)
@@ -181,7 +181,7 @@ def _new(command: Sequence[str], *unsaid: str, agreed: bool = False) -> int:
 
 def _ask_passphrase(has_one: bool) -> None:
     """Ask at the old place; where nobody is there to ask, an agent may hold the key."""
-    from launcher.console import Console
+    from launcher.terminal.console import Console
 
     if has_one and Console().interactive:
         Console.passphrase = questions.passphrase()
@@ -191,13 +191,13 @@ def _new_key_pass(uid: str) -> bool:
     """Whether a section of the user's own new file says that its key has a passphrase."""
     values = {}
     with contextlib.suppress(SpringlineError):  # told by the command that runs
-        values = platforms.load().values(uid)
+        values = loading.load().values(uid)
     return "key_pass" in values and values["key_pass"].text.lower() in oldfiles.TRUE
 
 
 def _port_as_before() -> int:
     """8889 as ever; any free port where that is taken, which the old command could not do."""
-    from launcher.tunnel import Tunnel
+    from launcher.tunnels.tunnel import Tunnel
 
     try:
         tunnel = Tunnel(OLD_PORT)

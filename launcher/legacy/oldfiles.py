@@ -12,10 +12,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from launcher import platforms
 from launcher.errors import ConfigurationError, SpringlineError
-from launcher.keys import INHERIT, KEYS
-from launcher.private import state_home, write_private
+from launcher.laptop.private import state_home, write_private
+from launcher.platforms import loading
+from launcher.platforms.keys import INHERIT, KEYS
 
 TRUE = ("true", "yes", "y", "1", "on")
 
@@ -87,12 +87,12 @@ def _address(text: str) -> tuple[str, str]:
     return (host, "") if host.count(":") > 1 else (name, port if port.isdecimal() else "")
 
 
-def named(platform: str, known: platforms.Platforms) -> str:
+def named(platform: str, known: loading.Platforms) -> str:
     """The name under which springline knows the platform; empty if it does not."""
     return next((name for name in (platform, platform.lower()) if name in known.names), "")
 
 
-def standing_alone(uid: str, values: Mapping[str, str], known: platforms.Platforms, earlier: str = "") -> str:
+def standing_alone(uid: str, values: Mapping[str, str], known: loading.Platforms, earlier: str = "") -> str:
     """A platforms.ini in which the section needs no other file: with what the user's own says of its platform.
 
     What was added to the section in an earlier text stays.
@@ -110,10 +110,10 @@ def standing_alone(uid: str, values: Mapping[str, str], known: platforms.Platfor
     return text.getvalue()
 
 
-def _own_keys(name: str, known: platforms.Platforms) -> dict[str, str]:
+def _own_keys(name: str, known: loading.Platforms) -> dict[str, str]:
     """What the user's own sections say of a platform, and the shipped one below them."""
-    values, shipped = known.values(name), platforms.Platforms([platforms.shipped_file()]).names
-    own = {key: value for key, value in values.items() if value.file != platforms.shipped_file() and key != INHERIT}
+    values, shipped = known.values(name), loading.Platforms([loading.shipped_file()]).names
+    own = {key: value for key, value in values.items() if value.file != loading.shipped_file() and key != INHERIT}
     texts = {key: value.text for key, value in own.items()}
     if re.fullmatch(r"\S+\.sh", texts.get("prologue", "")):  # beside the user's own file
         texts["prologue"] = str(own["prologue"].file.parent / Path(texts["prologue"]).expanduser())
@@ -128,9 +128,9 @@ def as_configuration(section: OldSection) -> Path:
 
     The translation keeps what was added to it, e.g. the Python of an environment that was installed since.
     """
-    known = platforms.Platforms([platforms.shipped_file()])
+    known = loading.Platforms([loading.shipped_file()])
     if not named(section.values.get(INHERIT, ""), known):  # then perhaps one of the user's own
-        known = platforms.load()
+        known = loading.load()
     base = named(section.values.get(INHERIT, ""), known)
     if _understood(section, translated(section.values, base)):
         return section.file
@@ -144,7 +144,7 @@ def as_configuration(section: OldSection) -> Path:
 
 def _understood(section: OldSection, new: Mapping[str, str]) -> bool:
     try:
-        known = platforms.load(section.file)
+        known = loading.load(section.file)
         known.get(section.uid)
         values = known.values(section.uid)
     except SpringlineError:

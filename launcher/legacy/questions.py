@@ -9,9 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from launcher import platforms
 from launcher.errors import Interrupted, UsageError
-from launcher.keys import KEYS
+from launcher.platforms import loading
+from launcher.platforms.keys import KEYS
 
 YES, NO = ("y", "yes"), ("n", "no")
 
@@ -121,8 +121,8 @@ def _check_platform(uid: str, text: str) -> None:
         )
 
 
-def _shipped() -> platforms.Platforms:
-    return platforms.Platforms([platforms.shipped_file()])
+def _shipped() -> loading.Platforms:
+    return loading.Platforms([loading.shipped_file()])
 
 
 def _check_key(key: str, text: str) -> None:

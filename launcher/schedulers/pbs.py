@@ -30,7 +30,7 @@ _BEGIN = '# {mark}={name}\ncd "${{PBS_O_WORKDIR:-.}}" && exec >>{log} 2>&1 || ex
 
 # Where names of jobs are limited to 15 letters, qsub refuses a longer one before it sends anything: so it is called
 # once more with the unique end of the name. The whole name is among the job's variables, where qstat shows it.
-# SPRINGLINE_UMASK is what the session must know of the login host (see launcher/scripts.py).
+# SPRINGLINE_UMASK is what the session must know of the login host (see launcher/scripts/batch.py).
 _SUBMIT = """\
 (
 script={script}

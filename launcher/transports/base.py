@@ -11,7 +11,7 @@ from typing import Protocol
 
 from launcher.errors import ConnectError
 from launcher.schedulers.base import Answer
-from launcher.scripts import RemotePath
+from launcher.scripts.shell import RemotePath
 
 
 @dataclass(frozen=True)

@@ -18,9 +18,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from launcher.alive import lives
 from launcher.errors import AuthenticationError, ConfigurationError, ConnectError, HostKeyError
-from launcher.private import state_home
+from launcher.laptop.alive import lives
+from launcher.laptop.private import state_home
 from launcher.transports.askpass import Questions
 from launcher.transports.base import Asker
 

@@ -1,7 +1,7 @@
 """What can be done over a paramiko connection, however it was made: run a script, open a stream, go on to a node.
 
 Commands do not go through `Connection.run`: invoke feeds stdin one character per 10 ms, and our scripts go in on
-stdin. Ports do not go through `Connection.forward_local`: see launcher/tunnel.py.
+stdin. Ports do not go through `Connection.forward_local`: see launcher/tunnels/tunnel.py.
 """
 
 from __future__ import annotations

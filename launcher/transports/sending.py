@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 from shlex import quote
 
 from launcher.errors import ConfigurationError, ConnectError
-from launcher.scripts import RemotePath
+from launcher.scripts.shell import RemotePath
 from launcher.transports.base import Incoming, Parcel
 
 CHUNK = 1 << 18  # bytes

@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from launcher.errors import ConfigurationError
-from launcher.private import state_home
+from launcher.laptop.private import state_home
 from launcher.transports import control
 from tests.contracts.conftest import Reach
 from tests.contracts.sshd import HOST, Sshd

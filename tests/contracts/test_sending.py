@@ -14,7 +14,7 @@ from random import Random
 import pytest
 
 from launcher.errors import ConfigurationError, ConnectError
-from launcher.scripts import RemotePath
+from launcher.scripts.shell import RemotePath
 from launcher.transports.base import Parcel, Transport
 from tests.contracts.conftest import Reach
 from tests.contracts.sshd import Sshd

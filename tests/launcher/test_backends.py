@@ -15,13 +15,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from launcher import scaling
-from launcher.access import Refusal
-from launcher.certificates import new_certificate
 from launcher.node import backends, daskcluster, daskconfig, gateway, server
 from launcher.node.remotecluster import RemoteCluster
 from launcher.node.request import Request, SessionDir, Workers, parse
 from launcher.node.standing import Standing
+from launcher.sessions import scaling
+from launcher.sessions.certificates import new_certificate
+from launcher.tunnels.access import Refusal
 from tests.launcher.node_session import REQUEST, TOKEN, session
 
 SMALL = Workers(cores=1, memory="500MB", walltime="01:00:00", walltime_seconds=3600, local_directory="/tmp")

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from launcher import checkcommand
 from launcher.checking import connecting, model, nodes, rundir, scheduling, sharing, software, survey
 from launcher.checking.model import Status, blocker, failed, ok, skipped
 from launcher.checking.nodejob import CLOSE
+from launcher.commands import check
 from launcher.discovery.probes import NOT_ENDED, Section, sections
 from launcher.errors import AuthenticationError, ConfigurationError, ConnectError, HostKeyError, JobFailed, UsageError
 from launcher.model import Platform, Resources, Workers
@@ -338,7 +338,7 @@ def test_a_report_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.Mon
     """A directory one may not enter is said before anything is done."""
     monkeypatch.setattr(Path, "exists", closed)
     with pytest.raises(UsageError, match=r"cannot write .*x.md: Permission denied"):
-        checkcommand._check_report(tmp_path / "x.md")
+        check._check_report(tmp_path / "x.md")
 
 
 def closed(_path: Path) -> bool:
@@ -348,7 +348,7 @@ def closed(_path: Path) -> bool:
 
 def test_a_result_is_not_lost_with_its_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A full disk is said after the result: one object, exit code 2."""
-    full = "import launcher.checkcommand as c\nc._check_report = lambda _: None\n"
+    full = "import launcher.commands.check as c\nc._check_report = lambda _: None\n"
     program = full + "from launcher.cli import main\nmain()"
     monkeypatch.setenv("HOME", str(tmp_path))
     words = ["platform", "check", "local", "--json", "--report", "/dev/full"]

@@ -15,8 +15,8 @@ from launcher.discovery.proposing import ORDER, complaint, propose
 from launcher.discovery.reading import read
 from launcher.discovery.section import Section as Wanted
 from launcher.discovery.section import proposed
-from launcher.keys import KEYS
 from launcher.needed import MODULES
+from launcher.platforms.keys import KEYS
 from launcher.transports.local import LocalTransport
 from tests.launcher.command import Command
 from tests.recorded import HERE

@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from launcher import elsewhere, sessions
-from launcher.elsewhere import Place
 from launcher.errors import NotFoundError, UsageError
 from launcher.kinds import RUN
+from launcher.laptop.store import Store
 from launcher.model import JobState, Known, Session, SessionPhase
-from launcher.store import Store
+from launcher.sessions import elsewhere, lifecycle
+from launcher.sessions.elsewhere import Place
+from launcher.sessions.watcher import Watcher
 from launcher.transports.base import Asker
-from launcher.watcher import Watcher
 
 PID = 4194999  # above every pid there can be: the process is gone
 
@@ -116,15 +116,15 @@ def test_record_of_an_earlier_one_of_that_name(home: Path) -> None:
     store = Store(home / "records", RUN)
     store.save(old)
     cluster, session = elsewhere.reach("r1", Asker(), store, Place())
-    for act in (sessions.status, lambda *_: Watcher(cluster, session, lambda _: None, lambda _: None).next()):
+    for act in (lifecycle.status, lambda *_: Watcher(cluster, session, lambda _: None, lambda _: None).next()):
         with pytest.raises(NotFoundError, match="this computer knows is over; another run of that name is on a"):
             act(cluster, session)
-    (listed,) = sessions.statuses(cluster, [session])
+    (listed,) = lifecycle.statuses(cluster, [session])
     assert (listed.session, listed.phase, listed.node) == (old, SessionPhase.ENDED, None)
     cluster.cancel(session)
     assert not (there / "stop").exists()
     mine = replace(session, job_name=json.loads((there / "session.json").read_text())["job_name"])
-    assert sessions.status(cluster, mine).job == Known(JobState.RUNNING)
+    assert lifecycle.status(cluster, mine).job == Known(JobState.RUNNING)
     cluster.cancel(replace(mine, job_id=f"{PID}-1"))
     assert (there / "stop").stat().st_mode & 0o777 == 0o600
 

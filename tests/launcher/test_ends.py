@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from launcher import ends
 from launcher.cluster import Cluster
 from launcher.model import (
     Gone,
@@ -22,9 +21,10 @@ from launcher.model import (
     Unknown,
     settled,
 )
-from launcher.report import sentence
 from launcher.schedulers.base import Answer
 from launcher.schedulers.slurm import SlurmScheduler
+from launcher.sessions import ends
+from launcher.sessions.report import sentence
 from tests.launcher.host import CREATED, JOB_NAME, Clock, Host
 
 SESSION = Session("s1", "testbed", JOB_NAME, "2026-11-22T00:00:00+00:00", "7", CREATED)

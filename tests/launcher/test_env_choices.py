@@ -15,7 +15,7 @@ from launcher.environments.resolving import Target
 from launcher.environments.venv import Venv
 from launcher.errors import ConfigurationError, ConnectError, UsageError
 from launcher.model import Platform
-from launcher.scripts import RemotePath
+from launcher.scripts.shell import RemotePath
 
 FOUND = (PythonFound("/usr/bin/python3", "3.11.2"),)
 TARGET = Target("x86_64", 28, "3.11")

@@ -25,7 +25,7 @@ from launcher.environments.packed import Packed
 from launcher.environments.venv import Venv
 from launcher.errors import ConfigurationError, SpringlineError, UsageError
 from launcher.model import Platform
-from launcher.scripts import RemotePath
+from launcher.scripts.shell import RemotePath
 
 FORMATS = {"env.squashfs": ("mksquashfs", "unsquashfs"), "env.tar.zst": ("tar", "zstd"), "env.tar.gz": ("tar",)}
 WHERE = "import sys; print(sys.prefix)"

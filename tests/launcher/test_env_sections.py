@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from launcher import inifile, platforms
-from launcher.console import Console
 from launcher.environments.base import Wish
 from launcher.environments.install import install
 from launcher.environments.record import Record
 from launcher.environments.uninstall import uninstall
 from launcher.errors import ConfigurationError
-from launcher.scripts import RemotePath
+from launcher.platforms import inifile, loading
+from launcher.scripts.shell import RemotePath
+from launcher.terminal.console import Console
 
 SECTIONS = """\
 [nb2]
@@ -68,7 +68,7 @@ def file(prefix: Path) -> Path:
 def test_all_sections_are_cleared(prefix: Path, file: Path, name: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Of a shipped platform, inherited, and of a preset; not those of another place or another host."""
     console = Console(yes=True)
-    assert uninstall(platforms.load(file).get(name), RemotePath(str(prefix)), console, config=file, force=True) == []
+    assert uninstall(loading.load(file).get(name), RemotePath(str(prefix)), console, config=file, force=True) == []
     assert not prefix.exists()
     gone = (f"cores = 2\npython = {prefix}/python\n", "image = ~/env/envs/1/image.sif\n")
     left = SECTIONS.format(prefix=prefix).replace(gone[0], "cores = 2\n").replace(gone[1], "")
@@ -79,7 +79,7 @@ def test_all_sections_are_cleared(prefix: Path, file: Path, name: str, capsys: p
 
 def test_install_names_them(prefix: Path, file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Who else uses what is replaced is said before, and after it whose image will be gone."""
-    wish = Wish(platforms.load(file).get("nb2-long"), None, method="existing", python=sys.executable)
+    wish = Wish(loading.load(file).get("nb2-long"), None, method="existing", python=sys.executable)
     record = install(wish, Console(yes=True), config=file)
     assert record and record.prefix == str(prefix) and record.id != "1"
     said = capsys.readouterr().err
@@ -98,7 +98,7 @@ def test_question_names_them(prefix: Path, file: Path, monkeypatch: pytest.Monke
         return False
 
     monkeypatch.setattr(Console, "confirm", no)
-    platform = platforms.load(file).get("nb2-long")
+    platform = loading.load(file).get("nb2-long")
     assert uninstall(platform, RemotePath(str(prefix)), Console(), config=file, force=True) is None
     assert "its keys from [nb2], [nb2:large]?" in asked[0]
     assert prefix.exists() and file.read_text() == SECTIONS.format(prefix=prefix)
@@ -106,7 +106,7 @@ def test_question_names_them(prefix: Path, file: Path, monkeypatch: pytest.Monke
 
 def test_file_that_cannot_be_written(prefix: Path, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is said before anything is removed; what goes wrong later says which keys to take out."""
-    platform, console, place = platforms.load(file).get("nb2"), Console(yes=True), RemotePath(str(prefix))
+    platform, console, place = loading.load(file).get("nb2"), Console(yes=True), RemotePath(str(prefix))
     access = os.access
     monkeypatch.setattr("os.access", lambda path, mode: path != file and access(path, mode))
     with pytest.raises(ConfigurationError, match="is not yours to write"):

@@ -23,7 +23,7 @@ from launcher.environments.sending import new_ones
 from launcher.environments.venv import Venv, choose_python, target
 from launcher.errors import ConfigurationError
 from launcher.model import Platform
-from launcher.scripts import RemotePath
+from launcher.scripts.shell import RemotePath
 from launcher.transports.local import LocalTransport
 
 RECORD = Record("venv", "1", "/p", "", "alice", "", "2", "", "", "3.11.2")

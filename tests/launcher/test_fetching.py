@@ -17,10 +17,10 @@ import pytest
 
 from launcher.cluster import Cluster
 from launcher.errors import ConfigurationError, ConnectError, NotFoundError, SpringlineError, UsageError
-from launcher.fetching import Fetched, fetch
 from launcher.kinds import RUN
 from launcher.model import Platform, Session
 from launcher.progress import Progress
+from launcher.runs.fetching import Fetched, fetch
 from launcher.schedulers.local import LocalScheduler
 from launcher.transports.base import Incoming
 from launcher.transports.local import LocalTransport

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from launcher import sections
 from launcher.errors import ConfigurationError
-from launcher.inifile import check_target, remove_section, set_keys
+from launcher.platforms import sections
+from launcher.platforms.inifile import check_target, remove_section, set_keys
 
 FILE = """\
 # my clusters; do not lose this

@@ -6,10 +6,10 @@ import json
 from pathlib import Path
 
 from launcher.cluster import Cluster
-from launcher.inventory import Found, list_script, parse_list
 from launcher.model import Platform
 from launcher.schedulers.slurm import SlurmScheduler
-from launcher.scripts import RemotePath
+from launcher.scripts.inventory import Found, list_script, parse_list
+from launcher.scripts.shell import RemotePath
 from launcher.transports.local import LocalTransport
 
 MARK = "springline-0011223344556677"

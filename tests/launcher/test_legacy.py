@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from launcher import platforms
+from launcher.laptop.store import Store
 from launcher.legacy import oldfiles
 from launcher.legacy.command import parse
 from launcher.model import Session
-from launcher.store import Store
+from launcher.platforms import loading
 from tests.launcher.command import Command
 from tests.launcher.dialogue import old_command, recorded, replay, screen
 
@@ -225,7 +225,7 @@ def test_old_files_are_read_as_they_are(
     assert section is not None and section.key_pass == (case == "capital keys")
     config = oldfiles.as_configuration(section)
     assert (config.resolve() == file) == as_it_is
-    platform = platforms.load(config).get(uid)
+    platform = loading.load(config).get(uid)
     assert (platform.host, platform.user, platform.keypath) == wanted
     partition = "normal" if uid == "spider" or ("platform" in text and "lisa" not in text) else None
     assert platform.resources.partition == partition
@@ -242,7 +242,7 @@ def test_a_translation_keeps_what_was_added_to_it(springline: Command, monkeypat
     config.write_text(config.read_text() + "python = /env/python\n")
     old_file(springline, "[a]\nplatform=lisa\nhost=h:2222\nuser=u\nkeypath=key\n")
     again = oldfiles.as_configuration(oldfiles.find("a") or pytest.fail())
-    platform = platforms.load(again).get("a")
+    platform = loading.load(again).get("a")
     assert again == config
     assert (platform.python, platform.host, platform.port) == ("/env/python", "h", 2222)
     assert platform.keypath == str(springline.home / "key")

@@ -7,12 +7,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from launcher.cluster import Cluster
-from launcher.console import Console
-from launcher.following import RunNarrator
 from launcher.model import JobState, JobStatus, Known, NodeState, Platform, Session, SessionStatus, Unknown
-from launcher.narrator import Narrator
 from launcher.progress import Progress
 from launcher.schedulers.slurm import SlurmScheduler
+from launcher.terminal.console import Console
+from launcher.terminal.following import RunNarrator
+from launcher.terminal.narrator import Narrator
 from launcher.transports.local import LocalTransport
 
 SESSION = Session("s1", "testbed", "springline-s1-abc", "2026-11-22T00:00:00+00:00", job_id="7")

@@ -16,7 +16,7 @@ from launcher.model import Gone, JobRef, JobState, JobStatus, Known, Resources, 
 from launcher.node.backends import OF_THE_CLUSTER
 from launcher.node.request import Request, Workers
 from launcher.node.workerjobs import hours, pbs_options, resource_spec, short_name
-from launcher.platforms import Platforms, shipped_file
+from launcher.platforms.loading import Platforms, shipped_file
 from launcher.schedulers.base import Answer, Doubt, Queued, Refused, Submission, Submitted
 from launcher.schedulers.pbs import PbsScheduler
 from launcher.transports.local import LocalTransport

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from launcher.errors import ConfigurationError, NotFoundError, UsageError
-from launcher.keys import INHERIT, KEYS
 from launcher.model import Platform, Resources, Workers
-from launcher.platforms import Platforms, override, shipped_file
+from launcher.platforms.keys import INHERIT, KEYS
+from launcher.platforms.loading import Platforms, override, shipped_file
 from tests.launcher.command import Command
 
 GIB = 2**30

@@ -15,9 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from launcher import browser, private
-from launcher.alive import lives
 from launcher.errors import ConfigurationError
+from launcher.laptop import browser, private
+from launcher.laptop.alive import lives
 from tests.launcher.command import Command, Result
 
 ROOT = Path(__file__).parents[2]

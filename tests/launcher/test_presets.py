@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from launcher import presets, scripts
 from launcher.daskkinds import Dask, read_kind
 from launcher.errors import ConfigurationError, UsageError
 from launcher.model import Platform, Resources, Workers
-from launcher.platforms import Platforms
+from launcher.platforms import presets
+from launcher.platforms.loading import Platforms
+from launcher.scripts import batch
 from launcher.units import parse_memory
 
 INI = """
@@ -147,9 +148,9 @@ def test_a_scheduler_with_tls_wants_all_files() -> None:
 def test_a_gateway_s_client_is_looked_for_before_anything_is_submitted() -> None:
     """A session with it needs one more module over there, a run does not."""
     platform = Platform("hill", dask=Dask("gateway"))
-    assert "dask_gateway" in scripts.needed_modules("session", platform)
-    assert "dask_gateway" not in scripts.needed_modules("run", platform)
-    assert "dask_gateway" not in scripts.needed_modules("session", Platform("hill"))
+    assert "dask_gateway" in batch.needed_modules("session", platform)
+    assert "dask_gateway" not in batch.needed_modules("run", platform)
+    assert "dask_gateway" not in batch.needed_modules("session", Platform("hill"))
 
 
 @pytest.mark.parametrize(
@@ -162,6 +163,6 @@ def test_a_gateway_without_an_address_is_said_before_anything_is_submitted(
     pytest.importorskip("dask_gateway")
     platform = Platform("hill", python=sys.executable, dask=Dask("gateway", gateway_address=gateway))
     environ = {**os.environ, "HOME": str(tmp_path), "DASK_GATEWAY__ADDRESS": address}
-    look = scripts._check_python(platform, ("dask_gateway",))
+    look = batch._check_python(platform, ("dask_gateway",))
     done = subprocess.run(["sh", "-c", look], env=environ, capture_output=True, text=True, check=False)
     assert ("@gateway" in done.stdout, done.returncode) == (said, 3 if said else 0), done.stderr

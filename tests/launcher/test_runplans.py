@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 from jobs import registry
+from launcher.commands.runs import goes_elsewhere, run_elsewhere
 from launcher.errors import UsageError
 from launcher.model import Platform, Resources, Workers
-from launcher.planning import Plan
-from launcher.runcommands import goes_elsewhere, run_elsewhere
-from launcher.runplans import LARGEST_SCRIPT, NO_LIMIT, Wish, plan
+from launcher.runs.plans import LARGEST_SCRIPT, NO_LIMIT, Wish, plan
 from launcher.schedulers import scheduler_for
+from launcher.sessions.planning import Plan
 
 CLUSTER = Platform(
     "hpc",

@@ -7,7 +7,7 @@ import pytest
 from launcher.kinds import RUN
 from launcher.model import Gone, JobState, Known, NodeState, Session, SessionPhase, SessionStatus, Unknown
 from launcher.progress import Progress
-from launcher.runreport import bar, document, line, listing, news
+from launcher.runs.report import bar, document, line, listing, news
 
 SESSION = Session("r1", "hpc", "springline-run_r1-abc123", "2026-01-01", "7", noun=RUN.noun, analysis="map")
 HALF = Progress(text="100 done, 85 items/min", total=200, done=90, failed=4, skipped=6, items_per_minute=85.0)

@@ -20,12 +20,13 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from launcher.looking import look_script, watch_script
 from launcher.model import Platform
-from launcher.preparation import preparation_error
 from launcher.schedulers.base import Answer
 from launcher.schedulers.local import LocalScheduler
-from launcher.scripts import APPTAINER, RemotePath, batch_script, submit_script, tidy_script, write_file
+from launcher.scripts.batch import batch_script, submit_script, tidy_script
+from launcher.scripts.looking import look_script, watch_script
+from launcher.scripts.preparation import preparation_error
+from launcher.scripts.shell import APPTAINER, RemotePath, write_file
 from launcher.transports.local import LocalTransport
 
 NASTY = "a b'c\"d$(touch x)`touch y`\\n\t*?[z]~$HOME;&|<>(){}#!ü—\n end"

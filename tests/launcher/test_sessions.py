@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from launcher import sessions
 from launcher.cluster import Cluster
 from launcher.errors import (
     AuthenticationError,
@@ -23,12 +22,13 @@ from launcher.errors import (
     SubmissionUnknown,
     UsageError,
 )
+from launcher.laptop.store import Store
 from launcher.model import Known, NodeState, Platform, Session, SessionPhase, SessionStatus
-from launcher.planning import Plan, plan
 from launcher.schedulers.base import Answer
 from launcher.schedulers.slurm import SlurmScheduler
-from launcher.store import Store
-from launcher.watcher import pause_after
+from launcher.sessions import lifecycle
+from launcher.sessions.planning import Plan, plan
+from launcher.sessions.watcher import pause_after
 from tests import recorded
 from tests.launcher.host import ACCEPTED, CREATED, JOB_NAME, Clock, Event, Host, Reply, node_state, squeue
 
@@ -61,7 +61,7 @@ class Scene:
     def wait(self, wait: float | None = None) -> NodeState:
         """Wait for the session on the scene's clock."""
         clock = self.host.clock
-        return sessions.wait_until_ready(
+        return lifecycle.wait_until_ready(
             self.cluster, SESSION, self.said.append, wait=wait, clock=clock, sleep=clock.sleep
         )
 
@@ -71,7 +71,7 @@ class Scene:
 
     def start(self) -> Session:
         """Submit it."""
-        return sessions.start(self.cluster, self.plan(), self.store)
+        return lifecycle.start(self.cluster, self.plan(), self.store)
 
 
 Play = Callable[..., Scene]
@@ -142,7 +142,7 @@ def test_requeued_job_is_waited_for(play: Play) -> None:
         Event(205, RUNNING, new),
         Event(300, squeue("COMPLETED"), node_state("ending", reason="shut_down", exit_code=0)),
     )
-    ended = sessions.hold(scene.cluster, SESSION, scene.said.append, sleep=scene.host.clock.sleep)
+    ended = lifecycle.hold(scene.cluster, SESSION, scene.said.append, sleep=scene.host.clock.sleep)
     assert ended.phase is SessionPhase.ENDED
     assert scene.phases == ["ready", "pending", "starting", "starting", "ready", "ended"]
     assert scene.said[1].requeued
@@ -155,7 +155,7 @@ def test_end_that_was_announced_is_asked_for_soon(play: Play) -> None:
         Event(500, RUNNING, node_state("ending", reason="terminated")),
         Event(502, squeue("CANCELLED"), node_state("ending", reason="terminated", exit_code=143)),
     )
-    sessions.hold(scene.cluster, SESSION, scene.said.append, sleep=scene.host.clock.sleep)
+    lifecycle.hold(scene.cluster, SESSION, scene.said.append, sleep=scene.host.clock.sleep)
     paces = [script.partition("pace=")[2].partition("\n")[0] for script in scene.host.scripts]
     assert paces[0] == "150 next=0"
     assert paces[-1] == "10 next=10"
@@ -165,7 +165,7 @@ def test_warning_is_passed_on(play: Play) -> None:
     """Each change of the state file comes as a notice, the warning before the end too."""
     late = node_state("ready", warning="10 min left")
     scene = play(Event(0, RUNNING, READY), Event(50, RUNNING, late), Event(90, squeue("TIMEOUT"), late))
-    sessions.hold(scene.cluster, SESSION, scene.said.append, sleep=scene.host.clock.sleep)
+    lifecycle.hold(scene.cluster, SESSION, scene.said.append, sleep=scene.host.clock.sleep)
     assert [current.node.warning for current in scene.said if current.node] == [None, "10 min left", "10 min left"]
 
 
@@ -252,7 +252,7 @@ def test_held_session_ends_only_with_proof(play: Play) -> None:
         Event(900, RUNNING, READY),
         Event(1000, squeue("COMPLETED"), node_state("ending", reason="shut_down")),
     )
-    ended = sessions.hold(scene.cluster, SESSION, scene.said.append, sleep=scene.host.clock.sleep)
+    ended = lifecycle.hold(scene.cluster, SESSION, scene.said.append, sleep=scene.host.clock.sleep)
     assert ended.phase is SessionPhase.ENDED
     assert 1000 <= scene.host.clock.now < 1040
     assert scene.host.count("cancel") == 0
@@ -264,7 +264,7 @@ def test_held_session_ends_only_with_proof(play: Play) -> None:
 def stop(scene: Scene) -> SessionStatus:
     """Stop the session on the scene's clock."""
     clock = scene.host.clock
-    return sessions.stop(scene.cluster, SESSION, scene.said.append, clock=clock, sleep=clock.sleep)
+    return lifecycle.stop(scene.cluster, SESSION, scene.said.append, clock=clock, sleep=clock.sleep)
 
 
 def test_stop_sees_the_end(play: Play) -> None:
@@ -430,7 +430,7 @@ def test_trouble_before_the_submission(play: Play, said: str, words: str) -> Non
 
 def test_status_without_a_connection(play: Play) -> None:
     """A look at a session that cannot be reached is a status too: unknown, with the reason."""
-    current = sessions.status(play(Event(0, lost=LOST)).cluster, SESSION)
+    current = lifecycle.status(play(Event(0, lost=LOST)).cluster, SESSION)
     assert current.phase is SessionPhase.UNKNOWN
     assert not isinstance(current.job, Known)
 
@@ -474,7 +474,7 @@ def test_session_in_doubt_is_looked_for_first(play: Play) -> None:
     doubtful = scene.store.find("s1")
     assert not doubtful.job_id
     scene.host.replies["find"] = [FOUND]
-    assert sessions.recovered(scene.cluster, doubtful, scene.store).job_id
+    assert lifecycle.recovered(scene.cluster, doubtful, scene.store).job_id
     scene.host.replies["find"] = [NONE]
     with pytest.raises(NotFoundError):
-        sessions.recovered(scene.cluster, doubtful, scene.store)
+        lifecycle.recovered(scene.cluster, doubtful, scene.store)

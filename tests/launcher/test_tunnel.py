@@ -15,12 +15,12 @@ from pathlib import Path
 
 import pytest
 
-from launcher.certificates import new_certificate, pinned
 from launcher.errors import ConnectError, TunnelError
-from launcher.tls import TlsStream
+from launcher.sessions.certificates import new_certificate, pinned
 from launcher.transports.base import Stream, Tcp
 from launcher.transports.local import LocalTransport
-from launcher.tunnel import LOOPBACK, Tunnel
+from launcher.tunnels.tls import TlsStream
+from launcher.tunnels.tunnel import LOOPBACK, Tunnel
 
 pytestmark = pytest.mark.filterwarnings("error::pytest.PytestUnhandledThreadExceptionWarning")
 MEGABYTES = 20

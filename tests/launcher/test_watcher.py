@@ -11,8 +11,8 @@ import pytest
 from launcher.cluster import Cluster
 from launcher.model import Known, Platform, Session, SessionStatus
 from launcher.schedulers.slurm import SlurmScheduler
+from launcher.sessions.watcher import Watcher
 from launcher.transports.local import LocalTransport
-from launcher.watcher import Watcher
 
 SQUEUE = """\
 #!/bin/sh

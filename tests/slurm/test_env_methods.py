@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from launcher.environments.packed import Packed
-from launcher.inifile import set_keys
-from launcher.scripts import RemotePath
+from launcher.platforms.inifile import set_keys
+from launcher.scripts.shell import RemotePath
 from tests.launcher.test_env_methods import facts, wish
 from tests.slurm import files
 from tests.slurm.cluster import Cluster

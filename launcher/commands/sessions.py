@@ -1,0 +1,272 @@
+"""The commands for sessions that are there: attach, status, ls, url, logs, stop, scale. Each imports what it needs."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from launcher.commands.options import common, config_option, connection_options
+
+if TYPE_CHECKING:
+    from launcher.cluster import Cluster
+    from launcher.laptop.store import Store
+    from launcher.model import Session
+    from launcher.sessions.elsewhere import Place
+    from launcher.terminal.console import Console
+
+Command = Callable[..., Any]
+
+
+def somewhere(command: Command) -> Command:
+    """Give a command --platform and --config: where to find a session this computer does not know."""
+    where = click.option("--platform", metavar="PLATFORM", help="Look for the session there, not in the records here.")
+    return where(config_option(command))
+
+
+def _place(platform: str | None, config: Path | None) -> Place:
+    from launcher.sessions.elsewhere import Place
+
+    return Place(platform, config)
+
+
+def _reach(
+    name: str | None, console: Console, platform: str | None, config: Path | None
+) -> tuple[Cluster, Session, Store]:
+    from launcher.laptop.store import Store
+    from launcher.sessions import elsewhere
+
+    store = Store()
+    cluster, session = elsewhere.reach(name, console.asker(), store, _place(platform, config))
+    return cluster, session, store
+
+
+@click.command()
+@click.argument("session", required=False)
+@connection_options
+@somewhere
+@common
+def attach(
+    session: str | None,
+    console: Console,
+    platform: str | None,
+    config: Path | None,
+    local_port: int | None,
+    **options: Any,  # noqa: ANN401
+) -> None:
+    """Come back to SESSION: wait for it, tunnel and open the browser.
+
+    A session that was started from another computer is looked for on your platforms.
+    """
+    from launcher.commands.options import wishes_of
+    from launcher.terminal import flows
+
+    cluster, found, store = _reach(session, console, platform, config)
+    flows.attach(cluster, found, wishes_of(options, local_port), console, store)
+
+
+@click.command()
+@click.argument("session", required=False)
+@somewhere
+@common
+def status(session: str | None, console: Console, platform: str | None, config: Path | None) -> None:
+    """Say how SESSION is: its state, node, time left. Exits with the code of what ended it."""
+    from launcher import wiring
+    from launcher.sessions import ends, lifecycle, report
+    from launcher.terminal.console import report_error
+
+    cluster, found, store = _reach(session, console, platform, config)
+    current = lifecycle.status(cluster, found)
+    current = lifecycle.remember_end(store, current)
+    url = wiring.local_url(current, store) if current.phase == "ready" else None
+    said = report.document(current, url)
+    console.result(said, report.sheet(said))
+    if ends.ended_badly(current):
+        error = ends.end_error(cluster, current)
+        report_error(error)  # stdout has its one object already
+        sys.exit(error.exit_code)
+
+
+@click.command()
+@click.option("--all", "everything", is_flag=True, help="Show those that are over, too.")
+@click.option("--orphans", is_flag=True, help="List jobs in the queue that belong to no session known here.")
+@click.option("--platform", metavar="PLATFORM", help="List all sessions there, from whichever computer.")
+@config_option
+@common
+def ls(console: Console, everything: bool, orphans: bool, platform: str | None, config: Path | None) -> None:
+    """List your sessions."""
+    if orphans:
+        return _list_orphans(console, _place(platform, config))
+    if platform is not None:
+        return _list_platform(console, _place(platform, config), everything)
+    return _list_records(console, everything)
+
+
+def _list_records(console: Console, everything: bool) -> None:
+    import time
+
+    from launcher import wiring
+    from launcher.laptop.leftkeys import forget_left_keys
+    from launcher.laptop.store import Store
+    from launcher.sessions import lifecycle, report
+
+    store = Store()
+    store.purge(time.time())
+    forget_left_keys()
+    documents = []
+    for current in wiring.statuses([s for s in store.all() if everything or not s.ended], console.asker()):
+        lifecycle.remember_end(store, current)
+        url = wiring.local_url(current, store) if current.phase == "ready" else None
+        documents.append(report.document(current, url))
+    text = report.listing(documents) if documents else "no sessions; start one: springline up"
+    console.result({"schema_version": 1, "sessions": documents}, text)
+
+
+def _list_platform(console: Console, place: Place, everything: bool) -> None:
+    from launcher.errors import SpringlineError
+    from launcher.sessions import elsewhere, lifecycle, report
+
+    ((_, there),) = elsewhere.listed(console.asker(), place)
+    if isinstance(there, SpringlineError):
+        raise there
+    documents = [report.document(one) for one in there if everything or one.phase not in lifecycle.OVER]
+    text = report.listing(documents) if documents else f"no sessions on {place.platform}"
+    console.result({"schema_version": 1, "sessions": documents}, text)
+
+
+def _list_orphans(console: Console, place: Place) -> None:
+    from launcher.kinds import RUN, SESSION
+    from launcher.laptop.store import Store
+    from launcher.sessions import orphans
+    from launcher.terminal.console import report_error
+
+    records = [session for kind in (SESSION, RUN) for session in Store(kind=kind).all()]
+    found, errors = orphans.find(console.asker(), place, records)
+    documents = [orphans.document(one) for one in found]
+    blocks = [
+        f"{one['job_id']}  {one['job_name']}  {one['state']} on {one['platform']}\n  {one['why']}\n  → {one['hint']}"
+        for one in documents
+    ]
+    none = "nobody can say that there are none: not every platform answered" if errors else "no orphans"
+    text = "\n".join(blocks) or none
+    console.result({"schema_version": 1, "orphans": documents}, text)
+    for error in errors:
+        report_error(error)
+    if errors:
+        sys.exit(max(error.exit_code for error in errors))
+
+
+@click.command()
+@click.argument("session", required=False)
+@click.option("--page", default="lab", help="What to open, e.g. lab/tree/map.ipynb.")
+@click.option("--show-token", is_flag=True, help="Print the address with its token.")
+@somewhere
+@common
+def url(
+    session: str | None, console: Console, page: str, show_token: bool, platform: str | None, config: Path | None
+) -> None:
+    """Print the address of SESSION on this computer."""
+    from launcher import wiring
+    from launcher.errors import TunnelError
+    from launcher.sessions import lifecycle
+    from launcher.tunnels.access import Secrets
+
+    cluster, found, store = _reach(session, console, platform, config)
+    address = wiring.local_url(lifecycle.status(cluster, found), store, page)
+    if address is None:
+        raise TunnelError(
+            f"no tunnel to session {found.name} is open on this computer", f"open it: springline attach {found.name}"
+        )
+    if show_token:
+        address += f"?token={Secrets.of(cluster, found).token}"
+    console.result({"schema_version": 1, "session": found.name, "url": address}, address)
+
+
+@click.command()
+@click.argument("session", required=False)
+@click.option("-n", "--lines", default=40, type=click.IntRange(1, 100_000), help="Lines of each log.")
+@somewhere
+@common
+def logs(session: str | None, console: Console, lines: int, platform: str | None, config: Path | None) -> None:
+    """Print the last lines of SESSION's logs: the job's and JupyterLab's."""
+    cluster, found, _ = _reach(session, console, platform, config)
+    texts = {name: cluster.read(found.directory, name, lines) for name in ("job.log", "jupyter.log")}
+    shown = [f"==> {name} <==\n{text.rstrip()}\n" for name, text in texts.items() if text.strip()]
+    console.result({"schema_version": 1, "session": found.name, "logs": texts}, "\n".join(shown) or "no logs yet")
+
+
+@click.command()
+@click.argument("session", required=False)
+@click.option("--all", "everything", is_flag=True, help="End all sessions of this computer.")
+@somewhere
+@common
+def stop(session: str | None, console: Console, everything: bool, platform: str | None, config: Path | None) -> None:
+    """End SESSION: its job and its workers."""
+    from launcher.errors import UsageError
+    from launcher.laptop.leftkeys import forget_left_keys
+    from launcher.sessions import lifecycle, report
+
+    forget_left_keys()
+    if everything:
+        if session or platform:
+            raise UsageError("--all ends every session of this computer", "give no SESSION and no --platform with it")
+        return _stop_all(console)
+    cluster, found, store = _reach(session, console, platform, config)
+    with console.stage(f"stop {found.name}"):
+        current = lifecycle.stop(cluster, found, lambda _: None)
+    lifecycle.remember_stop(store, current)
+    return console.result(report.document(current), f"session {found.name} is {report.sentence(current)}")
+
+
+def _stop_all(console: Console) -> None:
+    """One after the other is told to end, then each is seen to; what goes wrong with one keeps no other alive."""
+    from launcher import wiring
+    from launcher.laptop.store import Store
+    from launcher.sessions import lifecycle, report
+    from launcher.terminal.console import report_error
+
+    store = Store()
+    live = [session for session in store.all() if not session.ended]
+    names = ", ".join(session.name for session in live)
+    if live and console.interactive and not console.asker().confirm(f"End {names}?"):
+        return console.result({"schema_version": 1, "sessions": []}, "nothing was ended")
+    ended, errors = wiring.stop_all(live, console.asker(), store)
+    documents = [report.document(current) for current in ended]
+    over = ", ".join(current.session.name for current in ended if current.phase in lifecycle.OVER)
+    console.result({"schema_version": 1, "sessions": documents}, f"over: {over}" if over else "no session was ended")
+    for error in errors:
+        report_error(error)
+    if errors:
+        sys.exit(max(error.exit_code for error in errors))
+    return None
+
+
+@click.command()
+@click.argument("session")
+@click.argument("workers")
+@click.option("--preset", help="The shape of workers asked for now and later; `default` as the session began.")
+@somewhere
+@common
+def scale(
+    session: str, workers: str, preset: str | None, console: Console, platform: str | None, config: Path | None
+) -> None:
+    """Give SESSION's Dask cluster so many WORKERS: a number, or MIN:MAX to follow the load.
+
+    Workers that are there keep their shape.
+    """
+    from launcher.sessions import scaling
+    from launcher.terminal import flows
+
+    request = scaling.parse(workers)
+    cluster, found, _ = _reach(session, console, platform, config)
+    with flows.open_session(cluster, found) as (_, opened):
+        answer = scaling.scale(opened, request, preset)
+    noun = "worker" if workers == "1" else "workers"
+    shape = f", new ones as preset {preset}" if preset else ""
+    console.result({"schema_version": 1, "session": found.name, **answer}, f"asked for {workers} {noun}{shape}")
+
+
+SESSION_COMMANDS = (attach, status, ls, url, logs, stop, scale)

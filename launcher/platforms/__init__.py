@@ -1,0 +1,1 @@
+"""platforms.ini: read, explained, changed, and written for a new cluster."""

@@ -1,0 +1,1 @@
+"""The text of what runs on a platform, and the reading of what it answers. Pure."""

@@ -1,0 +1,1 @@
+"""Sessions: planned, started, looked at, waited for, held, scaled and stopped."""
