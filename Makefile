@@ -4,10 +4,11 @@ SHELL := /bin/bash
 PYTHON ?= $(shell tests/prepare.sh python)
 VENV := .venv
 BIN := $(VENV)/bin
-LONG := $(addprefix tests/slurm/,test_reliability_slow.py test_reliability_jobs.py test_run_faults.py \
-	test_proof.py::test_a_session_whose_job_was_given_another_name)
+LONG := $(addprefix tests/slurm/,sessions/test_reliability_slow.py sessions/test_reliability_jobs.py runs/test_run_faults.py \
+	sessions/test_proof.py::test_a_session_whose_job_was_given_another_name)
+LANES := test-sessions test-clusters test-jobs test-laptop test-pages
 
-.PHONY: demo test test-cluster test-laptop test-jobs test-browser lint docs lock bench validation reliability cluster clean
+.PHONY: demo test $(LANES) lint docs lock bench validation reliability cluster clean
 
 $(VENV)/ready: pyproject.toml config/environment.lock
 	tests/prepare.sh venv "$(PYTHON)" "$(VENV)"
@@ -30,22 +31,24 @@ demo: $(VENV)/ready
 test: $(VENV)/ready lint
 	tests/prepare.sh slurm
 	@echo "not run here, for their minutes: $(LONG); make reliability runs them"
-	@$(MAKE) --no-print-directory --jobs=3 --output-sync=target --keep-going test-cluster test-laptop test-jobs test-browser
+	@$(MAKE) --no-print-directory --jobs=3 --output-sync=target --keep-going $(LANES)
 
-# Side by side: the first waits for a cluster most of the time, the second for silence on a line; the third computes.
-test-cluster:
-	$(BIN)/python -m pytest tests/slurm $(addprefix --deselect=,$(LONG))
+# Side by side: the first two wait for clusters of their own most of the time, the third computes; then what waits for
+# silence on a line, and what people read and click.
+test-sessions:
+	$(BIN)/python -m pytest tests/slurm/sessions $(addprefix --deselect=,$(LONG))
+
+test-clusters:
+	$(BIN)/python -m pytest tests/slurm --ignore=tests/slurm/sessions $(addprefix --deselect=,$(LONG))
+
+test-jobs:
+	$(BIN)/python -m pytest tests/jobs tests/validation
 
 test-laptop:
 	$(BIN)/python -m pytest tests/launcher tests/contracts tests/test_architecture.py
 
-test-jobs:
-	$(BIN)/python -m pytest --ignore=tests/slurm --ignore=tests/launcher --ignore=tests/contracts --ignore=tests/browser \
-		--ignore=tests/test_architecture.py
-
-# When one of the others is done: it has a cluster of its own.
-test-browser:
-	$(BIN)/python -m pytest tests/browser
+test-pages:
+	$(BIN)/python -m pytest tests/docs tests/browser
 
 lint: $(VENV)/ready
 	$(BIN)/ruff check .
@@ -73,7 +76,7 @@ validation: $(VENV)/ready
 reliability: $(VENV)/ready
 	tests/prepare.sh slurm
 	rm -f .cache/reliability.md .cache/run-faults.md
-	$(BIN)/python -m pytest tests/slurm/test_reliability.py $(LONG)
+	$(BIN)/python -m pytest tests/slurm/sessions/test_reliability.py $(LONG)
 	cp .cache/reliability.md .cache/run-faults.md docs/
 
 cluster: $(VENV)/ready

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from tests.slurm import files
@@ -127,3 +128,20 @@ def _empty(home: Path, keep: tuple[str, ...]) -> None:
             shutil.rmtree(path)
         else:
             path.unlink()
+
+
+def section(springline: Springline, name: str, text: str) -> None:
+    """Add a platform that differs from `testbed` in one thing."""
+    ini = springline.home / ".config" / "springline" / "platforms.ini"
+    with ini.open("a", encoding="utf-8") as lines:
+        lines.write(f"\n[{name}]\nplatform = testbed\n{text}\n")
+
+
+@contextmanager
+def mounted(springline: Springline, what: str, where: str) -> Iterator[None]:
+    """A mount on the login host for a while."""
+    springline.cluster.login.run(f"mount {what}")
+    try:
+        yield
+    finally:
+        springline.cluster.login.run(f"umount {where}")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.slurm import files
 from tests.slurm.laptop import Springline
 
 SCRIPT = """\
@@ -82,3 +84,18 @@ def live_jobs(springline: Springline, word: str = "") -> list[dict[str, str]]:
         for job in springline.cluster.jobs()
         if job["state"] in ("PENDING", "RUNNING", "COMPLETING") and word in job["name"]
     ]
+
+
+def owned(folder: Path) -> None:
+    """Give everything below a folder to alice."""
+    uid = next(user.uid for user in files.CLUSTER_USERS if user.name == "alice")
+    for path in (folder, *folder.rglob("*")):
+        os.chown(path, uid, uid)
+
+
+def follow(springline: Springline, job: str, *words: str, code: int = 0) -> dict[str, Any]:
+    """`springline run JOB --on testbed`; returns what --json says."""
+    done = springline("run", job, *words, "--on", "testbed", "--json", timeout=120)
+    assert done.returncode == code, done.stderr
+    values: dict[str, Any] = json.loads(done.stdout)
+    return values

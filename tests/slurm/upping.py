@@ -15,6 +15,17 @@ from typing import Any
 from tests.slurm.hosts import HostProcess
 from tests.slurm.laptop import Springline
 
+KERNEL = Path(__file__).parents[1] / "kernel.py"  # a script that runs a cell in a session's kernel
+# Both nodes work, for a client that was told nothing.
+CELL = """
+import socket
+from distributed import Client
+client = Client()
+client.wait_for_workers(2, timeout=60)
+print(sorted(set(client.run(socket.gethostname).values())))
+print(client.submit(sum, range(10)).result(), client.scheduler.address.partition(":")[0])
+"""
+
 _numbers = count()
 
 

@@ -10,11 +10,10 @@ from typing import Any
 import pytest
 
 from tests.slurm.hosts import HostProcess
-from tests.slurm.laptop import Springline
+from tests.slurm.laptop import Springline, section
 from tests.slurm.page import Page
 from tests.slurm.processes import wait_until
 from tests.slurm.story import Book
-from tests.slurm.test_bad_input import section
 from tests.slurm.upping import Up, begin, live, start, until
 
 

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import xarray as xr
 
 from tests.jobs.sdo import trees
-from tests.slurm import files
 from tests.slurm.laptop import Springline
 from tests.slurm.requirements import CHECKOUT
+from tests.slurm.running import follow, owned
 from tests.slurm.upping import until
 
 COUNT = 24
@@ -26,21 +24,6 @@ def slow(image):
     time.sleep(0.5)
     return image.mean()
 """
-
-
-def owned(folder: Path) -> None:
-    """Give everything below a folder to alice."""
-    uid = next(user.uid for user in files.CLUSTER_USERS if user.name == "alice")
-    for path in (folder, *folder.rglob("*")):
-        os.chown(path, uid, uid)
-
-
-def run(springline: Springline, job: str, *words: str, code: int = 0) -> dict[str, Any]:
-    """`springline run JOB --on testbed`; returns what --json says."""
-    done = springline("run", job, *words, "--on", "testbed", "--json", timeout=120)
-    assert done.returncode == code, done.stderr
-    values: dict[str, Any] = json.loads(done.stdout)
-    return values
 
 
 def test_irradiance_is_cancelled_and_gone_on_with(springline: Springline) -> None:
@@ -65,7 +48,7 @@ def test_irradiance_is_cancelled_and_gone_on_with(springline: Springline) -> Non
     assert first.wait(60) == 43
     with xr.open_zarr(home / "sun.zarr") as series:  # a run that is stopped closes what it has
         assert 2 < series.sizes["time"] < COUNT
-    second = run(springline, "sdo-irradiance", *words, "--plot")
+    second = follow(springline, "sdo-irradiance", *words, "--plot")
     assert second["skipped"] > 2 and second["skipped"] + second["done"] == COUNT
     with xr.open_zarr(home / "sun.zarr") as found:
         assert set(found["status"].values) == {"ok"}
@@ -82,8 +65,8 @@ def test_combine_on_worker_jobs(springline: Springline) -> None:
     tree.inventory("SDOMLnpz/inventory.pkl")
     owned(home / "tree")
     words = ("tree/SDOMLnpz/inventory.pkl", "--output", "sdo.zarr", "--shard-steps", "2", "--workers", "2")
-    assert run(springline, "sdo-combine", *words, "--stop", "2010-05-01T00:48")["done"] == 2
-    later = run(springline, "sdo-combine", *words)
+    assert follow(springline, "sdo-combine", *words, "--stop", "2010-05-01T00:48")["done"] == 2
+    later = follow(springline, "sdo-combine", *words)
     assert (later["done"], later["skipped"]) == (1, 2)
     with xr.open_zarr(home / "sdo.zarr") as found:
         assert found.sizes["time"] == 6 and bool(found["valid"].all())

@@ -14,10 +14,8 @@ import xarray as xr
 
 from tests.jobs.archive import server, write_archive
 from tests.slurm.laptop import Springline
-from tests.slurm.test_sdo import owned
-from tests.slurm.test_sdo import run as follow
-from tests.slurm.test_session import KERNEL
-from tests.slurm.upping import start, until
+from tests.slurm.running import follow, owned
+from tests.slurm.upping import KERNEL, start, until
 
 PORT = 8700
 ARCHIVE = f"http://login:{PORT}"

@@ -12,13 +12,13 @@ import pytest
 
 from tests.launcher.dialogue import recorded, replay
 from tests.slurm.laptop import Springline
-from tests.slurm.requirements import SPRINGLINE
+from tests.slurm.requirements import CHECKOUT, SPRINGLINE
 from tests.slurm.terminal import Terminal
 from tests.slurm.upping import live
 
 OLD = str(SPRINGLINE.with_name("runJupyterDaskOnSLURM"))
 KEY = "/home/scientist/.ssh/id_ed25519"
-WINDOWS = [str(SPRINGLINE.with_name("python")), str(Path(__file__).parents[1] / "launcher" / "windows.py")]
+WINDOWS = [str(SPRINGLINE.with_name("python")), str(CHECKOUT / "tests" / "launcher" / "windows.py")]
 TYPED = {"spider-alice": "my-alice", "spider": "testbed", "spider.surf.nl": "login", "/home/alice/.ssh/id_ed25519": KEY}
 SECTION = f"[old]\nplatform = elsewhere\nhost = login:22\nuser = alice\nkeypath = {KEY}\nnote = of 2023\n"
 

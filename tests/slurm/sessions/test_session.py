@@ -6,22 +6,11 @@ import json
 import signal
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from tests.slurm.laptop import Springline
-from tests.slurm.upping import Up, start
-
-KERNEL = Path(__file__).parents[1] / "kernel.py"
-CELL = """
-import socket
-from distributed import Client
-client = Client()
-client.wait_for_workers(2, timeout=60)
-print(sorted(set(client.run(socket.gethostname).values())))
-print(client.submit(sum, range(10)).result(), client.scheduler.address.partition(":")[0])
-"""
+from tests.slurm.upping import CELL, KERNEL, Up, start
 
 
 @pytest.fixture(scope="module")

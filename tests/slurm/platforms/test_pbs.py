@@ -10,12 +10,10 @@ from pathlib import Path
 import pytest
 
 from tests.slurm.hosts import HostProcess
-from tests.slurm.laptop import Springline
+from tests.slurm.laptop import Springline, section
 from tests.slurm.requirements import reason_to_skip_pbs
 from tests.slurm.running import Items, live_jobs
-from tests.slurm.test_bad_input import section
-from tests.slurm.test_session import CELL, KERNEL
-from tests.slurm.upping import begin, start, until
+from tests.slurm.upping import CELL, KERNEL, begin, start, until
 
 pytestmark = [
     pytest.mark.slow,

@@ -12,9 +12,8 @@ import pytest
 
 from launcher.checking.model import STEPS
 from tests.slurm.hosts import Host
-from tests.slurm.laptop import Springline
+from tests.slurm.laptop import Springline, mounted, section
 from tests.slurm.processes import wait_until
-from tests.slurm.test_bad_input import mounted, section
 
 # name, what the section says, the step that fails, exit code, words of what was seen, words of what to do
 SECTIONS = [

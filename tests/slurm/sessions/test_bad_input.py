@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
 
-from tests.slurm.laptop import Springline
+from tests.slurm.laptop import Springline, mounted, section
 
 # name, what the section says, exit code, words that must be said
 SECTIONS = [
@@ -32,13 +30,6 @@ SECTIONS = [
     ("misspelt", "partion = normal", 2, "did you mean 'partition'?"),
     ("bad-walltime", "walltime = tomorrow", 2, "HH:MM:SS"),
 ]
-
-
-def section(springline: Springline, name: str, text: str) -> None:
-    """Add a platform that differs from `testbed` in one thing."""
-    ini = springline.home / ".config" / "springline" / "platforms.ini"
-    with ini.open("a", encoding="utf-8") as lines:
-        lines.write(f"\n[{name}]\nplatform = testbed\n{text}\n")
 
 
 def live(springline: Springline) -> list[dict[str, str]]:
@@ -119,13 +110,3 @@ def test_a_busy_local_port_is_said_before_anything_is_submitted(springline: Spri
     holder.kill()
     holder.wait()
     holder.stdout.close()
-
-
-@contextmanager
-def mounted(springline: Springline, what: str, where: str) -> Iterator[None]:
-    """A mount on the login host for a while."""
-    springline.cluster.login.run(f"mount {what}")
-    try:
-        yield
-    finally:
-        springline.cluster.login.run(f"umount {where}")

@@ -11,8 +11,8 @@ import pytest
 
 from tests.slurm.holding import Held
 from tests.slurm.laptop import Springline
+from tests.slurm.sessions.test_reliability_jobs import on_the_way
 from tests.slurm.story import Book
-from tests.slurm.test_reliability_jobs import on_the_way
 from tests.slurm.upping import start
 
 

@@ -17,10 +17,9 @@ from tests.slurm.cluster import Cluster
 from tests.slurm.hosts import Host
 from tests.slurm.laptop import Springline
 from tests.slurm.requirements import CHECKOUT, VENV_PYTHON
-from tests.slurm.upping import Up, start
+from tests.slurm.upping import KERNEL, Up, start
 
 APPTAINER = CHECKOUT / ".cache/apptainer/usr/bin"
-KERNEL = Path(__file__).parents[1] / "kernel.py"
 # Where the session's own Python and its workers' are, and from which hosts these answer.
 CELL = """
 import os, socket, sys

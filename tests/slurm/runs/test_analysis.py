@@ -9,8 +9,7 @@ import pytest
 
 from tests.slurm.laptop import Springline
 from tests.slurm.requirements import SPRINGLINE, test_data
-from tests.slurm.test_session import KERNEL
-from tests.slurm.upping import start
+from tests.slurm.upping import KERNEL, start
 
 PIXELS = test_data() / "spring-index" / "daymet"
 ANALYSIS = [str(SPRINGLINE), "run", "spring-index", "--input", str(PIXELS / "*.csv"), "--output"]

@@ -8,7 +8,6 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,10 +15,9 @@ import pytest
 from tests.slurm.hosts import HostProcess
 from tests.slurm.laptop import Springline
 from tests.slurm.running import live_jobs
-from tests.slurm.upping import Up, begin, start, until
+from tests.slurm.upping import KERNEL, Up, begin, start, until
 
 pytestmark = pytest.mark.slow
-KERNEL = Path(__file__).parents[1] / "kernel.py"
 GATEWAY_PORT = 18000
 GATEWAY = f"""
 c.DaskGateway.backend_class = "dask_gateway_server.backends.local.UnsafeLocalBackend"

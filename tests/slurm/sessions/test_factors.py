@@ -5,9 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tests.slurm import factors, files
-from tests.slurm.laptop import Springline
+from tests.slurm.laptop import Springline, section
 from tests.slurm.terminal import Terminal
-from tests.slurm.test_bad_input import section
 from tests.slurm.upping import start
 
 CODE: factors.Answers = {"code": factors.code}

@@ -10,9 +10,8 @@ import pytest
 from tests.slurm import files
 from tests.slurm.cluster import Cluster
 from tests.slurm.hosts import Host
-from tests.slurm.laptop import Springline
+from tests.slurm.laptop import Springline, section
 from tests.slurm.terminal import Terminal
-from tests.slurm.test_bad_input import section
 from tests.slurm.upping import start
 
 pytestmark = pytest.mark.parametrize("transport", ["fabric", "openssh"])

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 
-from tests.slurm.laptop import Springline
+from tests.slurm.laptop import Springline, section
 from tests.slurm.requirements import SPRINGLINE
 from tests.slurm.running import Items, live_jobs
 from tests.slurm.terminal import Terminal
-from tests.slurm.test_bad_input import section
 from tests.slurm.upping import until
 
 

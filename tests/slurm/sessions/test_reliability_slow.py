@@ -13,8 +13,8 @@ from tests.slurm.cluster import Cluster
 from tests.slurm.holding import Held
 from tests.slurm.laptop import Springline
 from tests.slurm.page import Page
+from tests.slurm.sessions.test_reliability_jobs import ends, gist, last_words, on_the_way
 from tests.slurm.story import Book
-from tests.slurm.test_reliability_jobs import ends, gist, last_words, on_the_way
 from tests.slurm.upping import begin, start, until
 
 pytestmark = pytest.mark.slow

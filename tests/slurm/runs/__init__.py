@@ -1,0 +1,1 @@
+"""Analyses on the real cluster, from the laptop and from batch scripts."""

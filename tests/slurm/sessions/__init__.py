@@ -1,0 +1,1 @@
+"""Sessions on the real cluster: started, held, broken into, cut off, ended."""
