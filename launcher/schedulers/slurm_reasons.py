@@ -31,7 +31,7 @@ DOUBTFUL = re.compile(
     re.IGNORECASE,
 )
 
-_PENDING = {
+PENDING = {
     "Priority": "other jobs are ahead in the queue; it starts by itself, sooner if it asks for less --walltime",
     "Resources": "next in line; waiting for a node to come free, nothing to do",
     "None": "just submitted",
@@ -86,8 +86,8 @@ def explain(reason: str) -> str:
     """Why a job waits and what to do about it; an unheard-of reason as SLURM wrote it."""
     word = _word(reason)
     limit = _LIMIT.match(word)
-    if word in _PENDING:
-        return _PENDING[word]
+    if word in PENDING:
+        return PENDING[word]
     if limit:
         return _limit_words(_LIMITED_BY[limit[1]], limit[2], limit[3])
     return f"SLURM says: {reason}" if reason else "waiting"
