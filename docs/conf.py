@@ -18,13 +18,18 @@ release = version = installed("springline")
 extensions = [
     "myst_nb",
     "sphinx_copybutton",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.napoleon",
+    "_extensions.api",
     "_extensions.blocks",
+    "_extensions.generated",
+    "_extensions.links",
 ]
 exclude_patterns = ["notebooks/demo.ipynb"]  # a part of `make demo`, with its data
 nitpicky = True
 
 # Pages: Markdown; a bare fence holds commands.
-myst_enable_extensions = ["colon_fence", "deflist", "fieldlist"]
+myst_enable_extensions = ["attrs_inline", "colon_fence", "deflist", "fieldlist"]
 myst_heading_anchors = 3
 highlight_language = "commands"
 copybutton_selector = "div.highlight-commands pre"
@@ -36,6 +41,17 @@ nb_execution_cache_path = str(ROOT / ".cache/docs/notebooks")
 nb_execution_raise_on_error = True
 nb_execution_timeout = 120
 nb_merge_streams = True
+
+# The code: docstrings have numpydoc's sections. Types are links only within springline.
+os.environ["NUMBA_DISABLE_JIT"] = "1"  # compiled functions have no docstrings
+napoleon_google_docstring = False
+napoleon_use_rtype = False
+autodoc_member_order = "bysource"
+autodoc_typehints_format = "short"
+add_module_names = False
+maximum_signature_line_length = 90
+nitpick_ignore_regex = [("py:.*", ".*")]
+suppress_warnings = ["ref.python"]  # a name that both halves have
 
 html_theme = "pydata_sphinx_theme"
 html_title = "springline"

@@ -1,0 +1,47 @@
+"""Directives that write what the code says: {command}, {commands}, {job-options}, {exit-codes}, {messages}, …"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from docutils import nodes
+from sphinx.application import Sphinx
+from sphinx.util.docutils import SphinxDirective
+
+from . import clicks, keys, messages
+
+DIRECTIVES: dict[str, Callable[..., str]] = {
+    "command": clicks.command,
+    "commands": clicks.every_command,
+    "job-options": clicks.job_options,
+    "platform-keys": keys.platform_keys,
+    "exit-codes": messages.exit_codes,
+    "messages": messages.messages,
+    "check-findings": messages.findings,
+    "scheduler-reasons": messages.reasons,
+}
+
+
+def directive(generate: Callable[..., str]) -> type[SphinxDirective]:
+    """A directive in whose place the Markdown of `generate` stands; a name it does not know is an error of the page."""
+
+    class Generated(SphinxDirective):
+        required_arguments = generate.__code__.co_argcount
+        final_argument_whitespace = True
+
+        def run(self) -> list[nodes.Node]:
+            try:
+                text = generate(*self.arguments)
+            except LookupError as unknown:
+                raise self.error(f"{self.name}: {unknown}") from unknown
+            return self.parse_text_to_nodes(text, allow_section_headings=True)
+
+    return Generated
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Register the directives."""
+    for name, generate in DIRECTIVES.items():
+        app.add_directive(name, directive(generate))
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
