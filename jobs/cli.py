@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 import sys
+import warnings
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -172,6 +173,7 @@ def guard(action: Callable[[], None]) -> None:
     if not os.environ.get("SPRINGLINE_DEBUG"):  # Dask's own tracebacks, above all those of an interruption
         for name in ("distributed", "tornado.application", "asyncio"):
             logging.getLogger(name).setLevel(logging.CRITICAL)
+        warnings.filterwarnings("ignore", "Couldn't detect a suitable IP address")  # Dask's, of a laptop on a train
     try:
         action()
     except JobError as error:

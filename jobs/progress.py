@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any, TextIO
 from jobs.model import Progress
 
 LINE_SECONDS = 60.0
+BAR, SHORT_BAR, WIDE = 16, 6, 100  # characters; the short bar where the terminal has fewer columns than the last
 FILE_SECONDS = 1.0
 KEPT_NOTES = 50
 FILE = "progress.json"
@@ -75,7 +77,8 @@ class Bar(Quiet):
     def show(self, done: int, text: str, values: Mapping[str, Any]) -> None:
         """Draw a short bar, and the job's own words behind it."""
         if self.bar is not None:
-            self.bar.bar_format = self.label + " {percentage:3.0f} % {bar:16} {desc}"
+            width = BAR if shutil.get_terminal_size().columns >= WIDE else SHORT_BAR
+            self.bar.bar_format = f"{self.label} {{percentage:3.0f}} % {{bar:{width}}}  {{desc}}"
             self.bar.n = done
             self.bar.set_description_str(text)
 

@@ -52,7 +52,9 @@ def request(
 
 def progress(quiet: bool) -> Progress:
     """How far it is, on stderr: a bar where something can draw one, else lines."""
-    draws = sys.stderr.isatty() or type(sys.stderr).__module__.startswith("ipykernel")
+    draws = (sys.stderr.isatty() and os.environ.get("TERM") != "dumb") or type(sys.stderr).__module__.startswith(
+        "ipykernel"
+    )
     return Quiet() if quiet else Bar(sys.stderr) if draws else Lines(sys.stderr)
 
 

@@ -22,7 +22,7 @@ LAUNCHER_LAYERS = (
     ("cli", "legacy"),
     ("commands",),
     ("terminal", "checking", "environments", "platforms.adding", "sessions.daskclient"),
-    ("wiring", "terminal.console", "sessions.elsewhere", "sessions.orphans"),
+    ("wiring", "terminal.console", "terminal.screen", "sessions.elsewhere", "sessions.orphans"),
     ("runs",),
     ("sessions", "tunnels", "parallel"),
     ("cluster", "platforms"),

@@ -67,6 +67,7 @@ class Tally:
         values = self.values()
         parts = [f"{self.done:,} of {self.total:,} done"]
         parts += [f"{count:,} {name}" for count, name in ((self.failed, "failed"), (self.skipped, "skipped")) if count]
+        parts.append(f"{duration(values['seconds'])} so far")
         if values["eta_seconds"] is not None and self.left:
             parts.append(f"{duration(values['eta_seconds'])} left")
         if self.done + self.missed:

@@ -118,10 +118,20 @@ def document(platform: str, outcomes: Sequence[Outcome], versions: Mapping[str, 
     }
 
 
-def lines(outcome: Outcome) -> str:
-    """A step on the terminal: what was seen, and what to do below it."""
+def under_way(outcomes: Sequence[Outcome]) -> str:
+    """The title of the step that is looked at now: the one after the last that is known."""
+    steps = list(STEPS)
+    last = steps.index(outcomes[-1].step) if outcomes else -1
+    return STEPS[steps[min(last + 1, len(steps) - 1)]]
+
+
+def lines(outcome: Outcome, title: str = "") -> str:
+    """A step on the terminal: what was seen, and what to do below it. A title may stand for several steps."""
     first, *more = outcome.seen.splitlines() or [""]
-    shown = [f"{outcome.status.value:<8} {outcome.title:<21} {first}", *(f"{'':30} {line.strip()}" for line in more)]
+    shown = [
+        f"{outcome.status.value:<8} {title or outcome.title:<21} {first}",
+        *(f"{'':30} {line.strip()}" for line in more),
+    ]
     return "\n".join([*shown, *([f"{'':30} → {outcome.advice}"] if outcome.advice else [])])
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,10 +14,12 @@ from launcher.commands.options import common, config_option
 from launcher.laptop.signals import ended_as_by_ctrl_c
 
 if TYPE_CHECKING:
+    from launcher.checking.model import Outcome
     from launcher.checking.runner import Check
     from launcher.terminal.console import Console
 
 STDOUT = Path("-")
+COLOURS = {"ok": "green", "warning": "magenta", "failed": "red"}  # each is read on white and on black
 
 
 @click.command("check")
@@ -50,13 +52,13 @@ def platform_check(
     _check_report(report)
     noticing = Noticing()
     cluster = wiring.cluster(platform, noticing.asker(console.asker()))
-    tell = console.say if console.json_output or report == STDOUT else console.line
-    check = Check(cluster, noticing, lambda outcome: tell(model.lines(outcome)))
-    try:
-        with ended_as_by_ctrl_c():  # which takes a job back
-            _steps(check, console, wait, deep=deep)
-    finally:
-        cluster.transport.close()
+    with Teller(console, err=console.json_output or report == STDOUT) as told:
+        check = Check(cluster, noticing, told)
+        try:
+            with ended_as_by_ctrl_c(), console.live(lambda seconds: _words(seconds, check.outcomes), remind=True):
+                _steps(check, wait, deep=deep)  # the signal takes a job back
+        finally:
+            cluster.transport.close()
     if report != STDOUT:
         document = model.document(name, check.outcomes, {"here": check.here, "there": check.there})
         console.result(document, "\n" + model.summary(name, check.outcomes))
@@ -64,23 +66,60 @@ def platform_check(
     sys.exit(model.exit_code(check.outcomes))
 
 
-def _steps(check: Check, console: Console, wait: int, *, deep: bool) -> None:
+class Teller:
+    """Tells steps as they come; those that are skipped for one reason are told as one."""
+
+    def __init__(self, console: Console, *, err: bool) -> None:
+        self._console, self._err = console, err
+        self._skipped: list[Outcome] = []
+
+    def __enter__(self) -> Teller:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._tell_skipped()
+
+    def __call__(self, outcome: Outcome) -> None:
+        """Tell one step, or keep it."""
+        if self._skipped and outcome.seen != self._skipped[0].seen:
+            self._tell_skipped()
+        if outcome.status.value == "skipped":
+            self._skipped.append(outcome)
+        else:
+            self._tell(outcome)
+
+    def _tell_skipped(self) -> None:
+        if self._skipped:
+            several = len(self._skipped) > 1
+            self._tell(self._skipped[0], f"{len(self._skipped)} steps" if several else "")
+        self._skipped = []
+
+    def _tell(self, outcome: Outcome, title: str = "") -> None:
+        from launcher.checking.model import lines
+
+        self._console.line(lines(outcome, title), COLOURS.get(outcome.status.value, ""), err=self._err)
+
+
+def _words(seconds: float, outcomes: Sequence[Outcome]) -> str:
+    from launcher.checking.model import under_way
+    from launcher.units import format_duration
+
+    return f"  {format_duration(seconds)}  {under_way(outcomes)}"
+
+
+def _steps(check: Check, wait: int, *, deep: bool) -> None:
     from launcher.checking.deep import STEP, check_session, modest
     from launcher.checking.onnode import NEEDS, check_node
     from launcher.cluster import Cluster
     from launcher.laptop.store import Store
-    from launcher.units import format_duration
 
     check.login()
     if check.has_queue:
-        with console.live(lambda seconds: f"  {format_duration(seconds)}  a small job on a compute node"):
-            check_node(check, wait)
+        check_node(check, wait)
     if deep:
         cluster = Cluster(modest(check.platform), check.transport, check.cluster.scheduler)
-        with console.live(lambda seconds: f"  {format_duration(seconds)}  a whole session"):
-            check.step(
-                STEP, (*NEEDS, "node", "node-workers", "node-network"), lambda: check_session(cluster, Store(), wait)
-            )
+        needs = (*NEEDS, "node", "node-workers", "node-network")
+        check.step(STEP, needs, lambda: check_session(cluster, Store(), wait))
 
 
 def _check_report(report: Path | None) -> None:

@@ -10,7 +10,8 @@ from launcher.model import SCHEMA_VERSION, Known, SessionPhase, SessionStatus
 from launcher.progress import Progress
 from launcher.sessions.report import sentence, table
 
-BAR = 16  # characters
+BAR, SHORT_BAR = 16, 6  # characters; the short one where the terminal has fewer columns than
+WIDE = 100
 _EIGHTHS = " ▏▎▍▌▋▊▉"
 _NUMBERS = ("unit", "total", "done", "failed", "skipped", "retried", "workers")
 _RATES = ("items_per_minute", "bytes_per_second", "eta_seconds")
@@ -52,20 +53,25 @@ def listing(documents: Sequence[Mapping[str, Any]]) -> str:
     return table([[column.upper() for column in COLUMNS], *rows])
 
 
-def bar(fraction: float, width: int = BAR) -> str:
+def bar(fraction: float, width: int) -> str:
     """A bar of so many characters, filled to an eighth of one."""
     eighths = round(max(0.0, min(1.0, fraction)) * width * 8)
     whole, rest = divmod(eighths, 8)
     return ("█" * whole + (_EIGHTHS[rest] if rest else "")).ljust(width)
 
 
-def line(label: str, progress: Progress, *, drawn: bool) -> str:
-    """How far a run is, in one line; with a bar where it can be drawn."""
+def bar_width(columns: int) -> int:
+    """How long a bar may be on a terminal of so many columns, so that the numbers behind it are seen."""
+    return BAR if columns >= WIDE else SHORT_BAR
+
+
+def line(label: str, progress: Progress, width: int = 0) -> str:
+    """How far a run is, in one line; with a bar of that width where it can be drawn."""
     if not progress.total:
         return f"{label}  {progress.text}" if progress.text else ""
     over = sum(count or 0 for count in (progress.done, progress.failed, progress.skipped))
     share = over / progress.total
-    return f"{label} {100 * share:3.0f} %" + (f" {bar(share)}" if drawn else "") + f"  {progress.text}"
+    return f"{label} {100 * share:3.0f} %" + (f" {bar(share, width)}" if width else "") + f"  {progress.text}"
 
 
 def is_since(progress: Progress | None, started: str) -> bool:

@@ -120,12 +120,15 @@ def _last_lines(cluster: Cluster, session: Session) -> list[str]:
 
 def pending_words(cluster: Cluster, current: SessionStatus, now: datetime | None = None) -> str:
     """Why the job waits, in words, and when it may start."""
+    return pending_reason(cluster, current) + (expected(current.job, now) if isinstance(current.job, Known) else "")
+
+
+def pending_reason(cluster: Cluster, current: SessionStatus) -> str:
+    """Why the job waits, in words."""
     if not isinstance(current.job, Known):
         return "nobody could say why"
     words = cluster.scheduler.explain_pending(current.job.reason)
-    if current.requeued:
-        words = f"it was put back in the queue and starts again by itself; {words}"
-    return words + expected(current.job, now)
+    return f"it was put back in the queue and starts again by itself; {words}" if current.requeued else words
 
 
 def hopeless(cluster: Cluster, current: SessionStatus) -> bool:

@@ -72,14 +72,15 @@ def sentence(current: SessionStatus) -> str:
 
 def expected(job: Known, now: datetime | None = None) -> str:
     """The scheduler's estimate of the start, to be put behind other words; empty if it has none."""
-    start = _local_time(job.expected_start, now or datetime.now(UTC))
+    start = start_estimate(job, now)
     return f"; expected about {start}, the scheduler estimates" if start else ""
 
 
-def _local_time(text: str, now: datetime) -> str:
-    """A UTC moment to come as this computer's clock will show it; empty if there is none."""
+def start_estimate(job: Known, now: datetime | None = None) -> str:
+    """When the scheduler thinks the job will start, as this computer's clock will show it; empty if it has no idea."""
+    now = now or datetime.now(UTC)
     try:
-        moment = datetime.fromisoformat(text).replace(tzinfo=UTC)
+        moment = datetime.fromisoformat(job.expected_start).replace(tzinfo=UTC)
     except ValueError:
         return ""
     if moment <= now:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import signal
 import sys
 import threading
@@ -16,6 +15,7 @@ import click
 
 from launcher.errors import SpringlineError
 from launcher.model import SCHEMA_VERSION
+from launcher.terminal.screen import LiveLine, can_draw, fitted
 from launcher.transports.base import Asker
 from launcher.units import format_duration
 
@@ -38,7 +38,8 @@ class Console:
         self._yes = yes
         self._last = ""
         self._writing = threading.RLock()
-        self._drawn = False
+        self._line = LiveLine(sys.stderr)
+        self._lines: list[tuple[Callable[[], str], bool]] = []  # what is under way, and within it, and within that
         self._listens = False
         self.heard = False  # the word it listens for
 
@@ -51,60 +52,93 @@ class Console:
         """A line of progress; the same line twice in a row is said once."""
         with self._writing:
             if text != self._last:
-                self._clear()
-                click.echo(text, err=True)
+                self._line.clear()
+                click.echo(fitted(text, sys.stderr), err=True)
                 self._last = text
 
     def warn(self, text: str) -> None:
         """A line that must not be missed."""
         self.say(("\a" if sys.stderr.isatty() else "") + text)
 
+    def next_steps(self, steps: str, end: str) -> None:
+        """What comes next, and that one need not wait for it; for a person only."""
+        if self.interactive and not self._listens:
+            self.say(f"  next: {steps}; Ctrl-C: leave it or {end} it")
+
     def result(self, document: dict[str, Any], text: str) -> None:
         """The command's answer: one JSON object with --json, else text."""
         with self._writing:
-            self._clear()
+            self._line.clear()
             click.echo(json.dumps(document) if self.json_output else text)
             Console.answered = True
 
-    def line(self, text: str) -> None:
-        """A line of an answer that comes line by line."""
+    def line(self, text: str, colour: str = "", *, err: bool = False) -> None:
+        """A line of an answer that comes line by line, its first word in a colour."""
         with self._writing:
-            self._clear()
-            click.echo(text)
+            self._line.clear()
+            click.echo(fitted(text, sys.stderr if err else sys.stdout, colour), err=err)
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        """A step with its duration."""
+        """A step with its duration, shown while it lasts."""
+
+        def words(seconds: float) -> str:
+            return f"{name:<28} {format_duration(seconds):>9}"
+
         began = time.monotonic()
-        yield
-        self.say(f"{name:<28} {format_duration(time.monotonic() - began):>9}")
+        with self.live(words, remind=True):
+            yield
+        self.say(words(time.monotonic() - began))
 
     @contextmanager
     def live(self, words: Callable[[float], str], *, remind: bool = False) -> Iterator[None]:
         """Show what `words` says of the seconds since the beginning, on a line that is drawn again each second.
 
-        Where there is no terminal to draw on, a `remind` says it once a minute.
+        Where there is no terminal to draw on, a `remind` says it once a minute. Of several the innermost that has words
+        is shown.
         """
-        began, over = time.monotonic(), threading.Event()
+        began = time.monotonic()
+        self._lines.append((lambda: words(time.monotonic() - began), remind))
+        try:
+            if len(self._lines) > 1:
+                yield
+            else:
+                with self._telling():
+                    yield
+        finally:
+            self._lines.pop()
+            with self._writing:
+                self._line.clear()
 
-        def keep_saying() -> None:
-            draws = sys.stderr.isatty() and not self._listens
-            while (draws or remind) and not over.wait(REDRAW_SECONDS if draws else REMIND_SECONDS):
-                text = words(time.monotonic() - began)
-                if text and draws:
-                    self._draw(text)
-                elif text:
-                    self.say(text)
+    @contextmanager
+    def _telling(self) -> Iterator[None]:
+        over = threading.Event()
 
-        teller = threading.Thread(target=keep_saying, name="console", daemon=True)
+        def keep_telling() -> None:
+            while not over.wait(REDRAW_SECONDS if self._draws else REMIND_SECONDS):
+                self._tell()
+
+        teller = threading.Thread(target=keep_telling, name="console", daemon=True)
         teller.start()
         try:
             yield
         finally:
             over.set()
             teller.join()
-            with self._writing:
-                self._clear()
+
+    def _tell(self) -> None:
+        with self._writing:
+            draws = self._draws
+            texts = (words() for words, remind in reversed(self._lines) if draws or remind)
+            text = next(filter(None, texts), "")
+            if text and draws:
+                self._line.draw(text)
+            elif text:
+                self.say(text)
+
+    @property
+    def _draws(self) -> bool:
+        return can_draw(sys.stderr) and not self._listens
 
     def asker(self) -> Asker:
         """How a transport may ask. --yes accepts an unknown host key, never a changed one: that is not asked."""
@@ -116,20 +150,22 @@ class Console:
         if not self.interactive or self._listens:
             return "detach"
         try:
-            answer = click.prompt(
-                f"\n{what} {name}: [d]etach and let it run, [{stop[0]}]{stop[1:]} it, or [k]eep {keep}?",
-                default="d",
-                type=click.Choice(["d", stop[0], "k"], case_sensitive=False),
-                show_choices=False,
-                err=True,
-            )
+            with self._writing:
+                self._line.clear()
+                answer = click.prompt(
+                    f"\n{what} {name}: [d]etach and let it run, [{stop[0]}]{stop[1:]} it, or [k]eep {keep}?",
+                    default="d",
+                    type=click.Choice(["d", stop[0], "k"], case_sensitive=False),
+                    show_choices=False,
+                    err=True,
+                )
         except (click.Abort, EOFError):
             return "detach"
         return {"d": "detach", stop[0]: "stop", "k": "keep"}[answer.lower()]
 
     def confirm(self, question: str) -> bool:
         """Ask for a yes; --yes is one, and where there is nobody to ask the answer is no."""
-        return self.agrees or (self.interactive and click.confirm(question, default=False, err=True))
+        return self.agrees or self._asked(question)
 
     @contextmanager
     def listening(self, word: str) -> Iterator[None]:
@@ -170,7 +206,7 @@ class Console:
                 raise click.UsageError(str(error)) from error
 
         with self._writing:
-            self._clear()
+            self._line.clear()
             shown = bool(default)
             answer: str = click.prompt(question, default=default, show_default=shown, err=True, value_proc=checked)
         return answer
@@ -188,7 +224,7 @@ class Console:
         if not self.interactive:
             return None
         with self._writing:
-            self._clear()
+            self._line.clear()
             answer: str = click.prompt(prompt.rstrip(": "), hide_input=hidden, err=True, default="", show_default=False)
         return answer or None
 
@@ -196,20 +232,12 @@ class Console:
         if self._yes:
             self.say(question)
             return True
-        with self._writing:
-            self._clear()
-            return self.interactive and click.confirm(question, default=False, err=True)
+        return self._asked(question)
 
-    def _draw(self, text: str) -> None:
+    def _asked(self, question: str) -> bool:
         with self._writing:
-            width = shutil.get_terminal_size().columns - 1
-            click.echo(f"\r\033[K{text[:width]}", nl=False, err=True)
-            self._drawn = True
-
-    def _clear(self) -> None:
-        if self._drawn:
-            click.echo("\r\033[K", nl=False, err=True)
-            self._drawn = False
+            self._line.clear()
+            return self.interactive and click.confirm(fitted(question, sys.stderr), default=False, err=True)
 
 
 def error_document(error: SpringlineError) -> None:
@@ -221,6 +249,5 @@ def error_document(error: SpringlineError) -> None:
 
 def report_error(error: SpringlineError) -> None:
     """Say what, where and what to do."""
-    click.echo(f"springline: {error.message}", err=True)
-    if error.hint:
-        click.echo(f"  → {error.hint}", err=True)
+    said = f"springline: {error.message}" + (f"\n  → {error.hint}" if error.hint else "")
+    click.echo(fitted(said, sys.stderr, "red"), err=True)

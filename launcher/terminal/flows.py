@@ -36,6 +36,7 @@ def up(cluster: Cluster, plan: Plan, wishes: Wishes, console: Console, store: St
             session = submitted(cluster, plan, store, lambda placed: _compare_versions(cluster, placed, console))
         with living_on(session):
             console.say(f"session {session.name}, job {session.job_id}")
+            console.next_steps("a node, JupyterLab's start, your browser", "stop")
             Stay(cluster, session, plan.secrets, wishes, console, store, fresh=True).through(tunnel, roads)
 
 

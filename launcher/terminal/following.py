@@ -24,6 +24,7 @@ from launcher.sessions.watcher import Watcher
 from launcher.terminal.console import AFTER_INTERRUPT_OF_RUN, Console
 from launcher.terminal.flows import submitted, submitting
 from launcher.terminal.narrator import Narrator
+from launcher.terminal.screen import can_draw, columns_of
 from launcher.terminal.stay import detached, living_on
 from launcher.units import format_duration
 
@@ -44,6 +45,7 @@ def start(cluster: Cluster, plan: Plan, console: Console, store: Store, *, detac
         said = {**runreport.document(current), "state": "submitted", "message": "submitted"}
         console.result(said, f"run {session.name} is submitted: springline watch {session.name}")
         return 0
+    console.next_steps("a node, its workers, the items one by one", "cancel")
     with living_on(session):
         return Following(cluster, session, console, store, fresh=True).to_the_end()
 
@@ -68,7 +70,7 @@ class RunNarrator(Narrator):
 
     def __init__(self, cluster: Cluster, console: Console, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__(cluster, console, clock)
-        self._drawn = sys.stderr.isatty()
+        self._drawn = can_draw(sys.stderr)
         self._said: tuple[object, ...] = ()
         self._seen = 0  # the number of the last note
         self._noted = ""  # when the job began whose notes these are
@@ -85,7 +87,8 @@ class RunNarrator(Narrator):
         waits = current.node is not None and current.node.workers == 0
         working = current.phase in (SessionPhase.RUNNING, SessionPhase.ENDING) and not waits
         label = current.session.analysis or current.session.name
-        words = runreport.line(label, current.progress, drawn=self._drawn) if working and current.progress else ""
+        width = runreport.bar_width(columns_of(sys.stderr)) if self._drawn else 0
+        words = runreport.line(label, current.progress, width) if working and current.progress else ""
         return words or f"  {format_duration(seconds)}  {self._words()}"
 
     def _change(self, current: SessionStatus) -> None:
@@ -93,13 +96,13 @@ class RunNarrator(Narrator):
         self._beginning(current)
         node = current.job.node if isinstance(current.job, Known) else ""
         trouble = tuple(dask_trouble(current.node))
-        waits = self._words() if current.phase is SessionPhase.PENDING else ""
+        waits = self._waits() if current.phase is SessionPhase.PENDING else ""
         now = (current.phase, current.session.job_id, node, trouble, waits)
         if now == self._said:
             return
         self._said = now
         if current.phase is SessionPhase.PENDING:
-            self._console.say(f"  {self._words()}")
+            self._console.say(f"  {waits}")
         elif current.phase is SessionPhase.STARTING:
             self._console.say(f"  {sentence(current)}" + (f" on {node}" if node else ""))
         elif current.phase is SessionPhase.ENDING and current.node:

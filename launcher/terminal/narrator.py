@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 from launcher.cluster import Cluster
 from launcher.model import Known, SessionPhase, SessionStatus, Unknown
-from launcher.sessions.ends import pending_words
-from launcher.sessions.report import sentence, time_left
+from launcher.sessions.ends import pending_reason
+from launcher.sessions.report import sentence, start_estimate, time_left
 from launcher.terminal.console import Console
 from launcher.units import format_duration
 
@@ -52,10 +52,17 @@ class Narrator:
         return f"  ready{f', {left} left' if left else ''}" if self._was_ready else f"  {self._words()}"
 
     def _words(self) -> str:
-        assert self._current is not None
-        if self._current.phase is SessionPhase.PENDING:
-            return f"waiting: {pending_words(self._cluster, self._current)}"
-        return sentence(self._current)
+        current = self._current
+        assert current is not None
+        if current.phase is not SessionPhase.PENDING:
+            return sentence(current)
+        start = start_estimate(current.job) if isinstance(current.job, Known) else ""
+        expected = f", to start about {start}" if start else ""
+        return f"waiting{expected}: {pending_reason(self._cluster, current)}"
+
+    def _waits(self) -> str:
+        """Why it waits; when it may start changes all the time, and is on the live line."""
+        return f"waiting: {pending_reason(self._cluster, self._current)}" if self._current else ""
 
     def _silence(self, current: SessionStatus) -> None:
         if self._lost is None:
@@ -66,7 +73,7 @@ class Narrator:
     def _change(self, current: SessionStatus) -> None:
         if current.phase is SessionPhase.PENDING:
             again = "the job was put back into the queue; " if self._was_ready else ""
-            self._console.say(f"  {again}{self._words()}")
+            self._console.say(f"  {again}{self._waits()}")
         elif current.phase is SessionPhase.STARTING and isinstance(current.job, Known):
             self._console.say(f"  {sentence(current)}" + (f" on {current.job.node}" if current.job.node else ""))
         elif current.phase is SessionPhase.ENDING:

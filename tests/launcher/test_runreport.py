@@ -23,10 +23,10 @@ def test_bar(fraction: float, drawn: str) -> None:
 
 def test_line() -> None:
     """Failed and skipped items are behind us, too; without a terminal there is no bar."""
-    assert line("map", HALF, drawn=False) == "map  50 %  100 done, 85 items/min"
-    assert line("map", HALF, drawn=True) == f"map  50 % {'█' * 8}{' ' * 8}  100 done, 85 items/min"
-    assert line("map", Progress(text="looking at the items"), drawn=True) == "map  looking at the items"
-    assert line("map", Progress(), drawn=True) == ""
+    assert line("map", HALF) == "map  50 %  100 done, 85 items/min"
+    assert line("map", HALF, 16) == f"map  50 % {'█' * 8}{' ' * 8}  100 done, 85 items/min"
+    assert line("map", Progress(text="looking at the items"), 16) == "map  looking at the items"
+    assert line("map", Progress(), 16) == ""
 
 
 def test_notes_are_told_once() -> None:
