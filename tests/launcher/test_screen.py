@@ -32,7 +32,7 @@ def test_folds_below_the_column() -> None:
 
 def test_commands_and_paths_stay_whole() -> None:
     """What is copied from a terminal is not broken: a command goes to the next line, a long path over the edge."""
-    assert folded("come back: springline attach one, or not", 30) == "come back:\n  springline attach one, or not"
+    assert folded("come back: springline attach one, or not", 32) == "come back:\n  springline attach one, or not"
     assert folded("see `springline platform list`", 25) == "see\n  `springline platform list`"
     assert folded("no file /a/long/path/to/a/file here", 12).split("\n")[1] == "  /a/long/path/to/a/file"
 
