@@ -84,15 +84,15 @@ read -r host group <{new}/.building 2>/dev/null
 [ "$host" != "$(uname -n)" ] || [ "${{group:-0}}" -le 1 ] || kill -- "-$group" 2>/dev/null
 rm -rf {new} || {{ sleep 1; rm -rf {new}; }}
 """
-# Nothing but what `made` says, the newest first; a directory only when nothing else is in it.
+# Nothing but what `made` says and is named as ours is, the newest first; a directory only when nothing else is in it.
 _REMOVE = """\
 cd {prefix} || exit 3
 tac made 2>/dev/null >.removing || sed '1!G;h;$!d' made >.removing || exit 3
 while IFS= read -r path; do
   case $path in
-    envs/*) rm -rf "./$path";;
+    envs/{id}) rm -rf "./$path";;
     envs | supplies) rmdir "./$path" 2>/dev/null;;
-    /*) ;;
+    /* | envs/* | *..*) ;;
     ?*) rm -f "./$path";;
   esac
 done <.removing
@@ -163,4 +163,4 @@ def discard(new: RemotePath) -> str:
 
 def remove(prefix: RemotePath) -> str:
     """Remove what was made; `@left` names what is there besides, and stays."""
-    return _REMOVE.format(prefix=prefix.quoted())
+    return _REMOVE.format(prefix=prefix.quoted(), id=_ID)

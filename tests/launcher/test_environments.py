@@ -147,6 +147,9 @@ def test_what_others_put_there_stays(tmp_path: Path) -> None:
     assert {path.name for path in (tmp_path / "envs").iterdir()} == {NEW, *(one.name for one in strangers)}
     assert [path.name for path in strangers[0].iterdir()] == ["data"] and (strangers[1] / "data").exists()
     assert (tmp_path / "supplies").stat().st_mode & 0o777 == 0o755
+    here(steps.remove(RemotePath(str(tmp_path))))
+    assert {path.name for path in (tmp_path / "envs").iterdir()} == {one.name for one in strangers}
+    assert (strangers[3] / "data").exists()
 
 
 def test_prefix_that_is_taken(tmp_path: Path) -> None:
