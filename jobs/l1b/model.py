@@ -9,7 +9,6 @@ import numpy as np
 import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
-Singles = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)

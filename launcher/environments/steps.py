@@ -1,4 +1,7 @@
-"""The scripts around the making of an environment: what they touch, they note in `made` before. Pure."""
+"""The scripts around the making of an environment. Pure.
+
+What they touch, they note before in the file `made` below the prefix: every path, in its order; those above it whole.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,6 @@ from shlex import quote
 
 from launcher.scripts.shell import RemotePath, end_mark, write_file
 
-MADE = "made"  # below the prefix: every path that was made, in its order; directories above it with their whole path
 ABANDONED_MINUTES = 60  # an environment that was not finished by then is nobody's work any more
 _ID = "[0-9]" * 8 + "T" + "[0-9]" * 6 + "-" + "[0-9a-f]" * 4  # what the name of an environment looks like
 KEPT_DAYS = 14  # an older environment, where sessions of somebody may still use it

@@ -59,19 +59,6 @@ def check_target(file: Path, hint: str) -> None:
             raise ConfigurationError(f"cannot write {file}: {path} is not yours to write", hint)
 
 
-def remove_section(file: Path, section: str) -> None:
-    """Take a section out; comments above it and below its last key stay."""
-    before = _read(file)
-    expected = _parsed(before)
-    if expected.pop(section, None) is None:
-        return
-    lines = _lines(before)
-    ours = [number for number, line in enumerate(lines) if line.section == section and line.kind]
-    inside = range(ours[0], ours[-1] + 1)
-    after = "".join(line.text for number, line in enumerate(lines) if number not in inside)
-    _write(file, before, after, expected)
-
-
 def _changed(text: str, section: str, wished: Mapping[str, str | None]) -> str:
     """The text with these keys set, in the manner of the lines around them."""
     lines, end = _lines(text), _line_end(text)

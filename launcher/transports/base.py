@@ -179,7 +179,7 @@ class Incoming:
         self._raw = bytearray()  # not yet told to be output
         self._output = bytearray()  # not yet read
         self._tail: bytes | None = None  # what follows the output, from the end mark on
-        self.received = self.read_so_far = 0  # bytes of output
+        self.received = 0  # bytes of output
 
     def read(self, size: int = -1) -> bytes:
         """Up to `size` bytes, fewer only at the end. Raises ConnectError when the connection goes before that."""
@@ -188,7 +188,6 @@ class Incoming:
         size = len(self._output) if size < 0 else size
         data = bytes(self._output[:size])
         del self._output[:size]
-        self.read_so_far += len(data)
         return data
 
     def answer(self) -> Answer:

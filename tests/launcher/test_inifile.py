@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from launcher.errors import ConfigurationError
 from launcher.platforms import sections
-from launcher.platforms.inifile import check_target, remove_section, set_keys
+from launcher.platforms.inifile import check_target, set_keys
 
 FILE = """\
 # my clusters; do not lose this
@@ -116,16 +116,6 @@ def test_every_other_byte_stays(tmp_path: Path) -> None:
     assert file.stat().st_mode & 0o777 == 0o600
 
 
-def test_removing_a_section_leaves_the_rest(tmp_path: Path) -> None:
-    """The section goes from its name to its last key; the comment above the next one stays."""
-    file = tmp_path / "platforms.ini"
-    file.write_text(FILE, encoding="utf-8")
-    remove_section(file, "a")
-    assert file.read_text(encoding="utf-8") == "# my clusters; do not lose this\n\n\n# about b\n[b]\nhost=b.example.org"
-    remove_section(file, "nobody")
-    assert list(read(file)) == ["b"]
-
-
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -142,8 +132,6 @@ def test_a_broken_file_is_left_alone(tmp_path: Path, text: str, said: str) -> No
     with pytest.raises(ConfigurationError) as error:
         set_keys(file, "c", {"host": "z"})
     assert f"{file}, {said}" in error.value.message
-    with pytest.raises(ConfigurationError):
-        remove_section(file, "a")
     assert file.read_text(encoding="utf-8") == text
 
 
