@@ -1,0 +1,123 @@
+"""What each page needs around it so that its commands run, and the table of the commands that cannot run here."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from tests.docs.commands import Page, Shown, helped, pages
+
+SMOOTH = '''
+def smooth(source, target, *, window: int = 5):
+    """Running mean of every variable."""
+    import xarray
+
+    xarray.open_dataset(source).rolling(time=window).mean().to_zarr(target)
+'''
+SCRIPTS = {"mine.py": SMOOTH}
+"""Functions of the reader's own, where the page itself does not show the file."""
+SMALL = "worker_cores = 1\nworker_memory = 1GB\nworker_partition = normal\nworker_walltime = 00:20:00\n"
+THERE = (
+    f"host = login\nuser = alice\nkeypath = ~/.ssh/id_ed25519\npython = PYTHON\npartition = normal\ncores = 1\n{SMALL}"
+)
+PLATFORMS = f"""
+[mycluster]
+platform = testbed
+[mycluster:large]
+worker_cores = 2
+[spider]
+{THERE}
+[spider:large]
+worker_cores = 2
+[snellius]
+{THERE}
+"""
+"""The reader's platforms.ini: every name that the pages use leads to the test cluster."""
+ANSWERS = {
+    r"Name of the platform[^:\n]*:": "mine",
+    r"Login host[^:\n]*:": "login",
+    r"Your account[^:\n]*:": "alice",
+    r"Private key[^:\n]*:": "~/.ssh/id_ed25519",
+    r"Enter takes it[^:\n]*:": "",
+    r"\[y/N\]:": "y",
+}
+"""What a reader types at questions."""
+
+
+@dataclass(frozen=True)
+class Story:
+    """How a page is lived through: what lies where before, what stands for what, how its commands end."""
+
+    here: tuple[str, ...] = ()  # kits laid out in the laptop's home (kits.py)
+    there: tuple[str, ...] = ()  # and in the home on the cluster
+    fill: Mapping[str, str] = field(default_factory=dict)  # pattern in a command → what a reader puts there
+    codes: Mapping[str, int] = field(default_factory=dict)  # pattern of a command → exit code that the page announces
+    answers: Mapping[str, str] = field(default_factory=dict)  # question on the screen → what is typed
+    before: tuple[str, ...] = ()  # commands that the reader has typed already
+    keys: str = ""  # more of the user's platforms.ini
+
+    def filled(self, text: str) -> str:
+        """A command as the reader of this page types it."""
+        for pattern, put in self.fill.items():
+            text = re.sub(pattern, lambda _: put, text)  # noqa: B023 - called at once
+        return text
+
+
+INTERNET = "needs the internet"
+MINUTES = "takes minutes; CI runs it as a step of its own"
+PACKAGES = "fetches packages from the internet; tests/slurm/test_env*.py installs without"
+SITE = "needs what this cluster has not"
+# What cannot run in a story: page, pattern of the command, why. It is parsed by the real commands all the same.
+NOT_RUN: tuple[tuple[str, str, str], ...] = (
+    (r".*", r"^pip install", INTERNET),
+    (r".*", r"^make ", MINUTES),
+    (r".*", r"-m pytest|-m tests\.", "is what runs these tests"),
+    (r".*", r"env (install|uninstall|show)", PACKAGES),
+)
+DATA = {
+    "'/data/": "'data/",
+    " /data/": " data/",
+    "/data/daymet": "data/daymet",
+}  # nobody may make /data on this machine
+CLUSTER = {"CLUSTER": "mycluster"}
+WHOLE = {"map …": "map mine.py:smooth --inputs 'raw/*.nc' --target 'out/{stem}.zarr'"}
+DAYMET = Story(here=("daymet",), there=("daymet",))
+STORIES: dict[str, Story] = {
+    "README.md": Story(here=("daymet", "raw", "sdoml", "safe", "s3"), there=("raw",), fill=DATA),
+    "docs/batch.md": Story(here=("raw", "safe"), fill={**DATA, **WHOLE}, codes={"error.SAFE": 1}),
+    "docs/dask.md": Story(before=("springline up mycluster --name my-session --detach",)),
+    "docs/first-session.md": Story(),
+    "docs/index.md": DAYMET,
+    "docs/l1b.md": Story(here=("safe",), fill=DATA, codes={"error.SAFE": 1}),
+    "docs/old-command-line.md": Story(keys="[spider-stursdat]\nplatform = testbed\n"),
+    "docs/platform-check.md": Story(),
+    "docs/platforms.md": Story(),
+    "docs/runs.md": Story(here=("raw",), there=("raw",)),
+    "docs/sdo-irradiance.md": Story(here=("s3", "sun", "sdoml")),
+    "docs/spring-index.md": DAYMET,
+    "docs/stac.md": Story(here=("archive",)),
+}
+
+
+def kept(page: Page) -> list[Shown]:
+    """The commands of a page that its story runs."""
+    return [shown for shown in page.of("block") if not why_not(shown)]
+
+
+def why_not(shown: Shown) -> str:
+    """Why a command is not run; empty if it is."""
+    reasons = (
+        why for page, pattern, why in NOT_RUN if re.fullmatch(page, shown.file) and re.search(pattern, shown.text)
+    )
+    return next(reasons, "")
+
+
+def story_of(file: str) -> Story:
+    """The story of a page, or one where nothing is prepared."""
+    return STORIES.get(file, Story())
+
+
+def everything() -> list[Shown]:
+    """All commands that are typed as they stand: those of pages, scripts and help texts."""
+    return [shown for page in pages() for shown in page.of("block", "script")] + helped()
