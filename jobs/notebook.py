@@ -8,7 +8,7 @@ import difflib
 import itertools
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from os import PathLike, fspath
+from os import PathLike, fspath, sep
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -68,7 +68,7 @@ def run(
     if error := running.failure(report):
         raise ItemsFailedError(_with_names(error.message, report), error.hint, report.values)
     if not quiet:
-        print("\n".join(report.lines))
+        print(_from_here("\n".join(report.lines)))
     return dict(report.values)
 
 
@@ -166,4 +166,9 @@ def _with_names(message: str, report: Report) -> str:
     with Path(listed).open(encoding="utf-8", newline="") as stream:
         rows = [f"{row['source']}: {row['message']}" for row in itertools.islice(csv.DictReader(stream), NAMED)]
     more = report.unfinished - len(rows)
-    return "\n  ".join([message, *rows, *([f"and {more:,} more, see {listed}"] if more > 0 else [])])
+    return _from_here("\n  ".join([message, *rows, *([f"and {more:,} more, see {listed}"] if more > 0 else [])]))
+
+
+def _from_here(text: str) -> str:
+    """With paths as seen from the working directory: a notebook is shown to people on other computers."""
+    return text.replace(f"{Path.cwd()}{sep}", "")

@@ -37,7 +37,7 @@ JOBS_LAYERS = (
     ("spring_index", "l1b", "sdo", "stac"),
     ("storage",),
     ("doors",),
-    ("causes", "s3", "ledger", "functions", "compiled", "pictures", "words"),
+    ("causes", "s3", "ledger", "functions", "compiled", "pictures", "words", "drawing"),
     ("model", "errors"),
 )
 
