@@ -8,7 +8,7 @@ LONG := $(addprefix tests/slurm/,sessions/test_reliability_slow.py sessions/test
 	sessions/test_proof.py::test_a_session_whose_job_was_given_another_name)
 LANES := test-sessions test-clusters test-jobs test-laptop test-pages
 
-.PHONY: demo test $(LANES) lint docs lock bench validation reliability cluster clean
+.PHONY: demo figures test $(LANES) lint docs lock bench validation reliability cluster clean
 
 $(VENV)/ready: pyproject.toml config/environment.lock
 	tests/prepare.sh venv "$(PYTHON)" "$(VENV)"
@@ -71,6 +71,10 @@ bench: $(VENV)/ready
 # How right spring-index is: docs/validation.md and its figures, computed anew; fails where a promise is broken.
 validation: $(VENV)/ready
 	$(BIN)/python -m tests.validation
+
+# The figures of the jobs' pages, by springline's own commands; where test data or a browser are missing, it says which are not made.
+figures: $(VENV)/ready
+	$(BIN)/python -m tests.figures
 
 # The table of faults: injected on the test cluster, written down as seen. A run that misses a row writes nothing.
 reliability: $(VENV)/ready
