@@ -1,4 +1,4 @@
-# make demo · test · lint · docs · bench · validation · reliability · cluster. Everything installs itself on first use.
+# make demo · test · lint · docs · figures · bench · validation · reliability · cluster. Everything installs itself on first use.
 SHELL := /bin/bash
 # The environment must be readable by the test cluster's users, so root takes the system's Python where it is new enough.
 PYTHON ?= $(shell tests/prepare.sh python)

@@ -25,7 +25,7 @@ from tests.figures.common import (
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 WINDOWS = (7, 31)
-ITEMS, SEEN = 400, "1170,1660"
+ITEMS, SEEN = 400, "1170,1564"
 """Items of the run, and how much of its page is shown [pixel]."""
 WORK = """
 import os, random, time
