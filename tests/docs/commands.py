@@ -24,7 +24,7 @@ OURS = (
     "pip",
     "sbatch",
 )
-OTHERS = ("cd", "cp", "curl", "export", "git", "ls", "mkdir", "scancel", "ssh", "squeue", "tail")
+OTHERS = ("cd", "cp", "curl", "export", "git", "ls", "mkdir", "scancel", "scontrol", "ssh", "squeue", "tail")
 _OF_OURS = re.compile(rf"(?:^|[\s(;&|])((?:{'|'.join(map(re.escape, OURS))}) .*)")
 _INLINE = re.compile(r"(?:\$ )?(?:springline|runJupyterDaskOnSLURM|python -m (?:jobs|tests)[.\w]*|make)(?: |$)")
 _NESTED = re.compile(r"\{(note|tip|important|warning|admonition|dropdown|tab-item|tab-set|grid|grid-item-card|card)\}")
@@ -86,7 +86,7 @@ def read(file: str, text: str) -> Page:
         if token.type == "inline":
             for found in _spans(file, token, line):
                 (options if found.text.startswith("-") else commands).append(found)
-        elif token.info.split(" ")[0] in ("", "console", "shell"):
+        elif token.info in ("", "console", "shell") or (token.info == "bash" and "#SBATCH" not in token.content):
             typed, other = _typed(file, token.content, line)
             commands += typed
             strays += other

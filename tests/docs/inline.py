@@ -21,10 +21,12 @@ FOREIGN = {
         "--requeue",
         "--gpus",
         "--constraint",
+        "--exclusive",
         "--export",
         "--dependency",
     ),
     "pip, uv": ("--no-deps", "--require-hashes", "--no-index", "--only-binary"),
+    "functions of the reader": ("--monthly", "--method", "--window"),
     "dask worker": ("--lifetime", "--death-timeout", "--nworkers", "--memory-limit"),
 }
 """Options of other programs that the pages speak of."""

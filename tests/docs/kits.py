@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+import tomllib
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -43,11 +44,11 @@ def raw() -> None:
         xarray.Dataset({"t": ("time", np.arange(20.0) + number)}).to_netcdf(f"raw/{number}.nc", engine="h5netcdf")
 
 
-def sun() -> None:
-    """A cloud registry of the Sun's images, in the bucket that HelioCloud has."""
+def bucket() -> None:
+    """A cloud registry of the Sun's images, in the bucket that HelioCloud has; the images also in level1/."""
     from jobs.sdo.sample import write_sample
 
-    bucket, folder = "gov-nasa-hdrl-data1", Path("sun").resolve()
+    bucket, folder = "gov-nasa-hdrl-data1", Path("registry").resolve()
     write_sample(folder, frames=8, size=64)
     for path in folder.rglob("*.*"):
         content = path.read_bytes()
@@ -88,7 +89,21 @@ def s3() -> None:
     _client().create_bucket(Bucket="mine")
 
 
-KITS: dict[str, Callable[[], None]] = {kit.__name__: kit for kit in (s3, archive, daymet, raw, sun, sdoml)}
+def install(folder: Path, texts: Mapping[str, str]) -> None:
+    """Do what `pip install .` would do with a package that a page shows: its modules, and its entry points."""
+    folder.mkdir(exist_ok=True)
+    project = tomllib.loads(texts.get("pyproject.toml", "")).get("project", {"name": "none"})
+    about = folder / f"{project['name']}-1.0.dist-info"
+    about.mkdir(exist_ok=True)
+    points = [f"[{group}]\n" + "\n".join(f"{name} = {value}" for name, value in named.items())
+              for group, named in project.get("entry-points", {}).items()]  # fmt: skip
+    (about / "entry_points.txt").write_text("\n".join(points))
+    (about / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: 1.0\n")
+    for name, text in texts.items():
+        (folder / name).write_text(text, encoding="utf-8")
+
+
+KITS: dict[str, Callable[[], None]] = {kit.__name__: kit for kit in (s3, archive, daymet, raw, bucket, sdoml)}
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import shlex
 import tomllib
 from argparse import ArgumentParser
 from collections.abc import Iterator, Sequence
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import click
@@ -121,6 +121,10 @@ def click_reads(command: click.Command, words: Sequence[str], parent: click.Cont
             return click_reads(below, rest, context)
     except click.exceptions.Exit:  # --help and --version are answered at once
         return click.Context(command)
+    except click.BadParameter as error:
+        if not isinstance(getattr(error.param, "type", None), click.Path):  # stories see whether paths exist
+            raise WrongError(error.format_message()) from error
+        return click.Context(command)
     except click.ClickException as error:
         raise WrongError(error.format_message()) from error
     except SystemExit as error:
@@ -202,7 +206,7 @@ _PROGRAMS = {
     "pytest": _pytest,
     "sbatch": _sbatch,
     "tests.slurm": _testbed,
-    "jobs.spring_index.sample": lambda words: _module("jobs.spring_index.sample", words),
+    **{name: partial(_module, name) for name in ("jobs.spring_index.sample", "jobs.sdo.sample")},
     "tests.bench": lambda words: None,
     "tests.validation": lambda words: None,
 }

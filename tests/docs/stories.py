@@ -8,14 +8,21 @@ from dataclasses import dataclass, field
 
 from tests.docs.commands import Page, Shown, helped, pages
 
-SMOOTH = '''
+MINE = '''
 def smooth(source, target, *, window: int = 5):
     """Running mean of every variable."""
     import xarray
 
     xarray.open_dataset(source).rolling(time=window).mean().to_zarr(target)
+
+
+def coldest(source, target):
+    """The coldest day of every cell."""
+    import xarray
+
+    xarray.open_dataset(source)["tmin"].min("time").to_dataset().to_zarr(target)
 '''
-SCRIPTS = {"mine.py": SMOOTH}
+SCRIPTS = {"mine.py": MINE}
 """Functions of the reader's own, where the page itself does not show the file."""
 SMALL = "worker_cores = 1\nworker_memory = 1GB\nworker_partition = normal\nworker_walltime = 00:20:00\n"
 THERE = (
@@ -34,6 +41,7 @@ worker_cores = 2
 {THERE}
 """
 """The reader's platforms.ini: every name that the pages use leads to the test cluster."""
+PLACEHOLDERS = {"package\\.module:function": "mine.py:smooth"}
 ANSWERS = {
     r"Name of the platform[^:\n]*:": "mine",
     r"Login host[^:\n]*:": "login",
@@ -59,7 +67,7 @@ class Story:
 
     def filled(self, text: str) -> str:
         """A command as the reader of this page types it."""
-        for pattern, put in self.fill.items():
+        for pattern, put in {**PLACEHOLDERS, **self.fill}.items():
             text = re.sub(pattern, lambda _: put, text)  # noqa: B023 - called at once
         return text
 
@@ -68,41 +76,52 @@ INTERNET = "needs the internet"
 MINUTES = "takes minutes; CI runs it as a step of its own"
 PACKAGES = "fetches packages from the internet; tests/slurm/test_env*.py installs without"
 SITE = "needs what this cluster has not"
+SUBMITTED = "is submitted, as the script stands, by test_sbatch.py on the test cluster"
 # What cannot run in a story: page, pattern of the command, why. It is parsed by the real commands all the same.
 NOT_RUN: tuple[tuple[str, str, str], ...] = (
     (r".*", r"^pip install", INTERNET),
     (r".*", r"^make ", MINUTES),
     (r".*", r"-m pytest|-m tests\.", "is what runs these tests"),
     (r".*", r"env (install|uninstall|show)", PACKAGES),
+    (r"docs/teachers\.md", r"^scontrol create", "is for the administrators of a cluster with accounts"),
+    (r"docs/sbatch/.*\.sh", r".*", SUBMITTED),
+    (r"docs/own-job\.md", r"grouptools:coldest|run group-", "needs the page's package, which test_own_job.py installs"),
+    (r"docs/own-job\.md", r"map l1b\.py:l1b", "needs xsar; tests/jobs/l1b/test_xsar.py runs it"),
+    (r"python -m jobs .*", r".*", "shows options that tests/jobs tries one by one; its like runs on the job's page"),
 )
 DATA = {
     "'/data/": "'data/",
     " /data/": " data/",
     "/data/daymet": "data/daymet",
 }  # nobody may make /data on this machine
-CLUSTER = {"CLUSTER": "mycluster"}
-WHOLE = {"map …": "map mine.py:smooth --inputs 'raw/*.nc' --target 'out/{stem}.zarr'"}
+COURSE = "[course]\nplatform = testbed\n"
 DAYMET = Story(here=("daymet",), there=("daymet",))
 STORIES: dict[str, Story] = {
     "README.md": Story(here=("daymet", "raw", "sdoml", "safe", "s3"), there=("raw",), fill=DATA),
-    "docs/batch.md": Story(here=("raw", "safe"), fill={**DATA, **WHOLE}, codes={"error.SAFE": 1}),
+    "docs/batch.md": Story(here=("raw",)),
     "docs/dask.md": Story(before=("springline up mycluster --name my-session --detach",)),
     "docs/first-session.md": Story(),
     "docs/index.md": DAYMET,
     "docs/l1b.md": Story(here=("safe",), fill=DATA, codes={"error.SAFE": 1}),
+    "docs/map.md": Story(here=("raw",)),
     "docs/old-command-line.md": Story(keys="[spider-stursdat]\nplatform = testbed\n"),
+    "docs/own-job.md": Story(),
     "docs/platform-check.md": Story(),
     "docs/platforms.md": Story(),
     "docs/runs.md": Story(here=("raw",), there=("raw",)),
-    "docs/sdo-irradiance.md": Story(here=("s3", "sun", "sdoml")),
-    "docs/spring-index.md": DAYMET,
+    "docs/sdo-combine.md": Story(here=("s3", "sdoml")),
+    "docs/sdo-irradiance.md": Story(here=("s3", "bucket"), fill={"--frames 144": "--frames 12"}),
+    "docs/spring-index.md": Story(fill={"--size 150": "--size 40"}),
     "docs/stac.md": Story(here=("archive",)),
+    "docs/teachers.md": Story(fill={"up course": "up course --name class", "NAME": "class"}, keys=COURSE),
+    "docs/trouble.md": Story(),
+    "springline": Story(here=("daymet",)),
 }
 
 
 def kept(page: Page) -> list[Shown]:
     """The commands of a page that its story runs."""
-    return [shown for shown in page.of("block") if not why_not(shown)]
+    return [shown for shown in page.of("block", "help") if not why_not(shown)]
 
 
 def why_not(shown: Shown) -> str:
@@ -116,6 +135,12 @@ def why_not(shown: Shown) -> str:
 def story_of(file: str) -> Story:
     """The story of a page, or one where nothing is prepared."""
     return STORIES.get(file, Story())
+
+
+def told() -> list[Page]:
+    """The pages with commands that stories run; the last is what `springline … --help` shows."""
+    examples = tuple(shown for shown in helped() if shown.text.startswith("springline "))
+    return [page for page in (*pages(), Page("springline", examples, (), (), ())) if kept(page)]
 
 
 def everything() -> list[Shown]:

@@ -35,7 +35,7 @@ S3 = {
 }
 ENVIRONMENT = {
     **S3,
-    "PYTHONPATH": str(ROOT),
+    "PYTHONPATH": f"{ROOT}:/home/{files.LAPTOP_USER.name}/site",
     "SCRATCH": "/tmp/scratch",
     "TERM": "xterm",
     "MPLBACKEND": "agg",
@@ -68,9 +68,10 @@ class Reader:
         cluster, laptop = self.springline.cluster, self.springline.cluster.laptop
         ini = self.springline.home / ".config/springline/platforms.ini"
         ini.write_text(ini.read_text() + stories.PLATFORMS.replace("PYTHON", str(VENV_PYTHON)) + self.story.keys)
-        for name, text in {**stories.SCRIPTS, **dict(self.page.files)}.items():
+        texts = {**stories.SCRIPTS, **dict(self.page.files)}
+        for name, text in texts.items():
             files.write(self.springline.home / name, text, owner=files.LAPTOP_USER.uid)
-            files.write(cluster.cluster_home() / name, text, owner=files.ALICE.uid)
+        kits.install(self.springline.home / "site", texts)
         for script in (ROOT / "docs/sbatch").glob("*.sh"):
             shutil.copy(script, cluster.cluster_home())
         self._serve(stack, laptop)

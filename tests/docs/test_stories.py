@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.docs import stories
-from tests.docs.commands import Page, pages
+from tests.docs.commands import Page
 from tests.docs.telling import Reader
 from tests.slurm.laptop import Springline
 from tests.slurm.requirements import reason_to_skip
@@ -17,7 +17,7 @@ pytestmark = [
 ]
 
 
-@pytest.mark.parametrize("page", [page for page in pages() if stories.kept(page)], ids=lambda page: page.file)
+@pytest.mark.parametrize("page", stories.told(), ids=lambda page: page.file)
 def test_page(page: Page, springline: Springline, request: pytest.FixtureRequest) -> None:
     """All commands of a page, from top to bottom, one after the other."""
     story = stories.story_of(page.file)
