@@ -18,6 +18,15 @@
     { seconds: 600, kind: "warning" },
   ];
 
+  // The panel's list of charts is higher than most screens, its green on blue is hard to read, its lines are cut off.
+  const STYLE = `
+    .dask-DaskSidebar { display: flex; flex-direction: column; }
+    .dask-DaskSidebar > * { flex: none; }
+    .dask-DaskSidebar > .dask-DaskClusterManager { order: -1; border: none; }
+    .dask-ClusterListingItem { box-sizing: border-box; }
+    .dask-ClusterListingItem-link { overflow: hidden; text-overflow: ellipsis; }
+    .dask-ClusterListingItem.jp-mod-active button.dask-ClusterListingItem-button { color: white; }`;
+
   let shared = {};
 
   /** The module that JupyterLab itself uses; there is one version of each. */
@@ -139,3 +148,4 @@
     },
   };
 })();
+      document.head.appendChild(document.createElement("style")).textContent = STYLE;

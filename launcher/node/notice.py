@@ -1,4 +1,4 @@
-"""The session's addition to JupyterLab's pages: a notification before the time is up, as a prebuilt extension."""
+"""The session's additions to JupyterLab's pages: a prebuilt extension, and what the login page says."""
 
 from __future__ import annotations
 
@@ -18,10 +18,21 @@ PACKAGE = {
 }
 
 
-def write(directory: SessionDir) -> None:
-    """Write the extension where the session's JupyterLab looks for it."""
+# In place of Jupyter's own words, which are about passwords and a server on this computer.
+LOGIN = """{{% extends "templates/login.html" %}}
+{{% block token_message %}}
+<p style="text-align: center">This address lacks the token of the session <b>{session}</b>. Where you started it,
+<code>springline url {session} --show-token</code> prints the address with it.</p>
+{{% endblock %}}
+"""
+
+
+def write(directory: SessionDir, session: str) -> None:
+    """Write both where the session's JupyterLab looks for them."""
     extension = directory.labextensions / NAME
     script = extension / SCRIPT
     script.parent.mkdir(parents=True, exist_ok=True)
     script.write_text((Path(__file__).parent / "notice.js").read_text(encoding="utf-8"), encoding="utf-8")
     (extension / "package.json").write_text(json.dumps(PACKAGE, indent=1) + "\n", encoding="utf-8")
+    directory.templates.mkdir(exist_ok=True)
+    (directory.templates / "login.html").write_text(LOGIN.format(session=session), encoding="utf-8")

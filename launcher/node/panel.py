@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import dask
 from distributed.core import rpc
 
 from .backends import DaskError, security
@@ -56,7 +57,7 @@ class SessionCluster:
         self._scheduler = rpc(dask.get("control") or self.scheduler_address, connection_args=tls)  # type: ignore[no-untyped-call,unused-ignore]
         await self._look()
         self._keep(self._keep_looking())
-        _scale_always()
+        _mend_the_panel()
         await self._scheduler.springline_shown()
         return self
 
@@ -115,8 +116,8 @@ class SessionCluster:
         await self._scheduler.close_rpc()
 
 
-def _scale_always() -> None:
-    """Let every request to scale reach the cluster.
+def _mend_the_panel() -> None:
+    """Let every request to scale reach the cluster, and NEW show the one that there is.
 
     dask-labextension answers itself when as many workers are connected as asked for, so that jobs still in the queue
     could never be taken back, and when the range is that of the request before, which may have failed.
@@ -125,6 +126,14 @@ def _scale_always() -> None:
     if module is not None:
         module.manager.scale_cluster = partial(_scale_cluster, module.manager)
         module.manager.adapt_cluster = partial(_adapt_cluster, module.manager)
+        module.manager.start_cluster = partial(_start_cluster, module.manager)
+
+
+async def _start_cluster(manager: Any, cluster_id: str = "", configuration: Any = None) -> Any:  # noqa: ANN401
+    """A session has one cluster, by one name."""
+    shown = manager.list_clusters()
+    named = configuration or dask.config.get("labextension.initial")[0]
+    return shown[0] if shown else await type(manager).start_cluster(manager, cluster_id, named)
 
 
 async def _scale_cluster(manager: Any, cluster_id: str, n: int, preset: str | None = None) -> Any:  # noqa: ANN401
@@ -141,9 +150,7 @@ def _adapt_cluster(manager: Any, cluster_id: str, minimum: int, maximum: int) ->
 async def ask(manager: Any, numbers: Sequence[int], preset: str | None) -> dict[str, Any]:  # noqa: ANN401
     """Ask the cluster in the panel, which is put back there after a Shutdown, for N workers or from MIN to MAX."""
     await manager.initialized
-    if not manager.list_clusters():
-        await manager.start_cluster()
-    name = str(manager.list_clusters()[0]["id"])
+    name = str((await manager.start_cluster())["id"])
     if len(numbers) == 1:
         return dict(await _scale_cluster(manager, name, numbers[0], preset))
     await manager._clusters[name].follow(*numbers, preset)

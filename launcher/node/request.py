@@ -179,6 +179,11 @@ class SessionDir:
         return self.path / "jupyter-config"
 
     @property
+    def templates(self) -> Path:
+        """Templates of Jupyter's pages for this session's JupyterLab."""
+        return self.config / "templates"
+
+    @property
     def labextensions(self) -> Path:
         """The session's own addition to JupyterLab's pages."""
         return self.config / "labextensions"

@@ -29,6 +29,7 @@ def options(directory: SessionDir, request: Request, listen: dict[str, Any], tok
         "PasswordIdentityProvider.token": token,
         "PasswordIdentityProvider.hashed_password": "",
         "PasswordIdentityProvider.password_required": False,
+        "PasswordIdentityProvider.allow_password_change": False,
         # The browser speaks plain http to the tunnel: a cookie for https only would be lost.
         "PasswordIdentityProvider.secure_cookie": False,
         "ServerApp.quit_button": True,
@@ -40,6 +41,7 @@ def options(directory: SessionDir, request: Request, listen: dict[str, Any], tok
         "ServerApp.base_url": "/",
         "ServerApp.allow_remote_access": False,
         "LabApp.extra_labextensions_path": directory.labextensions,
+        "ServerApp.extra_template_paths": directory.templates,
     }
     quiet = {
         "ServerApp.open_browser": False,

@@ -70,7 +70,7 @@ class Session:
         self._jupyter = server = jupyter.start(self._directory, self._address, self._environ)
         server.channel.listen(self._tell)
         self._report("jupyter-ended", server.process.wait)
-        notice.write(self._directory)
+        notice.write(self._directory, self._request.session)
         self._report("dask", self._start_dask)
         self._state.update(versions=versions())
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 
 from tests.slurm.cluster import Cluster
 from tests.slurm.requirements import CHECKOUT
@@ -19,6 +19,7 @@ PROGRAM = "chromium"
 SCREENSHOTS = CHECKOUT / ".cache/screenshots"
 WINDOW = {"width": 1440, "height": 900}
 PATIENCE = 30_000  # ms; two busy cores are slow
+SLOW = 60_000  # ms, for what a queue has to give
 # What a page says on its console though nothing is wrong for who uses it: a pattern, and why.
 TOLERATED = {r"404 .*/individual-plots\.json": "dask-labextension looks for a dashboard where there is none yet"}
 
@@ -40,6 +41,7 @@ def chromium(cluster: Cluster) -> Iterator[Browser]:
     door.write_text(f'#!/bin/sh\nexec {command} "$@"\n', encoding="utf-8")
     door.chmod(0o700)
     with sync_playwright() as playwright:
+        expect.set_options(timeout=PATIENCE)
         browser = playwright.chromium.launch(executable_path=door, env=dict(cluster.laptop.environment(user)))
         try:
             yield browser
@@ -57,7 +59,11 @@ class Window:
     @classmethod
     def open(cls, browser: Browser) -> Window:
         """Open an empty window, with no cookies."""
-        page = browser.new_context(viewport=WINDOW, locale="en-GB").new_page()
+        return cls.of(browser.new_context(viewport=WINDOW, locale="en-GB").new_page())
+
+    @classmethod
+    def of(cls, page: Page) -> Window:
+        """Watch a page, such as one that another page has just opened."""
         page.set_default_timeout(PATIENCE)
         window = cls(page)
         page.on("console", window._console)

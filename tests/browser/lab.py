@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from playwright.sync_api import Browser, Locator, Page
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.browser.chromium import PATIENCE, Window
 from tests.slurm.laptop import Springline
@@ -71,13 +71,18 @@ class Lab:
         self.page.locator(".jp-Launcher, .jp-Notebook").first.wait_for()
 
     def command(self, label: str) -> None:
-        """Do a command of the palette by its label."""
-        self.page.keyboard.press("Control+Shift+C")
-        self.page.locator(".lm-CommandPalette-input").fill(label)
+        """Do a command of the palette by its label. (The palette closes when a page that opens takes the focus.)"""
+        palette = self.page.locator(".lm-CommandPalette-input")
+        while not palette.is_visible():
+            self.page.keyboard.press("Control+Shift+C")
+            self.page.wait_for_timeout(500)
+        palette.fill(label)
         self.page.locator(".lm-CommandPalette-item", has_text=label).first.click()
 
     def new_notebook(self) -> None:
         """Open a new notebook whose kernel is idle."""
+        if not self.page.locator(".jp-Launcher").is_visible():
+            self.page.keyboard.press("Control+Shift+L")
         self.page.locator('.jp-LauncherCard[data-category="Notebook"]').first.click()
         self.idle()
 
@@ -109,12 +114,20 @@ class Lab:
         self.page.keyboard.insert_text(code)
 
     def run(self, number: int = -1, seconds: float = 60) -> str:
-        """Run a cell, wait until it is done; returns what is shown below it."""
-        cell = self.cell(number)
-        prompt = cell.locator(".jp-InputPrompt")
-        before = prompt.inner_text().strip()
-        cell.locator(".cm-content").click()
+        """Run a cell that is not empty, wait until it is done; returns what is shown below it."""
+        self.start(number)
+        return self.done(number, seconds)
+
+    def start(self, number: int = -1) -> None:
+        """Begin to run a cell."""
+        prompt = self.cell(number).locator(".jp-InputPrompt")
+        before = prompt.inner_text()
+        self.cell(number).locator(".cm-content").click()
         self.page.keyboard.press("Control+Enter")
-        done = prompt.filter(has_text=re.compile(r"\[\d+\]")).filter(has_not_text=before)  # each run counts one up
-        done.wait_for(timeout=seconds * 1000)
+        expect(prompt).not_to_have_text(before)  # [*], or a higher number
+
+    def done(self, number: int = -1, seconds: float = 60) -> str:
+        """Wait until a cell that was started is done; returns what is shown below it."""
+        cell = self.cell(number)
+        cell.locator(".jp-InputPrompt").filter(has_text=re.compile(r"\[\d+\]")).wait_for(timeout=seconds * 1000)
         return "\n".join(cell.locator(".jp-OutputArea-output").all_inner_texts()).strip()
