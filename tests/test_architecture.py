@@ -51,7 +51,8 @@ PURE_NAMES = (
 )
 PURE = tuple(f"launcher/{name}" for name in PURE_NAMES)
 KERNELS = (
-    *(f"jobs/spring_index/{name}.py" for name in ("decode", "kernel", "model", "daylength", "light")),
+    *(f"jobs/spring_index/science/{name}.py" for name in ("model", "kernel", "stream", "light", "daylength")),
+    "jobs/spring_index/reading/decode.py",
     *(f"jobs/l1b/{name}.py" for name in ("model", "power", "tables", "geolocation", "heading")),
     *(f"jobs/sdo/irradiance/{name}.py" for name in ("fits", "rice")),
     "jobs/sdo/combine/steps.py",
@@ -82,7 +83,7 @@ HEAVY = (
 )
 
 LONGEST_FILE, LONGEST_FUNCTION, P90_FUNCTION = 300, 50, 20
-LONG_ON_PURPOSE = {"jobs/spring_index/kernel.py"}  # numba caches by file: a split kernel could run stale code
+LONG_ON_PURPOSE = {"jobs/spring_index/science/kernel.py"}  # numba caches by file: a split kernel could run stale code
 
 
 @dataclass(frozen=True)

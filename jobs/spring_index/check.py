@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 
 from jobs import storage
-from jobs.spring_index.blocks import Block
-from jobs.spring_index.daylight import refuse_south
 from jobs.spring_index.planning import Run
-from jobs.spring_index.readers import open_slot
-from jobs.spring_index.values import check_values, fine_cells
+from jobs.spring_index.reading.blocks import Block
+from jobs.spring_index.reading.daylight import refuse_south
+from jobs.spring_index.reading.readers import open_slot
+from jobs.spring_index.reading.values import check_values, fine_cells
 from jobs.spring_index.work import Region
 
 

@@ -13,20 +13,22 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from jobs.spring_index import model, output
-from jobs.spring_index.ahead import Days, reading
-from jobs.spring_index.blocks import Block, Done, Plan
-from jobs.spring_index.daylight import DayLength, day_length
-from jobs.spring_index.model import Variant, Window
-from jobs.spring_index.stream import Dates, Stream, plant_index
-from jobs.spring_index.values import fine_cells, read_coordinate
+from jobs.spring_index import output
+from jobs.spring_index.reading.ahead import Days, reading
+from jobs.spring_index.reading.blocks import Block, Done, Plan
+from jobs.spring_index.reading.daylight import DayLength, day_length
+from jobs.spring_index.reading.values import fine_cells, read_coordinate
+from jobs.spring_index.science import model
+from jobs.spring_index.science.model import Variant, Window
+from jobs.spring_index.science.stream import Dates, Stream, plant_index
 
 Array = npt.NDArray[Any]
 
 
 def warm_up(plan: Plan) -> None:
     """Compile the kernels, or load them, before many processes would each do so."""
-    from jobs.spring_index import decode, stream
+    from jobs.spring_index.reading import decode
+    from jobs.spring_index.science import stream
 
     stream.warm_up(plan.variant, plan.dtype)
     decode.warm_up(plan.dtype)
@@ -34,7 +36,7 @@ def warm_up(plan: Plan) -> None:
 
 def is_compiled() -> bool:
     """Whether the kernels seem to be compiled on this machine; loads nothing to tell."""
-    source = Path(__file__).with_name("kernel.py")
+    source = Path(__file__).with_name("science") / "kernel.py"
     found = source.parent.glob("__pycache__/kernel.block_days-*.nbi")
     return any(index.stat().st_mtime >= source.stat().st_mtime for index in found)
 

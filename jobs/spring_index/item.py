@@ -6,7 +6,7 @@ from typing import Any
 
 from jobs.spring_index import output, work
 from jobs.spring_index.compute import compute_block
-from jobs.spring_index.headers import check_unseen
+from jobs.spring_index.inputs.headers import check_unseen
 
 
 def compute(source: str, *, plan: str, region: str = "", year: int, block: str) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from jobs.spring_index.source import CSV, Collection
+from jobs.spring_index.reading.source import CSV, Collection
 
 BLOCK_CELLS = 1_000_000
 """Most cells of a block: their state takes 130 bytes each."""

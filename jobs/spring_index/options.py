@@ -9,7 +9,7 @@ from typing import Any
 
 from jobs.errors import UsageError
 from jobs.model import Option
-from jobs.spring_index.model import PLANTS, VARIANTS, Variant, Window
+from jobs.spring_index.science.model import PLANTS, VARIANTS, Variant, Window
 
 OPTIONS = (
     Option("years", "Years to compute: 1980, 1980:1999 (both included) or a list with commas.", metavar="YEARS"),

@@ -15,8 +15,8 @@ from typing import Any
 
 from jobs import storage
 from jobs.errors import OutputError
-from jobs.spring_index.blocks import Block, Plan
-from jobs.spring_index.source import Array
+from jobs.spring_index.reading.blocks import Block, Plan
+from jobs.spring_index.reading.source import Array
 
 MARKER = "zarr.json"
 """A Zarr v3 group is there once this file is: it is written last, and is the year's commit."""

@@ -10,13 +10,14 @@ from importlib.metadata import version
 from jobs import storage
 from jobs.errors import OutputError, UsageError
 from jobs.model import Asked, Row
-from jobs.spring_index import daylength, output, record
-from jobs.spring_index.blocks import Plan
+from jobs.spring_index import output, record
 from jobs.spring_index.layout import batch_days, block_shape
-from jobs.spring_index.model import Window
 from jobs.spring_index.options import Settings, settings
 from jobs.spring_index.output import NOTHING, Known, Place
-from jobs.spring_index.source import CSV, Collection
+from jobs.spring_index.reading.blocks import Plan
+from jobs.spring_index.reading.source import CSV, Collection
+from jobs.spring_index.science import daylength
+from jobs.spring_index.science.model import Window
 from jobs.spring_index.work import Region, Regions, Year, pack
 
 
@@ -51,8 +52,8 @@ def planned(asked: Asked) -> Run:
     UsageError
         Saying what is wrong with the command, the inputs or the output.
     """
-    from jobs.spring_index.inputs import open_collections
-    from jobs.spring_index.listing import listed
+    from jobs.spring_index.inputs.collection import open_collections
+    from jobs.spring_index.inputs.listing import listed
 
     chosen = settings(asked.options)
     found, problems = listed(asked, chosen.years)
@@ -76,7 +77,7 @@ def _clipped(collections: dict[str, Collection], chosen: Settings, asked: Asked)
     """The cells in the box that is asked for; a region that is outside is left out."""
     if not chosen.bbox:
         return collections
-    from jobs.spring_index.region import clip
+    from jobs.spring_index.inputs.region import clip
 
     kept: dict[str, Collection] = {}
     for name, collection in collections.items():

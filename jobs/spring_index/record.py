@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 
 from jobs import storage
-from jobs.spring_index import output, ranges
-from jobs.spring_index.blocks import Plan
-from jobs.spring_index.listing import SUFFIXES
-from jobs.spring_index.model import TRIGGER
+from jobs.spring_index import output
+from jobs.spring_index.inputs.listing import SUFFIXES
 from jobs.spring_index.options import Settings
-from jobs.spring_index.source import Slot
+from jobs.spring_index.reading import ranges
+from jobs.spring_index.reading.blocks import Plan
+from jobs.spring_index.reading.source import Slot
+from jobs.spring_index.science.model import TRIGGER
 from jobs.spring_index.work import Region, Year
 
 

@@ -21,7 +21,7 @@ import click
 import numpy as np
 import numpy.typing as npt
 
-from jobs.spring_index.daylength import daymet_of_step, daymet_step
+from jobs.spring_index.science.daylength import daymet_of_step, daymet_step
 
 if TYPE_CHECKING:
     import h5netcdf

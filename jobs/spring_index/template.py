@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jobs.spring_index import model
-from jobs.spring_index.blocks import Plan
-from jobs.spring_index.source import Array, Coord, Grid
+from jobs.spring_index.reading.blocks import Plan
+from jobs.spring_index.reading.source import Array, Coord, Grid
+from jobs.spring_index.science import model
 
 if TYPE_CHECKING:
     import dask.array as da

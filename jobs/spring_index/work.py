@@ -11,10 +11,10 @@ from functools import lru_cache
 
 from jobs import storage
 from jobs.errors import OutputError
-from jobs.spring_index.blocks import Block, Plan
-from jobs.spring_index.model import Window
 from jobs.spring_index.output import PLAN, Place
-from jobs.spring_index.source import Slot
+from jobs.spring_index.reading.blocks import Block, Plan
+from jobs.spring_index.reading.source import Slot
+from jobs.spring_index.science.model import Window
 
 Cells = tuple[slice, ...]
 

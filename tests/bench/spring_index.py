@@ -31,7 +31,7 @@ Dates = list[npt.NDArray[np.float64]]
 
 def grid(size: int) -> Fields:
     """tmin, tmax [°C] and dayl [s] of 300 days of synthetic land, (day, y, x)."""
-    from jobs.spring_index.daylength import daymet
+    from jobs.spring_index.science.daylength import daymet
 
     rng = np.random.default_rng(1)
     y, x = np.mgrid[0:size, 0:size]
@@ -62,8 +62,8 @@ def theirs(fields: Fields) -> Dates:
 
 def ours(fields: Fields, variant: str = "rsdat") -> Dates:
     """The same by springline's kernels."""
-    from jobs.spring_index.model import VARIANTS
-    from jobs.spring_index.stream import plant_index, spring_dates
+    from jobs.spring_index.science.model import VARIANTS
+    from jobs.spring_index.science.stream import plant_index, spring_dates
 
     dates = spring_dates(*fields, VARIANTS[variant])
     both = (np.concatenate([d, plant_index(d)[None]]) for d in (dates.leaf, dates.bloom))

@@ -44,13 +44,14 @@ def files(folder: str) -> dict[str, str]:
 
 def blocks(folder: str, size: int, chunk: int) -> dict[str, Any]:
     """CPU of blocks one after the other, computed but not written, and of the decoding in them [s]."""
-    from jobs.spring_index import model, output
-    from jobs.spring_index.blocks import Block, Plan
-    from jobs.spring_index.chunks import Column
+    from jobs.spring_index import output
     from jobs.spring_index.compute import compute_block
     from jobs.spring_index.layout import BATCH_VALUES
-    from jobs.spring_index.source import NETCDF, Grid, Slot
-    from jobs.spring_index.stream import Units
+    from jobs.spring_index.reading.blocks import Block, Plan
+    from jobs.spring_index.reading.chunks import Column
+    from jobs.spring_index.reading.source import NETCDF, Grid, Slot
+    from jobs.spring_index.science import model
+    from jobs.spring_index.science.stream import Units
 
     spent = {"decode": 0.0, "bytes": 0.0}
     decode = Column.decode
@@ -86,8 +87,8 @@ def plain(folder: str, size: int, chunk: int) -> dict[str, Any]:
 
 def ours(folder: str, size: int, chunk: int) -> dict[str, Any]:
     """CPU of reading 300 days of all three variables of one block, as blocks do [s]."""
-    from jobs.spring_index.ahead import reading
-    from jobs.spring_index.source import NETCDF, Slot
+    from jobs.spring_index.reading.ahead import reading
+    from jobs.spring_index.reading.source import NETCDF, Slot
 
     slots = {variable: Slot((url,), NETCDF, variable, 0, 365) for variable, url in files(folder).items()}
     with reading(slots, cuts(size, chunk)[0]) as ahead:

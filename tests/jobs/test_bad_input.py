@@ -13,8 +13,8 @@ from click.testing import CliRunner
 
 from jobs.cli import cli
 from jobs.errors import InputError
-from jobs.spring_index.readers import open_dataset
-from jobs.spring_index.source import NETCDF
+from jobs.spring_index.reading.readers import open_dataset
+from jobs.spring_index.reading.source import NETCDF
 from tests.jobs.conftest import Runner
 from tests.jobs.s3server import S3
 from tests.jobs.stac.servers import serve_web

@@ -12,10 +12,10 @@ import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jobs.spring_index import daylength, kernel, light, stream
-from jobs.spring_index.model import CORRECTED, VARIANTS, Window
-from jobs.spring_index.pixels import read_pixel
-from jobs.spring_index.stream import Dates, Stream, Units, plant_index, spring_dates
+from jobs.spring_index.reading.pixels import read_pixel
+from jobs.spring_index.science import daylength, kernel, light, stream
+from jobs.spring_index.science.model import CORRECTED, VARIANTS, Window
+from jobs.spring_index.science.stream import Dates, Stream, Units, plant_index, spring_dates
 from tests.jobs import reference
 from tests.jobs.stations import filled, read_stations
 from tests.jobs.tutorial import tutorial
@@ -145,7 +145,7 @@ def test_daymet_formula_on_real_pixels(data: Path) -> None:
 
 def test_daymet_formula_on_a_real_grid(data: Path) -> None:
     """The formula meets a real grid's day length but for a cell on the edge of a bin."""
-    from jobs.spring_index.readers import open_dataset
+    from jobs.spring_index.reading.readers import open_dataset
 
     with open_dataset(str(data / "daymet/springtime_pydaymet_v4_daily.nc"), "netcdf") as grid:
         real, lat = grid["dayl"].values, grid["lat"].values

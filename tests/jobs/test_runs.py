@@ -19,9 +19,9 @@ import pytest
 import xarray as xr
 
 from jobs.errors import OutputError, UsageError
-from jobs.spring_index.model import VARIANTS
-from jobs.spring_index.pixels import read_pixel
-from jobs.spring_index.stream import plant_index, spring_dates
+from jobs.spring_index.reading.pixels import read_pixel
+from jobs.spring_index.science.model import VARIANTS
+from jobs.spring_index.science.stream import plant_index, spring_dates
 from jobs.storage import exclusive
 from tests.jobs.conftest import ROOT, Runner
 from tests.jobs.tutorial import tutorial

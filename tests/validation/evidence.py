@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from jobs.spring_index import daylength
-from jobs.spring_index.model import CORRECTED, VARIANTS, Variant, Window
+from jobs.spring_index.science import daylength
+from jobs.spring_index.science.model import CORRECTED, VARIANTS, Variant, Window
 from tests.jobs import reference, tutorial
 from tests.validation import weather
 from tests.validation.weather import Country, Found, StationYears, Weather
@@ -130,7 +130,7 @@ def _joined(parts: list[Found]) -> Found:
 
 def _light(data: Path, real: Weather, formula: Weather) -> list[Light]:
     """Daymet's formula on the real grid, on its cells that do not lie on an edge of a bin, and on the pixels."""
-    from jobs.spring_index.readers import open_dataset
+    from jobs.spring_index.reading.readers import open_dataset
 
     with open_dataset(str(data / "daymet/springtime_pydaymet_v4_daily.nc"), "netcdf") as grid:
         there, latitude = np.asarray(grid["dayl"].values), np.asarray(grid["lat"].values)

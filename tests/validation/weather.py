@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from jobs.spring_index import daylength, sample
-from jobs.spring_index.model import CORRECTED, Variant
-from jobs.spring_index.pixels import Pixel, read_pixel
-from jobs.spring_index.stream import Units, plant_index, spring_dates
+from jobs.spring_index import sample
+from jobs.spring_index.reading.pixels import Pixel, read_pixel
+from jobs.spring_index.science import daylength
+from jobs.spring_index.science.model import CORRECTED, Variant
+from jobs.spring_index.science.stream import Units, plant_index, spring_dates
 from tests.jobs.stations import SEASON, filled, read_stations
 
 Array = npt.NDArray[Any]

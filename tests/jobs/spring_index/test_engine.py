@@ -21,8 +21,8 @@ import pytest
 import xarray as xr
 
 from jobs.errors import OutputError
+from jobs.spring_index.reading.source import NETCDF, Slot
 from jobs.spring_index.record import inputs_signatures
-from jobs.spring_index.source import NETCDF, Slot
 from tests.jobs.conftest import ROOT, Runner
 from tests.jobs.s3server import S3
 

@@ -24,14 +24,16 @@ import numpy.typing as npt
 import pytest
 
 from jobs.errors import InputError
-from jobs.spring_index import chunks, decode, model, output, ranges, stream
-from jobs.spring_index.ahead import reading
-from jobs.spring_index.blocks import Block, Done, Plan
+from jobs.spring_index import output
 from jobs.spring_index.compute import compute_block
-from jobs.spring_index.model import Window
-from jobs.spring_index.readers import ChunkReader, Hdf5Reader, open_dataset, open_slot
-from jobs.spring_index.source import NETCDF, Grid, Slot
-from jobs.spring_index.stream import Units
+from jobs.spring_index.reading import chunks, decode, ranges
+from jobs.spring_index.reading.ahead import reading
+from jobs.spring_index.reading.blocks import Block, Done, Plan
+from jobs.spring_index.reading.readers import ChunkReader, Hdf5Reader, open_dataset, open_slot
+from jobs.spring_index.reading.source import NETCDF, Grid, Slot
+from jobs.spring_index.science import model, stream
+from jobs.spring_index.science.model import Window
+from jobs.spring_index.science.stream import Units
 from tests.bench.usage import family
 from tests.jobs.s3server import S3
 

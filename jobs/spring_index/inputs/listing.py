@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from jobs import causes, doors, storage
 from jobs.errors import InputError, UsageError
 from jobs.model import Asked, Row
-from jobs.spring_index.headers import VARIABLES
+from jobs.spring_index.inputs.headers import VARIABLES
 
 if TYPE_CHECKING:
     from jobs.stac.select import Chosen

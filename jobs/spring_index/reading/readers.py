@@ -15,10 +15,10 @@ import numpy.typing as npt
 
 from jobs import causes, doors, storage
 from jobs.errors import InputError
-from jobs.spring_index import ranges
-from jobs.spring_index.chunks import Batch, Column, Index, chunk_index
-from jobs.spring_index.pixels import read_pixel
-from jobs.spring_index.source import CSV, ZARR, Slot
+from jobs.spring_index.reading import ranges
+from jobs.spring_index.reading.chunks import Batch, Column, Index, chunk_index
+from jobs.spring_index.reading.pixels import read_pixel
+from jobs.spring_index.reading.source import CSV, ZARR, Slot
 
 if TYPE_CHECKING:
     import h5py
@@ -237,7 +237,7 @@ def _netcdf(url: str, stack: contextlib.ExitStack) -> xr.Dataset:
     """The file undecoded, by what its first bytes say it is."""
     import xarray as xr
 
-    from jobs.spring_index import netcdf3
+    from jobs.spring_index.reading import netcdf3
 
     try:
         source = stack.enter_context(ranges.opened(url))

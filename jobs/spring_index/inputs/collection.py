@@ -10,14 +10,14 @@ import numpy as np
 from jobs import storage
 from jobs.errors import InputError
 from jobs.model import Row
-from jobs.spring_index import daylength
-from jobs.spring_index.calendars import YearDays
-from jobs.spring_index.headers import VARIABLES, Part, look_into, units_of
-from jobs.spring_index.listing import Given, Years
-from jobs.spring_index.pixels import Pixel, read_pixel
-from jobs.spring_index.readers import DamagedError
-from jobs.spring_index.source import CSV, Collection, Coord, Grid, Slot
-from jobs.spring_index.stream import Units
+from jobs.spring_index.inputs.calendars import YearDays
+from jobs.spring_index.inputs.headers import VARIABLES, Part, look_into, units_of
+from jobs.spring_index.inputs.listing import Given, Years
+from jobs.spring_index.reading.pixels import Pixel, read_pixel
+from jobs.spring_index.reading.readers import DamagedError
+from jobs.spring_index.reading.source import CSV, Collection, Coord, Grid, Slot
+from jobs.spring_index.science import daylength
+from jobs.spring_index.science.stream import Units
 
 
 def open_collections(found: list[Given], years: Years, problems: list[Row]) -> dict[str, Collection]:

@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from jobs.errors import InputError
-from jobs.spring_index.readers import read_plane
-from jobs.spring_index.source import Grid
-from jobs.spring_index.stream import Units
+from jobs.spring_index.reading.readers import read_plane
+from jobs.spring_index.reading.source import Grid
+from jobs.spring_index.science.stream import Units
 
 Array = npt.NDArray[Any]
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from jobs.spring_index.ranges import Source
+from jobs.spring_index.reading.ranges import Source
 
 if TYPE_CHECKING:
     import h5py
@@ -110,7 +110,7 @@ class Column:
 
         The next days take the same memory: new memory costs a quarter of the time of all this.
         """
-        from jobs.spring_index import decode
+        from jobs.spring_index.reading import decode
 
         index, box, days = self.index, (batch.days, *self.cells), batch.days.stop - batch.days.start
         if len(self.room) < days:
@@ -149,7 +149,7 @@ class Column:
 
 def place(raw: Array, chunk: Box, index: Index, box: tuple[slice, ...], out: Array) -> None:
     """Put what a chunk has of a box of the variable into the array of that box."""
-    from jobs.spring_index import decode
+    from jobs.spring_index.reading import decode
 
     corner = [i * c for i, c in zip(chunk, index.chunk, strict=True)]
     low = [max(a, s.start) for a, s in zip(corner, box, strict=True)]

@@ -11,10 +11,10 @@ import numpy as np
 
 from jobs import storage
 from jobs.errors import InputError
-from jobs.spring_index.calendars import YearDays, days_of_years
-from jobs.spring_index.readers import open_dataset, unread
-from jobs.spring_index.source import NETCDF, ZARR, Coord, Grid, Slot
-from jobs.spring_index.stream import Units
+from jobs.spring_index.inputs.calendars import YearDays, days_of_years
+from jobs.spring_index.reading.readers import open_dataset, unread
+from jobs.spring_index.reading.source import NETCDF, ZARR, Coord, Grid, Slot
+from jobs.spring_index.science.stream import Units
 
 if TYPE_CHECKING:
     import xarray as xr

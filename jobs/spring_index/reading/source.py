@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from jobs.spring_index.stream import Units
+from jobs.spring_index.science.stream import Units
 
 Array = npt.NDArray[Any]
 NETCDF, ZARR, CSV = "netcdf", "zarr", "csv"

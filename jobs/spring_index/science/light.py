@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from jobs.spring_index import daylength
+from jobs.spring_index.science import daylength
 
 Array = npt.NDArray[Any]
 WORTH = 8

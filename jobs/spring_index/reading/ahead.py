@@ -12,10 +12,10 @@ import numpy as np
 import numpy.typing as npt
 
 from jobs import storage
-from jobs.spring_index.blocks import Block, Plan
-from jobs.spring_index.readers import Reader, open_slot
-from jobs.spring_index.source import Slot
-from jobs.spring_index.values import check_values, coarsened
+from jobs.spring_index.reading.blocks import Block, Plan
+from jobs.spring_index.reading.readers import Reader, open_slot
+from jobs.spring_index.reading.source import Slot
+from jobs.spring_index.reading.values import check_values, coarsened
 
 Array = npt.NDArray[Any]
 

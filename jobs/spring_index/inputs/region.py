@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 
 from jobs.errors import UsageError
-from jobs.spring_index.readers import read_plane
-from jobs.spring_index.source import CSV, Array, Collection, Grid
+from jobs.spring_index.reading.readers import read_plane
+from jobs.spring_index.reading.source import CSV, Array, Collection, Grid
 
 Box = tuple[float, float, float, float]
 UNIT_METRES = {"km": 1000.0, "kilometer": 1000.0, "kilometre": 1000.0, "kilometers": 1000.0, "kilometres": 1000.0}

@@ -9,11 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from jobs.errors import InputError
-from jobs.spring_index import daylength, light
-from jobs.spring_index.ahead import Days
-from jobs.spring_index.blocks import Block, Plan
-from jobs.spring_index.light import Light
-from jobs.spring_index.values import read_coordinate
+from jobs.spring_index.reading.ahead import Days
+from jobs.spring_index.reading.blocks import Block, Plan
+from jobs.spring_index.reading.values import read_coordinate
+from jobs.spring_index.science import daylength, light
+from jobs.spring_index.science.light import Light
 
 Array = npt.NDArray[Any]
 SAMPLE = (170, 100, 0, 265)

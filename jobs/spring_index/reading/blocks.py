@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from jobs.spring_index import daylength
-from jobs.spring_index.model import Variant, Window
-from jobs.spring_index.source import Grid, Slot
-from jobs.spring_index.stream import Units
+from jobs.spring_index.reading.source import Grid, Slot
+from jobs.spring_index.science import daylength
+from jobs.spring_index.science.model import Variant, Window
+from jobs.spring_index.science.stream import Units
 
 Array = npt.NDArray[Any]
 

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from jobs.spring_index import model
-from jobs.spring_index.light import Light, by_value, in_patches, runs
-from jobs.spring_index.model import Variant, Window
+from jobs.spring_index.science import model
+from jobs.spring_index.science.light import Light, by_value, in_patches, runs
+from jobs.spring_index.science.model import Variant, Window
 
 Array = npt.NDArray[Any]
 TILE = 3072
@@ -88,7 +88,7 @@ class Stream:
         light: Light | None = None,
         width: int | None = None,
     ) -> None:
-        from jobs.spring_index import kernel
+        from jobs.spring_index.science import kernel
 
         self.kernel, self.light, self.width = kernel, light, width or cells
         self.variant, self.window, self.day = variant, window, window.first

@@ -1,0 +1,1 @@
+"""Days of a block of cells, from files of any kind, anywhere."""
