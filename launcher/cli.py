@@ -11,8 +11,18 @@ import click
 
 from launcher.commands.check import platform_check
 from launcher.commands.client import client
+from launcher.commands.completing import RunCommand, commands, completion, live_sessions, platforms, words_of_run
 from launcher.commands.environments import env_group
-from launcher.commands.options import CONTEXT, Springline, common, config_option, connection_options, wishes_of
+from launcher.commands.options import (
+    CODES,
+    CONTEXT,
+    Springline,
+    common,
+    config_option,
+    connection_options,
+    examples,
+    wishes_of,
+)
 from launcher.commands.platforms import platform_group
 from launcher.commands.runs import RUN_COMMANDS, goes_elsewhere, run_elsewhere
 from launcher.commands.sessions import SESSION_COMMANDS
@@ -21,20 +31,37 @@ if TYPE_CHECKING:
     from launcher.terminal.console import Console
 
 
-@click.group(cls=Springline, context_settings=CONTEXT)
+@click.group(
+    cls=Springline,
+    context_settings=CONTEXT,
+    epilog=examples(
+        ("springline up", "a session on this computer, to try it out"),
+        ("springline up spider", "a session on a cluster"),
+        ("springline run spring-index -h", "an analysis and its options"),
+        ("springline help up", "what a command does, with examples"),
+        more=CODES,
+    ),
+)
 @click.version_option(package_name="springline", prog_name="springline")
 def main() -> None:
     """Tie this laptop to a SLURM cluster: JupyterLab, Dask and packaged analyses over there, reached from here.
 
-    \b
-    springline up                   a session on this computer, to try it out
-    springline up spider            a session on a cluster
-    springline run spring-index -h  an analysis and its options; --on spider runs it on a cluster
+    A session is JupyterLab and a Dask cluster in a job, open in your browser. A run is an analysis of many files in a
+    job. Both go on without this computer. Results are written to stdout, progress to stderr.
     """
 
 
-@main.command()
-@click.argument("platform", default="local")
+@main.command(
+    epilog=examples(
+        ("springline up", "on this computer"),
+        ("springline up spider --walltime 08:00:00 --workers 4", "on a cluster"),
+        ("springline up spider --preset large --dry-run", "what would be sent there"),
+        ("springline up spider --detach --json", "in a script"),
+        more="Exit codes: 20 the cluster refused the job, 30 still in the queue after --wait, 31 JupyterLab did not "
+        "start, 40 to 43 the job ended by itself, 50 no tunnel, 130 you left or stopped it.",
+    )
+)
+@click.argument("platform", default="local", shell_complete=platforms)
 @click.option("--name", help="Name of the session; default PLATFORM-xxxx.")
 @click.option("--partition", help="Partition of the session's job.")
 @click.option("--account", help="Account to charge.")
@@ -65,10 +92,10 @@ def up(
 ) -> None:
     """Start a session on PLATFORM, wait for it, and open JupyterLab.
 
-    \b
-    springline up                                      on this computer
-    springline up spider --walltime 08:00:00           on a cluster
-    springline up spider --detach --json               in a script
+    A job is submitted that runs JupyterLab and a Dask cluster. When it has started, a tunnel brings JupyterLab to a
+    port of this computer, and your browser opens it. The command holds that tunnel, through lost connections too,
+    until the session ends. Ctrl-C asks whether to leave the session running or to stop it; `springline attach` comes
+    back. Without PLATFORM the session is on this computer.
     """
     from launcher import wiring
     from launcher.laptop.leftkeys import forget_left_keys
@@ -102,41 +129,39 @@ def up(
     return flows.up(cluster, plan, wishes, console, Store())
 
 
-for command in (*SESSION_COMMANDS, client, platform_group, env_group):
+for command in (*SESSION_COMMANDS, client, platform_group, env_group, completion):
     main.add_command(command)
 platform_group.add_command(platform_check)
+
+
+@main.command("help", epilog=examples(("springline help up", ""), ("springline help run spring-index", "")))
+@click.argument("words", nargs=-1, metavar="[COMMAND]...", shell_complete=commands)
+def show_help(words: tuple[str, ...]) -> None:
+    """Show what a command does, as its --help."""
+    sys.exit(main.code_of(args=[*words, "--help"], prog_name="springline"))
+
+
+@main.command(epilog=examples(("springline jobs", ""), ("springline jobs --json", "for a program")))
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def jobs(as_json: bool) -> None:
+    """List every analysis that can be run.
+
+    Those of springline and those that other packages plug in; `springline run JOB --help` explains one.
+    """
+    from launcher import wiring
+
+    sys.exit(wiring.run_jobs(["list", *(["--json"] if as_json else [])], dict(os.environ)))
 
 
 _PASS_ON = {"ignore_unknown_options": True, "help_option_names": []}
 
 
-@main.command(context_settings=_PASS_ON)
-@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
-def jobs(arguments: tuple[str, ...]) -> None:
-    """List every analysis that can be run."""
-    from launcher import wiring
-
-    sys.exit(wiring.run_jobs(["list", *arguments], dict(os.environ)))
-
-
-class AsTyped(click.Command):
-    """A command that keeps its words as they were typed, in the context's `obj`."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Keep the words, then parse them."""
-        ctx.obj = list(args)
-        return super().parse_args(ctx, args)
-
-
-@main.command(cls=AsTyped, context_settings=_PASS_ON)
-@click.option("--session", help="Run on the Dask cluster of this session.")
-@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+@main.command(cls=RunCommand, context_settings=_PASS_ON, epilog=run_elsewhere.epilog)
+@click.option("--session", shell_complete=live_sessions, help="Run on the Dask cluster of this session.")
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED, shell_complete=words_of_run)
 @click.pass_obj
 def run(typed: list[str], session: str | None, arguments: tuple[str, ...]) -> None:
-    """Run an analysis: springline run JOB [OPTIONS] [--on PLATFORM].
-
-    `springline run --help` shows the options with --on, `springline run JOB --help` those of the job.
-    """
+    """Run an analysis, here or, with --on, on a platform. `springline run JOB --help` shows the job's own options."""
     from launcher import wiring
 
     if goes_elsewhere(typed) or not typed or typed[0] in ("-h", "--help"):

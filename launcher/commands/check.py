@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from launcher.commands.options import common, config_option
+from launcher.commands.completing import platforms
+from launcher.commands.options import common, config_option, examples
 from launcher.laptop.signals import ended_as_by_ctrl_c
 
 if TYPE_CHECKING:
@@ -22,8 +23,16 @@ STDOUT = Path("-")
 COLOURS = {"ok": "green", "warning": "magenta", "failed": "red"}  # each is read on white and on black
 
 
-@click.command("check")
-@click.argument("name", default="local")
+@click.command(
+    "check",
+    epilog=examples(
+        ("springline platform check mycluster", ""),
+        ("springline platform check mycluster --deep", "a whole session, too"),
+        ("springline platform check mycluster --report check.md", "to send to a colleague"),
+        more="Exit codes: 0, with warnings too, or that of the first step that failed.",
+    ),
+)
+@click.argument("name", default="local", shell_complete=platforms)
 @click.option("--deep", is_flag=True, help="Start a whole session with one worker, too, and end it.")
 @click.option("--wait", type=click.IntRange(0), default=60, metavar="SECONDS", help="Longest wait in the queue.")
 @click.option(
@@ -38,7 +47,8 @@ def platform_check(
 ) -> None:
     """Check step by step that platform NAME has what a session needs.
 
-    The exit code is 0, with warnings too, or that of the first step that failed.
+    From the host's name to a port of a compute node, each step says what was seen, and what to do where it failed. A
+    small job is submitted and ended again; nothing else is changed over there.
     """
     from launcher import wiring
     from launcher.checking import model

@@ -7,16 +7,27 @@ from typing import TYPE_CHECKING
 
 import click
 
-from launcher.commands.options import common, config_option
+from launcher.commands.completing import live_sessions, platforms
+from launcher.commands.options import common, config_option, examples
 
 if TYPE_CHECKING:
     from launcher.terminal.console import Console
 
 
-@click.command()
-@click.argument("session", required=False)
+@click.command(
+    epilog=examples(
+        ("springline client my-session", "prints the lines for your Python"),
+        ("springline client my-session --local-port 8786", ""),
+    )
+)
+@click.argument("session", required=False, shell_complete=live_sessions)
 @click.option("--local-port", type=click.IntRange(1, 65535), help="Port on this computer; default any free one.")
-@click.option("--platform", metavar="PLATFORM", help="Look for the session there, not in the records here.")
+@click.option(
+    "--platform",
+    metavar="PLATFORM",
+    shell_complete=platforms,
+    help="Look for the session there, not in the records here.",
+)
 @config_option
 @common
 def client(
@@ -24,7 +35,8 @@ def client(
 ) -> None:
     """Use SESSION's Dask workers from a Python on this computer.
 
-    Prints lines for that Python, which needs `distributed` only, and holds a tunnel for them until Ctrl-C.
+    Prints lines for that Python, which needs `distributed` only, and holds a tunnel for them until Ctrl-C. That Python
+    should have the versions of Python and Dask that the session has; differences are said.
     """
     from launcher.laptop.store import Store
     from launcher.sessions import daskclient, elsewhere

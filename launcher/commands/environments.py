@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from launcher.commands.options import CONTEXT, common, config_option
+from launcher.commands.completing import platforms
+from launcher.commands.options import CONTEXT, common, config_option, examples
 
 if TYPE_CHECKING:
     from launcher.model import Platform
@@ -26,8 +27,16 @@ def env_group() -> None:
     """Install what sessions and analyses run in on a platform."""
 
 
-@env_group.command("install")
-@click.argument("platform")
+@env_group.command(
+    "install",
+    epilog=examples(
+        ("springline env install spider", ""),
+        ("springline env install spider --dry-run", "what would run over there"),
+        ("springline env install spider --extras l1b,stac --requirements mine.txt", ""),
+        ("springline env install spider --prefix /project/us/env", "for all who can read it"),
+    ),
+)
+@click.argument("platform", shell_complete=platforms)
 @click.option("--method", type=click.Choice(METHODS), default="auto", help="How it is made; default venv where it can.")
 @click.option("--python", default="", metavar="VERSION|PATH", help="Python to take over there.")
 @prefix_option
@@ -63,10 +72,9 @@ def env_install(
 ) -> None:
     """Install an environment on PLATFORM, without internet over there if need be.
 
-    \b
-    springline env install spider
-    springline env install spider --extras l1b,stac --requirements mine.txt
-    springline env install spider --prefix /project/us/env       for everybody who can read it
+    It holds JupyterLab, Dask and the analyses, in versions that are tested together. Packages are fetched by this
+    computer and sent, each once. It replaces an earlier one in one step, at its end: sessions that run keep theirs, and
+    a failure changes nothing. The platform's section is told where it is.
     """
     from launcher.environments.base import Wish
     from launcher.environments.install import install
@@ -96,13 +104,19 @@ def env_install(
         console.result({"schema_version": 1, "platform": platform, "installed": False}, UNCHANGED)
 
 
-@env_group.command("show")
-@click.argument("platform")
+@env_group.command(
+    "show",
+    epilog=examples(("springline env show spider", ""), ("springline env show spider --json", "with every package")),
+)
+@click.argument("platform", shell_complete=platforms)
 @prefix_option
 @config_option
 @common
 def env_show(platform: str, console: Console, config: Path | None, prefix: str | None) -> None:
-    """Say what is installed on PLATFORM, and whether it differs from this computer's springline."""
+    """Say what is installed on PLATFORM, and whether it differs from this computer's springline.
+
+    Reads the record that `env install` left over there: who made it, when, how, and which packages are in it.
+    """
     from launcher import wiring
     from launcher.environments import facts, showing
     from launcher.errors import NotFoundError
@@ -118,14 +132,23 @@ def env_show(platform: str, console: Console, config: Path | None, prefix: str |
     console.result(showing.document(chosen, there.record), showing.sheet(chosen, there.record))
 
 
-@env_group.command("uninstall")
-@click.argument("platform")
+@env_group.command(
+    "uninstall",
+    epilog=examples(
+        ("springline env uninstall spider", "asks first"),
+        ("springline env uninstall spider --yes", "in a script"),
+    ),
+)
+@click.argument("platform", shell_complete=platforms)
 @prefix_option
 @click.option("--force", is_flag=True, help="Even while jobs may use it.")
 @config_option
 @common
 def env_uninstall(platform: str, console: Console, config: Path | None, prefix: str | None, force: bool) -> None:
-    """Remove what `env install` made on PLATFORM, and nothing else."""
+    """Remove what `env install` made on PLATFORM, and nothing else.
+
+    Files of others in the same directory stay and are named. While jobs may use it, --force is needed.
+    """
     from launcher.environments.uninstall import uninstall
 
     chosen = _platform(platform, config)

@@ -23,6 +23,30 @@ Command = Callable[..., Any]
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
+SECTIONS = {
+    "A cluster of yours": ("platform", "env"),
+    "Sessions: JupyterLab and Dask": ("up", "attach", "ls", "status", "url", "logs", "scale", "client", "stop"),
+    "Analyses": ("jobs", "run", "runs", "watch", "fetch", "cancel"),
+    "This command": ("help", "completion"),
+}
+"""The commands in the order in which people meet them."""
+
+
+CODES = (
+    "Exit codes: 0 done, 1 some items failed, 2 usage or configuration, 10 no connection, 11 not let in, 12 host key, "
+    "20 refused, 21 nobody knows whether it was submitted, 30 still in the queue, 31 did not start, 40 the job failed, "
+    "41 out of memory, 42 out of time, 43 cancelled, 50 tunnel, 60 not found, 70 a mistake in springline, "
+    "130 interrupted."
+)
+
+
+def examples(*lines: tuple[str, str], more: str = "") -> str:
+    """The end of a command's help: examples as typed, each with a word about it; more, as its exit codes, below."""
+    width = max(len(typed) for typed, _ in lines)
+    shown = "\n".join(f"  {typed:<{width}}  {about}".rstrip() for typed, about in lines)
+    return f"\b\nExamples:\n{shown}" + (f"\n\n{more}" if more else "")
+
+
 class Springline(click.Group):
     """The one place where errors become messages and exit codes."""
 
@@ -51,7 +75,13 @@ class Springline(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """In the order in which they are met, not the alphabet's."""
-        return list(self.commands)
+        return [name for names in SECTIONS.values() for name in names if name in self.commands]
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List them by section."""
+        for title, names in SECTIONS.items():
+            with formatter.section(title):
+                formatter.write_dl([(name, self.commands[name].get_short_help_str(90)) for name in names])
 
 
 def _print_whatever_can_be() -> None:

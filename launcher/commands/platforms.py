@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from launcher.commands.options import CONTEXT, Command, common, config_option
+from launcher.commands.completing import platforms
+from launcher.commands.options import CONTEXT, Command, common, config_option, examples
 from launcher.platforms.keys import KEYS
 
 if TYPE_CHECKING:
@@ -35,7 +36,14 @@ def _key_options(command: Command) -> Command:
     return command
 
 
-@platform_group.command("add")
+@platform_group.command(
+    "add",
+    epilog=examples(
+        ("springline platform add", "asks for everything"),
+        ("springline platform add mine --host login.example.org --user me", ""),
+        ("springline platform add mine --host login.example.org --user me --yes", "in a script"),
+    ),
+)
 @click.argument("name", required=False)
 @click.option("--dry-run", is_flag=True, help="Look and propose; write nothing.")
 @_key_options
@@ -44,9 +52,8 @@ def _key_options(command: Command) -> Command:
 def platform_add(name: str | None, console: Console, config: Path | None, dry_run: bool, **options: Any) -> None:  # noqa: ANN401
     """Look around on a cluster, propose a section for it, and write that to your platforms.ini.
 
-    \b
-    springline platform add                                          asks for everything
-    springline platform add mine --host login.example.org --user me --yes
+    It logs in and asks the scheduler for partitions, limits and accounts, and looks for a Python with JupyterLab and
+    Dask. You see the section before it is written, and may change its lines. Options below set keys beforehand.
     """
     from launcher.platforms import adding, loading
 
@@ -55,11 +62,16 @@ def platform_add(name: str | None, console: Console, config: Path | None, dry_ru
     adding.add(name, given, config or loading.user_file(), console, dry_run=dry_run)
 
 
-@platform_group.command("list")
+@platform_group.command(
+    "list", epilog=examples(("springline platform list", ""), ("springline platform list --json", "for a program"))
+)
 @config_option
 @common
 def platform_list(console: Console, config: Path | None) -> None:
-    """List all platforms; what is wrong with one is said in its row."""
+    """List all platforms: those that are shipped and your own.
+
+    ORIGIN says whose a platform is, FILE where it was changed last; what is wrong with one is said below the table.
+    """
     from launcher.platforms import loading
     from launcher.sessions import report
 
@@ -95,13 +107,22 @@ def _row(known: Platforms, name: str) -> dict[str, str | None]:
     return {**row, "host": host, "scheduler": platform.scheduler, "transport": platform.transport}
 
 
-@platform_group.command("show")
-@click.argument("name")
+@platform_group.command(
+    "show",
+    epilog=examples(
+        ("springline platform show spider", ""),
+        ("springline platform show spider --origin", "which file and line set what"),
+    ),
+)
+@click.argument("name", shell_complete=platforms)
 @click.option("--origin", is_flag=True, help="Say which file set what.")
 @config_option
 @common
 def platform_show(name: str, console: Console, config: Path | None, origin: bool) -> None:
-    """Print all keys of platform NAME, those it inherits too, and its presets."""
+    """Print all keys of platform NAME, those it inherits too, and its presets.
+
+    What is printed is a section of platforms.ini, and could stand in one.
+    """
     from launcher.platforms import loading
     from launcher.platforms.sections import PRESET
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from launcher.commands.options import CONTEXT, common, config_option
+from launcher.commands.completing import every_run, live_runs, live_sessions, platforms
+from launcher.commands.options import CONTEXT, common, config_option, examples
 from launcher.commands.sessions import somewhere
 
 if TYPE_CHECKING:
@@ -25,8 +26,19 @@ def goes_elsewhere(words: Sequence[str]) -> bool:
     return any(word == "--on" or word.startswith("--on=") for word in own)
 
 
-@click.command("run", context_settings={**CONTEXT, "ignore_unknown_options": True})
-@click.option("--on", "platform", metavar="PLATFORM", help="Run it there; without it here.")
+@click.command(
+    "run",
+    context_settings={**CONTEXT, "ignore_unknown_options": True},
+    epilog=examples(
+        ("springline run spring-index --input daymet/ --output spring.zarr --plot", ""),
+        ("springline run map mine.py:smooth --inputs 'raw/*.nc' --target 'out/{stem}.zarr'", ""),
+        ("springline run l1b '/data/S1*.SAFE' --output l1b --on spider --workers 1:20", ""),
+        ("springline run --session demo spring-index --input daymet/ --output spring.zarr", ""),
+        more="Exit codes: 0 all items are done, 1 some failed; else as the analysis or its job ended.",
+    ),
+)
+@click.option("--on", "platform", metavar="PLATFORM", shell_complete=platforms, help="Run it there; without it here.")
+@click.option("--session", metavar="SESSION", shell_complete=live_sessions, help="Run it here, on this session's Dask.")
 @click.option("--workers", metavar="N|MIN:MAX", help="Worker jobs; MIN:MAX follows the work.")
 @click.option("--in-allocation", is_flag=True, help="No worker jobs: everything in one job, on its --cores.")
 @click.option("--detach", is_flag=True, help="Leave when it is submitted; `springline watch` comes back.")
@@ -56,24 +68,26 @@ def run_elsewhere(
     resubmit: bool,
     chdir: str,
     name: str | None,
+    session: str | None,
     **options: Any,  # noqa: ANN401
 ) -> int:
     """Run an analysis: here, or on PLATFORM with --on, followed live until its end.
 
-    \b
-    springline run spring-index --input daymet/ --output spring.zarr
-    springline run map my.py:function --inputs '/data/*.nc' --target '{dir}/{stem}.zarr' --on spider --workers 8
-
-    The options below may stand anywhere among the job's own (`springline run JOB --help`); they mean this only with
-    --on, and what stands behind `--` is the job's in any case. Ctrl-C asks whether to detach or to cancel.
+    Each item is done once. The same command goes on where an earlier one stopped, whatever stopped it; a report lies
+    beside the output. The options below may stand anywhere among the job's own (`springline run JOB --help`); all but
+    --session mean this only with --on, and what stands behind `--` is the job's in any case. With --on, Ctrl-C asks
+    whether to detach or to cancel.
     """
     from launcher import wiring
+    from launcher.errors import UsageError
     from launcher.kinds import RUN
     from launcher.laptop.store import Store
     from launcher.platforms import loading
     from launcher.runs import plans
     from launcher.terminal import following
 
+    if session:
+        raise UsageError("--session is a session here, --on a platform", "give one of them")
     chosen = loading.override(loading.load(config).get(platform), options)
     cluster = wiring.cluster(chosen, console.asker())
     wish = plans.Wish(arguments, name, workers, in_allocation, resubmit, chdir, str(config.resolve()) if config else "")
@@ -98,13 +112,24 @@ def _reach(
     return cluster, session, store
 
 
-@click.command()
+@click.command(
+    epilog=examples(
+        ("springline runs", ""),
+        ("springline runs --all", "those that are over, too"),
+        ("springline runs --platform spider", "from whichever computer"),
+    )
+)
 @click.option("--all", "everything", is_flag=True, help="Show those that are over, too.")
-@click.option("--platform", metavar="PLATFORM", help="List all runs there, from whichever computer.")
+@click.option(
+    "--platform", metavar="PLATFORM", shell_complete=platforms, help="List all runs there, from whichever computer."
+)
 @config_option
 @common
 def runs(console: Console, everything: bool, platform: str | None, config: Path | None) -> None:
-    """List your runs of analyses, and how far they are."""
+    """List your runs of analyses, and how far they are.
+
+    Runs are what `springline run --on PLATFORM` submitted; their platforms are asked.
+    """
     from launcher.kinds import RUN
     from launcher.laptop.store import Store
     from launcher.runs import report as runreport
@@ -142,14 +167,21 @@ def _listed_there(console: Console, platform: str, config: Path | None, everythi
     return [one for one in there if everything or one.phase not in lifecycle.OVER]
 
 
-@click.command()
-@click.argument("run", required=False)
+@click.command(
+    epilog=examples(
+        ("springline watch", "the only run there is"),
+        ("springline watch map-1a2b", ""),
+        more="Exit codes: that of the analysis (0 all done, 1 some items failed), else 40 to 43 as its job ended.",
+    )
+)
+@click.argument("run", required=False, shell_complete=every_run)
 @somewhere
 @common
 def watch(run: str | None, console: Console, platform: str | None, config: Path | None) -> None:
-    """Follow RUN live to its end. Exits with the analysis's own code.
+    """Follow RUN live to its end.
 
-    A run that was started from another computer is looked for on your platforms.
+    Shows how far it is and says what fails, as it happens. Ctrl-C asks whether to leave it running or to cancel it. A
+    run that was started from another computer is looked for on your platforms.
     """
     from launcher.terminal import following
 
@@ -157,12 +189,15 @@ def watch(run: str | None, console: Console, platform: str | None, config: Path 
     sys.exit(following.watch(cluster, found, console, store))
 
 
-@click.command()
-@click.argument("run", required=False)
+@click.command(epilog=examples(("springline cancel", "the only run there is"), ("springline cancel map-1a2b", "")))
+@click.argument("run", required=False, shell_complete=live_runs)
 @somewhere
 @common
 def cancel(run: str | None, console: Console, platform: str | None, config: Path | None) -> None:
-    """End RUN: its job and its workers. What is done stays, and the same command goes on."""
+    """End RUN: its job and its workers.
+
+    What is done stays, and the same command goes on with the rest.
+    """
     from launcher.runs import report as runreport
     from launcher.sessions import lifecycle, report
 
@@ -175,8 +210,13 @@ def cancel(run: str | None, console: Console, platform: str | None, config: Path
     console.result(runreport.document(current), f"run {found.name} is {report.sentence(current)}")
 
 
-@click.command()
-@click.argument("run")
+@click.command(
+    epilog=examples(
+        ("springline fetch map-1a2b", "into ./map-1a2b"),
+        ("springline fetch map-1a2b --results --output ~/here", "the output, too"),
+    )
+)
+@click.argument("run", shell_complete=every_run)
 @click.option("--output", type=click.Path(path_type=Path), help="Directory on this computer; default ./RUN.")
 @click.option("--results", is_flag=True, help="Bring the output itself, too.")
 @somewhere
@@ -184,7 +224,10 @@ def cancel(run: str | None, console: Console, platform: str | None, config: Path
 def fetch(
     run: str, console: Console, output: Path | None, results: bool, platform: str | None, config: Path | None
 ) -> None:
-    """Bring RUN's report, list of failures, ledger and log here; with --results its output, whole or not at all."""
+    """Bring RUN's report, list of failures, ledger and log to this computer.
+
+    With --results its output comes, too, whole or not at all; for that the run must be over.
+    """
     from launcher.errors import ConnectError, UsageError
     from launcher.model import Unknown
     from launcher.progress import Progress

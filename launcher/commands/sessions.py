@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from launcher.commands.options import common, config_option, connection_options
+from launcher.commands.completing import every_session, live_sessions, platforms
+from launcher.commands.options import common, config_option, connection_options, examples
 
 if TYPE_CHECKING:
     from launcher.cluster import Cluster
@@ -23,7 +24,9 @@ Command = Callable[..., Any]
 
 def somewhere(command: Command) -> Command:
     """Give a command --platform and --config: where to find a session this computer does not know."""
-    where = click.option("--platform", metavar="PLATFORM", help="Look for the session there, not in the records here.")
+    where = click.option(
+        "--platform", metavar="PLATFORM", shell_complete=platforms, help="Look for it there, not in the records here."
+    )
     return where(config_option(command))
 
 
@@ -44,8 +47,14 @@ def _reach(
     return cluster, session, store
 
 
-@click.command()
-@click.argument("session", required=False)
+@click.command(
+    epilog=examples(
+        ("springline attach", "the only session there is"),
+        ("springline attach my-session", ""),
+        ("springline attach my-session --platform spider", "started on another computer"),
+    )
+)
+@click.argument("session", required=False, shell_complete=live_sessions)
 @connection_options
 @somewhere
 @common
@@ -59,7 +68,8 @@ def attach(
 ) -> None:
     """Come back to SESSION: wait for it, tunnel and open the browser.
 
-    A session that was started from another computer is looked for on your platforms.
+    The port of this computer is the same as before where it is free, so that open pages go on. A session that was
+    started from another computer is looked for on your platforms.
     """
     from launcher.commands.options import wishes_of
     from launcher.terminal import flows
@@ -68,12 +78,21 @@ def attach(
     flows.attach(cluster, found, wishes_of(options, local_port), console, store)
 
 
-@click.command()
-@click.argument("session", required=False)
+@click.command(
+    epilog=examples(
+        ("springline status", "the only session there is"),
+        ("springline status my-session --json", "for a program"),
+        more="Exit codes: 0 while it lives or where it ended well, else 40 to 43 as the job ended.",
+    )
+)
+@click.argument("session", required=False, shell_complete=every_session)
 @somewhere
 @common
 def status(session: str | None, console: Console, platform: str | None, config: Path | None) -> None:
-    """Say how SESSION is: its state, node, time left. Exits with the code of what ended it."""
+    """Say how SESSION is: its state, node and time left.
+
+    Asks the cluster. Where the session has ended, it says why, and what to do about it.
+    """
     from launcher import wiring
     from launcher.sessions import ends, lifecycle, report
     from launcher.terminal.console import report_error
@@ -90,14 +109,29 @@ def status(session: str | None, console: Console, platform: str | None, config: 
         sys.exit(error.exit_code)
 
 
-@click.command()
+@click.command(
+    epilog=examples(
+        ("springline ls", ""),
+        ("springline ls --all", "those that are over, too"),
+        ("springline ls --platform spider", "from whichever computer"),
+        ("springline ls --orphans", "jobs that no session here explains"),
+    )
+)
 @click.option("--all", "everything", is_flag=True, help="Show those that are over, too.")
 @click.option("--orphans", is_flag=True, help="List jobs in the queue that belong to no session known here.")
-@click.option("--platform", metavar="PLATFORM", help="List all sessions there, from whichever computer.")
+@click.option(
+    "--platform",
+    metavar="PLATFORM",
+    shell_complete=platforms,
+    help="List all sessions there, from whichever computer.",
+)
 @config_option
 @common
 def ls(console: Console, everything: bool, orphans: bool, platform: str | None, config: Path | None) -> None:
-    """List your sessions."""
+    """List your sessions, and how each is.
+
+    All their platforms are asked at once. A session whose platform does not answer is listed as unknown, not as over.
+    """
     if orphans:
         return _list_orphans(console, _place(platform, config))
     if platform is not None:
@@ -159,8 +193,15 @@ def _list_orphans(console: Console, place: Place) -> None:
         sys.exit(max(error.exit_code for error in errors))
 
 
-@click.command()
-@click.argument("session", required=False)
+@click.command(
+    epilog=examples(
+        ("springline url my-session", ""),
+        ("springline url my-session --show-token", "opens without a login"),
+        ("springline url my-session --page lab/tree/map.ipynb", ""),
+        more="Exit codes: 50 no tunnel is open on this computer.",
+    )
+)
+@click.argument("session", required=False, shell_complete=live_sessions)
 @click.option("--page", default="lab", help="What to open, e.g. lab/tree/map.ipynb.")
 @click.option("--show-token", is_flag=True, help="Print the address with its token.")
 @somewhere
@@ -168,7 +209,11 @@ def _list_orphans(console: Console, place: Place) -> None:
 def url(
     session: str | None, console: Console, page: str, show_token: bool, platform: str | None, config: Path | None
 ) -> None:
-    """Print the address of SESSION on this computer."""
+    """Print the address of SESSION on this computer.
+
+    It works while `springline up` or `springline attach` holds the tunnel. The token is a password: it is printed only
+    with --show-token.
+    """
     from launcher import wiring
     from launcher.errors import TunnelError
     from launcher.sessions import lifecycle
@@ -185,26 +230,41 @@ def url(
     console.result({"schema_version": 1, "session": found.name, "url": address}, address)
 
 
-@click.command()
-@click.argument("session", required=False)
+@click.command(
+    epilog=examples(("springline logs my-session", ""), ("springline logs my-session -n 200", "more lines of each"))
+)
+@click.argument("session", required=False, shell_complete=every_session)
 @click.option("-n", "--lines", default=40, type=click.IntRange(1, 100_000), help="Lines of each log.")
 @somewhere
 @common
 def logs(session: str | None, console: Console, lines: int, platform: str | None, config: Path | None) -> None:
-    """Print the last lines of SESSION's logs: the job's and JupyterLab's."""
+    """Print the last lines of SESSION's logs: the job's and JupyterLab's.
+
+    They are read on the cluster, also when the session is over.
+    """
     cluster, found, _ = _reach(session, console, platform, config)
     texts = {name: cluster.read(found.directory, name, lines) for name in ("job.log", "jupyter.log")}
     shown = [f"==> {name} <==\n{text.rstrip()}\n" for name, text in texts.items() if text.strip()]
     console.result({"schema_version": 1, "session": found.name, "logs": texts}, "\n".join(shown) or "no logs yet")
 
 
-@click.command()
-@click.argument("session", required=False)
+@click.command(
+    epilog=examples(
+        ("springline stop", "the only session there is"),
+        ("springline stop my-session", ""),
+        ("springline stop --all", "every session of this computer"),
+    )
+)
+@click.argument("session", required=False, shell_complete=live_sessions)
 @click.option("--all", "everything", is_flag=True, help="End all sessions of this computer.")
 @somewhere
 @common
 def stop(session: str | None, console: Console, everything: bool, platform: str | None, config: Path | None) -> None:
-    """End SESSION: its job and its workers."""
+    """End SESSION: its job and its workers.
+
+    Files stay where they are; what was not saved in a notebook is lost. The command waits until the cluster says that
+    the job has ended.
+    """
     from launcher.errors import UsageError
     from launcher.laptop.leftkeys import forget_left_keys
     from launcher.sessions import lifecycle, report
@@ -244,8 +304,14 @@ def _stop_all(console: Console) -> None:
     return None
 
 
-@click.command()
-@click.argument("session")
+@click.command(
+    epilog=examples(
+        ("springline scale my-session 4", "four workers"),
+        ("springline scale my-session 1:8", "as many as the work needs, one to eight"),
+        ("springline scale my-session 2 --preset large", "new ones of another shape"),
+    )
+)
+@click.argument("session", shell_complete=live_sessions)
 @click.argument("workers")
 @click.option("--preset", help="The shape of workers asked for now and later; `default` as the session began.")
 @somewhere
@@ -255,7 +321,7 @@ def scale(
 ) -> None:
     """Give SESSION's Dask cluster so many WORKERS: a number, or MIN:MAX to follow the load.
 
-    Workers that are there keep their shape.
+    Each is a job of its own, and waits in the queue as any other. Workers that are there keep their shape.
     """
     from launcher.sessions import scaling
     from launcher.terminal import flows

@@ -1,0 +1,142 @@
+"""What the Tab key offers: names from this computer's own files. Nothing connects, and nothing is said."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+import click
+from click.shell_completion import CompletionItem, get_completion_class
+
+from launcher.commands.options import examples
+from launcher.errors import SpringlineError
+from launcher.kinds import KINDS
+
+if TYPE_CHECKING:
+    from launcher.model import Session
+
+Complete = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
+VARIABLE = "_SPRINGLINE_COMPLETE"
+SHELLS = {
+    "bash": 'eval "$(springline completion bash)"  in ~/.bashrc; needs bash 4.4 or newer',
+    "zsh": 'eval "$(springline completion zsh)"  in ~/.zshrc, behind compinit',
+    "fish": "springline completion fish | source  in ~/.config/fish/config.fish",
+}
+
+
+def _offer(names: Callable[[], Iterator[tuple[str, str]]]) -> Complete:
+    """Offer the names that begin as typed, each with a word about it; files that cannot be read offer nothing."""
+
+    def complete(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        found: list[CompletionItem] = []
+        with contextlib.suppress(Exception):  # a Tab is no place for an error
+            found += [CompletionItem(name, help=about) for name, about in names() if name.startswith(incomplete)]
+        return found
+
+    return complete
+
+
+def _platforms() -> Iterator[tuple[str, str]]:
+    from launcher.platforms import loading
+
+    known = loading.load()
+    for name in known.names:
+        host = known.values(name).get("host")
+        yield name, host.text if host else "this computer"
+
+
+def _records(noun: str) -> Iterator[Session]:
+    from launcher.laptop.store import Store
+
+    yield from reversed(Store(kind=KINDS[noun]).all())
+
+
+def _all(noun: str) -> Iterator[tuple[str, str]]:
+    for one in _records(noun):
+        yield one.name, f"on {one.platform}" + (", over" if one.ended else "")
+
+
+def _live(noun: str) -> Iterator[tuple[str, str]]:
+    return ((one.name, f"on {one.platform}") for one in _records(noun) if not one.ended)
+
+
+def _jobs() -> Iterator[tuple[str, str]]:
+    from importlib.metadata import entry_points
+
+    yield from ((point.name, "") for point in entry_points(group="springline.jobs"))
+    yield "map", "your own function"
+
+
+platforms, jobs = _offer(_platforms), _offer(_jobs)
+every_session, every_run = _offer(lambda: _all("session")), _offer(lambda: _all("run"))
+live_sessions, live_runs = _offer(lambda: _live("session")), _offer(lambda: _live("run"))
+
+
+def words_of_run(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """A job first; then the name of a platform behind --on, else files."""
+    typed: list[str] = context.obj or []
+    if typed and typed[-1] == "--on":
+        return platforms(context, parameter, incomplete)
+    return [CompletionItem(incomplete, type="file")] if typed else jobs(context, parameter, incomplete)
+
+
+class RunCommand(click.Command):
+    """`run`: keeps its words as they were typed, in the context's `obj`, and completes the analyses' options, too."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Keep the words, then parse them."""
+        ctx.obj = list(args)
+        return super().parse_args(ctx, args)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """The options beside --on and, asked of the analyses themselves, the job's own."""
+        from launcher.commands.runs import run_elsewhere
+
+        own = run_elsewhere.shell_complete(click.Context(run_elsewhere), incomplete)
+        # A file of `map` would be executed: it is not asked.
+        if ctx.obj and ctx.obj[0] in [name for name, _ in _jobs() if name != "map"]:
+            with contextlib.suppress(SpringlineError):  # the analyses are not installed
+                return _with_those_of_the_job(ctx.find_root().command, own)
+        return own
+
+
+def _with_those_of_the_job(main: click.Command, own: list[CompletionItem]) -> list[CompletionItem]:
+    """Print ours; then the other half, which may take this process's place, completes the same line for the shell."""
+    from launcher import wiring
+
+    kind = get_completion_class(os.environ[VARIABLE].partition("_")[0])
+    assert kind is not None
+    shell = kind(main, {}, "springline", VARIABLE)
+    click.echo("\n".join(shell.format_completion(item) for item in own))
+    sys.stdout.flush()
+    wiring.run_jobs([], dict(os.environ))
+    return []
+
+
+def commands(context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """The first word of `help`."""
+    return [] if context.params.get("words") else context.find_root().command.shell_complete(context, incomplete)
+
+
+@click.command(
+    epilog=examples(
+        ("springline completion bash >~/.local/share/bash-completion/completions/springline", ""),
+        ("springline completion zsh >~/.zfunc/_springline", ""),
+        ("springline completion fish >~/.config/fish/completions/springline.fish", ""),
+        more="\b\nOr a line in your shell's own file:\n" + "\n".join(f"  {line}" for line in SHELLS.values()),
+    )
+)
+@click.argument("shell", type=click.Choice(list(SHELLS)))
+@click.pass_context
+def completion(ctx: click.Context, shell: str) -> None:
+    """Print what lets SHELL complete springline's words with the Tab key.
+
+    Commands, options, platforms, sessions, runs and analyses are completed, from files of this computer: nothing
+    connects. Put the text where your shell looks for completions, then open a new terminal.
+    """
+    kind = get_completion_class(shell)
+    assert kind is not None
+    click.echo(kind(ctx.find_root().command, {}, "springline", VARIABLE).source())
