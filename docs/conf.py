@@ -59,16 +59,23 @@ html_static_path = ["_static"]
 html_css_files = ["springline.css"]
 html_show_sourcelink = False
 html_copy_source = False
+html_favicon = "_static/favicon.svg"
+html_sidebars = {"**": ["pages"]}
+html_context = {"default_mode": "auto"}
+templates_path = ["_templates"]
 html_theme_options = {
     "logo": {"text": "springline"},
-    "navbar_align": "left",
+    "navbar_center": [],
     "navbar_end": ["theme-switcher"],
-    "navbar_persistent": ["search-button-field"],
+    "article_header_start": [],
+    "primary_sidebar_end": [],
+    "secondary_sidebar_items": ["page-toc"],
     "show_prev_next": False,
     "show_toc_level": 2,
-    "secondary_sidebar_items": ["page-toc"],
     "footer_start": ["copyright"],
     "footer_end": [],
+    "search_bar_text": "Search",
+    "search_as_you_type": True,
     "pygments_light_style": "a11y-high-contrast-light",
-    "pygments_dark_style": "a11y-high-contrast-dark",
+    "pygments_dark_style": "a11y-dark",
 }

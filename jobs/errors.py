@@ -45,7 +45,10 @@ class NotFoundError(JobError):
 
 
 class ItemsFailedError(JobError):
-    """Some items failed; the others are done, and `values` reports them."""
+    """Some items failed; the others are done.
+
+    `values` are those of the report.
+    """
 
     exit_code = 1
 

@@ -115,7 +115,7 @@ def _table(params: Iterable[click.Parameter]) -> str:
 def _records(params: Iterable[click.Parameter]) -> list[tuple[str, str]]:
     context = click.Context(click.Command("none"), show_default=True)
     records = [param.get_help_record(context) for param in params]
-    return [(_names(names), md.plain(about)) for names, about in filter(None, records)]
+    return [(_names(names), md.plain(about)) for names, about in filter(None, records) if about]
 
 
 def _names(names: str) -> str:

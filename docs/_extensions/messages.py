@@ -48,7 +48,7 @@ def messages() -> str:
     found = _by_code()
     parts = []
     for code in sorted(found):
-        parts += [f"(exit-{code})=", f"## Exit code {code}", " ".join(_sentences(code))]
+        parts += [f"(exit-{code})=", f"## Exit code {code}: {_title(code)}", " ".join(_sentences(code))]
         if sum(map(len, found[code].values())) <= FEW:
             parts.append(_list(set().union(*found[code].values())))
             continue
@@ -100,6 +100,12 @@ def _codes() -> list[int]:
     return sorted({*OTHERS, *_classes().values()})
 
 
+def _title(code: int) -> str:
+    """The first class with that code, in words."""
+    name = next(name for name, number in _classes().items() if number == code)
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name.removesuffix("Error")).lower()
+
+
 def _sentences(code: int) -> list[str]:
     """What the classes with that code say of themselves; `AnalysisFailed` has the codes of others."""
     told = [md.plain(about) for name, about in _about().items() if _classes()[name] == code]
@@ -125,7 +131,7 @@ def _classes() -> Mapping[str, int]:
 
 
 def _about() -> Mapping[str, str]:
-    return {name: kind.__doc__ or "" for name, kind in _errors().items()}
+    return {name: (kind.__doc__ or "").partition("\n\n")[0] for name, kind in _errors().items()}
 
 
 def _by_code() -> Mapping[int, Mapping[str, set[Message]]]:
