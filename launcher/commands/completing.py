@@ -118,7 +118,8 @@ def _with_those_of_the_job(main: click.Command, own: list[CompletionItem]) -> li
 
 def commands(context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """The first word of `help`."""
-    return [] if context.params.get("words") else context.find_root().command.shell_complete(context, incomplete)
+    root = context.find_root()
+    return [] if context.params.get("words") else root.command.shell_complete(root, incomplete)
 
 
 @click.command(
