@@ -42,7 +42,7 @@ test-clusters:
 	$(BIN)/python -m pytest tests/slurm --ignore=tests/slurm/sessions $(addprefix --deselect=,$(LONG))
 
 test-jobs:
-	$(BIN)/python -m pytest tests/jobs tests/validation
+	$(BIN)/python -m pytest tests/jobs tests/validation tests/bench
 
 test-laptop:
 	$(BIN)/python -m pytest tests/launcher tests/contracts tests/test_architecture.py
