@@ -2,25 +2,36 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import pty
 import re
 import select
+import struct
+import termios
 import time
 from collections.abc import Mapping
 from types import TracebackType
 
+import pyte
+
 from tests.slurm.factors import Answers
 from tests.slurm.hosts import Command, Host
+
+ROWS = 60
 
 
 class Terminal:
     """Context manager; `text` is all that was written so far, both streams, as a person sees it."""
 
-    def __init__(self, host: Host, command: list[str], *, user: str, env: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, host: Host, command: list[str], *, user: str, env: Mapping[str, str] | None = None, columns: int = 0
+    ) -> None:
         self.text = ""
         self._read_up_to = 0
         self._master, slave = pty.openpty()
+        self._columns = columns  # 0 is a terminal that does not say how wide it is
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("4H", ROWS if columns else 0, columns, 0, 0))
         # So that /dev/tty is this terminal, too; and Ctrl-C works even where the tests run in a shell's background.
         inside: Command = ["setsid", "--ctty", "--wait", "env", "--default-signal=INT", *command]
         self.process = host.popen(inside, user=user, env=env, stdin=slave, stdout=slave, stderr=slave)
@@ -52,6 +63,12 @@ class Terminal:
         """Read to the end; returns the exit code."""
         self.until(r"\Z(?!)")
         return self.returncode
+
+    def screen(self) -> list[str]:
+        """What a person sees now, scrolled up to the first line; empty lines are left out."""
+        screen = pyte.Screen(self._columns, ROWS)
+        pyte.Stream(screen).feed(self.text)
+        return [line.rstrip() for line in screen.display if line.strip()]
 
     def type(self, line: str) -> None:
         """Type a line."""
