@@ -23,7 +23,11 @@ bloom from another day.
 
 MAE: mean absolute error in days.
 
-![Stations: springline against the toolbox, and how the other variants differ](figures/validation-stations.png)""",
+```{{figure}} figures/validation-stations.png
+:alt: On the left points on a line; on the right bars, most of them at no difference.
+Station-years. Left: `matlab-2015` over the toolbox, all on the line. Middle and right: how many days
+each variant differs from the toolbox, on a logarithmic scale.
+```""",
     "plain": """## Against a second implementation
 
 [`tests/jobs/reference.py`](../tests/jobs/reference.py) is the model written down again: one cell, plain Python, hour
@@ -62,9 +66,15 @@ in brackets. Share of indices that change, and the largest change:
 - The *guards* matter where a day has no range or a minimum of exactly 0 °F, and hardly there; the *trigger* only
   where a sum is 999.5 to the last digit; *days 241 to 300* where spring comes very late.
 
-![SYNTHETIC: leaf and bloom of the corrected model](figures/validation-maps.png)
+```{{figure}} figures/validation-maps.png
+:alt: Two maps of leaf and bloom, early in the south, late in the mountains.
+SYNTHETIC country: leaf and bloom index of the corrected model.
+```
 
-![SYNTHETIC: differences of the other variants from it](figures/validation-differences.png)
+```{{figure}} figures/validation-differences.png
+:alt: Six maps of differences of up to a week, most of them zero.
+SYNTHETIC country: each other variant minus the corrected model. Grey: sea.
+```
 
 The maps are of one year of the SYNTHETIC sample (`python -m jobs.spring_index.sample`): a made-up country with a
 mountain range and a coast.""",
@@ -81,7 +91,10 @@ the toolbox's own. What its day length does to dates, on the real pixels:
 
 {dates}
 
-![The toolbox's day length minus Daymet's](figures/validation-daylength.png)""",
+```{{figure}} figures/validation-daylength.png
+:alt: Curves over the year, one for each latitude; most lie at 0.1 to 0.4 h, that of 60° N between -0.5 and 1.1 h.
+The toolbox's day length minus Daymet's over the year, at latitudes on both sides of the step at 40° N.
+```""",
     "limits": """## What this page cannot show
 
 - **A real map.** There is no small public file with daily minimum *and* maximum temperature of a grid: the maps are
