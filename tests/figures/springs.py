@@ -76,7 +76,7 @@ def one_place(folder: Path) -> bytes:
 
 def _days(file: Path) -> tuple[Array, Array, Array]:
     """Extremes [°F] and day length [h] of the place."""
-    from jobs.spring_index.pixels import read_pixel
+    from jobs.spring_index.reading.pixels import read_pixel
 
     pixel = read_pixel(str(file))
     tmin, tmax, dayl = (pixel.year(YEAR, name, slice(0, 240)) for name in ("tmin", "tmax", "dayl"))
