@@ -125,5 +125,6 @@ class TimeLeft(APIHandler):  # type: ignore[misc,unused-ignore] # an untyped bas
     @web.authenticated
     def get(self) -> None:
         """Answer with the end and the seconds left, null where there is no limit."""
-        ends = json.loads(self._state.read_text(encoding="utf-8"))["ends"]
-        self.finish(json.dumps({"ends": ends, "seconds_left": seconds_left(ends)}))
+        state = json.loads(self._state.read_text(encoding="utf-8"))
+        ends = state["ends"]
+        self.finish(json.dumps({"session": state["session"], "ends": ends, "seconds_left": seconds_left(ends)}))

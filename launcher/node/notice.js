@@ -1,8 +1,9 @@
-/* Warns in JupyterLab before the session's time is up, and offers the presets of its Dask workers in the command
- * palette: a prebuilt extension written by hand, without a bundler.
+/* Warns in JupyterLab before the session's time is up, says what a lost connection means, offers the presets of its Dask
+ * workers in the command palette, and puts the session's cluster first in the Dask panel: a prebuilt extension written
+ * by hand, without a bundler.
  *
  * JupyterLab loads this script, takes the container `springline` from window._JUPYTERLAB, hands it its shared modules
- * (init) and asks for "./extension" (get), whose default export is a plugin.
+ * (init) and asks for "./extension" (get), whose default export are the plugins.
  *
  * The server says how many seconds are left, so that a wrong clock here does no harm. Only how far this computer's clock
  * moved since the last answer is used; unlike a long timer, that counts the time it slept.
@@ -17,7 +18,6 @@
     { seconds: 120, kind: "error" },
     { seconds: 600, kind: "warning" },
   ];
-
   // The panel's list of charts is higher than most screens, its green on blue is hard to read, its lines are cut off.
   const STYLE = `
     .dask-DaskSidebar { display: flex; flex-direction: column; }
@@ -27,7 +27,16 @@
     .dask-ClusterListingItem-link { overflow: hidden; text-overflow: ellipsis; }
     .dask-ClusterListingItem.jp-mod-active button.dask-ClusterListingItem-button { color: white; }`;
 
+  const TRY_AGAIN_AFTER = 2_000; // ms, where this computer refuses at once: then `springline up` has ended
+  const AWAY =
+    "No connection to the session. It goes on over there, kernels too; this page comes back by itself with the network.";
+  const BACK = "The connection is back. Kernels and variables are as they were.";
+  const SAID = 1_000; // messages to a kernel that are kept
+
   let shared = {};
+  let name = ""; // of the session
+  let over = false; // the user has shut it down
+  let missing = false; // so much was printed while the page was away that not all of it was kept
 
   /** The module that JupyterLab itself uses; there is one version of each. */
   async function load(name) {
@@ -42,13 +51,17 @@
     return `${left} left: the session ends at ${time}. Kernels and Dask workers stop then and lose what they hold. Save your work.`;
   }
 
-  /** Ask the server for the time left: once now, then when it matters. */
-  async function watch() {
-    const { Notification } = await load("@jupyterlab/apputils");
+  /** Ask a page of the session's own; fails where nobody answers. */
+  async function request(page, options = {}) {
     const { URLExt } = await load("@jupyterlab/coreutils");
     const { ServerConnection } = await load("@jupyterlab/services");
     const settings = ServerConnection.makeSettings();
-    const url = URLExt.join(settings.baseUrl, "springline", "session");
+    return ServerConnection.makeRequest(URLExt.join(settings.baseUrl, "springline", page), options, settings);
+  }
+
+  /** Ask the server for the time left: once now, then when it matters. */
+  async function watch() {
+    const { Notification } = await load("@jupyterlab/apputils");
     let shown = null; // the mark of the notification on the page
     let id = "";
     let asked = 0;
@@ -63,11 +76,12 @@
     }
 
     async function ask() {
-      const answer = await ServerConnection.makeRequest(url, {}, settings);
+      const answer = await request("session");
       if (!answer.ok) {
         return ASK_AGAIN_AFTER;
       }
-      const { ends, seconds_left: seconds } = await answer.json();
+      const { session, ends, seconds_left: seconds } = await answer.json();
+      name = session;
       if (seconds === null || seconds <= 0) {
         return ASK_AT_LEAST_EVERY;
       }
@@ -96,10 +110,6 @@
   /** Add a command for each preset, which asks how many workers there shall be and asks the session for them. */
   async function offer(app, palette) {
     const { InputDialog, Notification } = await load("@jupyterlab/apputils");
-    const { URLExt } = await load("@jupyterlab/coreutils");
-    const { ServerConnection } = await load("@jupyterlab/services");
-    const settings = ServerConnection.makeSettings();
-    const url = URLExt.join(settings.baseUrl, "springline", "workers");
 
     async function scale(preset) {
       const label = "How many in all? Those that are there keep their shape, new ones are as the preset says.";
@@ -108,13 +118,13 @@
         return;
       }
       const body = JSON.stringify({ preset, workers: Math.max(0, Math.round(asked.value)) });
-      const answer = await ServerConnection.makeRequest(url, { method: "POST", body }, settings);
+      const answer = await request("workers", { method: "POST", body });
       if (!answer.ok) {
         Notification.error((await answer.json()).message, { autoClose: false });
       }
     }
 
-    const answer = await ServerConnection.makeRequest(url, {}, settings);
+    const answer = await request("workers");
     const { presets } = await answer.json();
     for (const preset of presets) {
       const command = `springline:workers-${preset}`;
@@ -123,12 +133,124 @@
     }
   }
 
+  /** Whether the session can be reached. While the network is away the tunnel holds the question, and does not refuse. */
+  async function reached() {
+    const asked = Date.now();
+    try {
+      return { answered: (await request("session")).ok, refused: false };
+    } catch {
+      return { answered: false, refused: Date.now() - asked < 1_000 };
+    }
+  }
+
+  /** Say that the session is out of reach, and when it is back; JupyterLab's own dialog stays until it is closed. */
+  async function away() {
+    const { Notification } = await load("@jupyterlab/apputils");
+    const id = Notification.warning(AWAY, { autoClose: false });
+    let refusals = 0;
+    for (let now = await reached(); !now.answered; now = await reached()) {
+      refusals = now.refused ? refusals + 1 : 0;
+      if (refusals === 2) {
+        const message = `springline has ended on this computer. \`springline attach ${name}\` brings this page back, if the session goes on.`;
+        Notification.update({ id, message, autoClose: false });
+      }
+      await new Promise((resolve) => setTimeout(resolve, TRY_AGAIN_AFTER));
+    }
+    Notification.dismiss(id);
+    const kind = missing ? "warning" : "success";
+    Notification[kind](missing ? `${BACK} Some of what they printed meanwhile is lost.` : BACK, { autoClose: 20_000 });
+    missing = false;
+  }
+
+  /** What JupyterLab calls each time a request of its own finds nobody. */
+  function whenLost() {
+    load("react-toastify").catch(() => null); // what draws notifications: once the network is away it is too late
+    let waiting = false;
+    return async () => {
+      if (!waiting && !over) {
+        waiting = true;
+        await away().finally(() => (waiting = false));
+      }
+    };
+  }
+
+  /** Connections to kernels that are lost and taken up again: both ends count, and repeat what did not arrive. */
+  function resumable(Plain) {
+    const lines = new Map(); // by the address: what was heard and said
+
+    class Resumable extends Plain {
+      constructor(url, protocols) {
+        const line = lines.get(url) || { name: "", received: 0, before: 0, said: [] };
+        super(`${url}&resume=${line.name}.${line.received}`, protocols);
+        lines.set(url, line);
+        line.socket = this;
+        this.line = line;
+        this.begun = line.before + line.said.length;
+        this.agreed = false; // on what the other end has heard: its first message
+        this.addEventListener("message", (event) => this.hear(event));
+      }
+
+      hear(event) {
+        if (this.line.socket !== this) {
+          return; // JupyterLab listens to the next one, too
+        }
+        if (this.agreed || typeof event.data !== "string") {
+          this.line.received += 1;
+          this.agreed = true;
+          return;
+        }
+        event.stopImmediatePropagation();
+        this.agree(JSON.parse(event.data));
+      }
+
+      agree({ line: name, heard, complete }) {
+        const { line } = this;
+        missing = missing || !complete;
+        if (name !== line.name) {
+          const said = line.said.slice(this.begun - line.before); // the rest was for one that is forgotten
+          Object.assign(line, { name, received: 0, before: 0, said });
+        }
+        this.agreed = true;
+        line.said.slice(Math.max(0, heard - line.before)).forEach((message) => super.send(message));
+      }
+
+      send(message) {
+        const { line } = this;
+        line.said.push(message);
+        if (line.said.length > SAID) {
+          line.said.shift();
+          line.before += 1;
+        }
+        if (this.agreed) {
+          super.send(message);
+        }
+      }
+    }
+
+    return function (url, protocols) {
+      return url.includes("/api/kernels/") ? new Resumable(url, protocols) : new Plain(url, protocols);
+    };
+  }
+
+  const connection = {
+    id: "springline:connection",
+    description: "Says what a lost connection means, and when it is back.",
+    autoStart: true,
+    provides: null, // JupyterLab's service for that, once its name is known
+    activate: ({ serviceManager: { serverSettings } }) => {
+      serverSettings.WebSocket = resumable(serverSettings.WebSocket);
+      return whenLost();
+    },
+  };
+
   const plugin = {
     id: "springline:notice",
-    description: "Warns before the session's time is up; offers the presets of its Dask workers.",
+    description: "Warns before the session's time is up; offers the presets of its Dask workers; lists its cluster first.",
     autoStart: true,
     optional: [], // the command palette, once its name is known
     activate: (app, palette) => {
+      app.commands.commandExecuted.connect((_, { id }) => (over = over || id === "filemenu:shutdown"));
+      document.head.appendChild(document.createElement("style")).textContent = STYLE;
       app.restored.then(watch).catch((error) => console.warn("springline: no warning before the end", error));
       app.restored
         .then(() => (palette ? offer(app, palette) : null))
@@ -143,9 +265,10 @@
     },
     get: async () => {
       const { ICommandPalette } = await load("@jupyterlab/apputils");
+      const { IConnectionLost } = await load("@jupyterlab/application");
       plugin.optional = [ICommandPalette];
-      return () => ({ __esModule: true, default: plugin });
+      connection.provides = IConnectionLost;
+      return () => ({ __esModule: true, default: [plugin, connection] });
     },
   };
 })();
-      document.head.appendChild(document.createElement("style")).textContent = STYLE;

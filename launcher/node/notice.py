@@ -12,9 +12,13 @@ SCRIPT = "static/remoteEntry.js"
 PACKAGE = {
     "name": NAME,
     "version": "1.0.0",
-    "description": "Warns before the session's time is up; offers the presets of its Dask workers.",
+    "description": "Warns before the session's time is up, and of a lost connection; offers presets of Dask workers.",
     "license": "Apache-2.0",
-    "jupyterlab": {"extension": True, "_build": {"load": SCRIPT, "extension": "./extension"}},
+    "jupyterlab": {
+        "extension": True,
+        "_build": {"load": SCRIPT, "extension": "./extension"},
+        "disabledExtensions": ["@jupyterlab/hub-extension:connectionlost"],  # we provide the same service
+    },
 }
 
 

@@ -36,6 +36,7 @@ def options(directory: SessionDir, request: Request, listen: dict[str, Any], tok
         # Kernels speak through sockets in a directory of the user's own. On TCP, anybody on the node could listen
         # to what cells hold and print: that channel asks for no key.
         "KernelManager.transport": "ipc",
+        "ServerApp.kernel_websocket_connection_class": f"{__package__}.resuming.Resumable",
     }
     reached = {
         "ServerApp.base_url": "/",
