@@ -41,7 +41,7 @@ def maps(field: xr.DataArray, cmap: str = "viridis_r", **limits: float) -> None:
     """
     import matplotlib.pyplot as plt
 
-    field = field.squeeze(drop=True).transpose(..., "y", "x").compute()
+    field = field.squeeze(drop=True).transpose(..., "y", "x").sortby("y", ascending=False).compute()
     panels = [field] if field.ndim == 2 else list(field)
     columns = min(len(panels), COLUMNS)
     rows, width = -(-len(panels) // columns), min((WIDE - BESIDE) / columns, MOST)
