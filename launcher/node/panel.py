@@ -11,11 +11,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import dask
 from distributed.core import rpc
 
 from .backends import DaskError, security
-from .request import SessionDir
+from .request import SessionDir, read
 
 log = logging.getLogger("springline")
 
@@ -57,7 +56,7 @@ class SessionCluster:
         self._scheduler = rpc(dask.get("control") or self.scheduler_address, connection_args=tls)  # type: ignore[no-untyped-call,unused-ignore]
         await self._look()
         self._keep(self._keep_looking())
-        _mend_the_panel()
+        _mend_the_panel(read(self._directory).session)
         await self._scheduler.springline_shown()
         return self
 
@@ -116,7 +115,7 @@ class SessionCluster:
         await self._scheduler.close_rpc()
 
 
-def _mend_the_panel() -> None:
+def _mend_the_panel(session: str) -> None:
     """Let every request to scale reach the cluster, and NEW show the one that there is.
 
     dask-labextension answers itself when as many workers are connected as asked for, so that jobs still in the queue
@@ -126,14 +125,13 @@ def _mend_the_panel() -> None:
     if module is not None:
         module.manager.scale_cluster = partial(_scale_cluster, module.manager)
         module.manager.adapt_cluster = partial(_adapt_cluster, module.manager)
-        module.manager.start_cluster = partial(_start_cluster, module.manager)
+        module.manager.start_cluster = partial(_start_cluster, module.manager, session)
 
 
-async def _start_cluster(manager: Any, cluster_id: str = "", configuration: Any = None) -> Any:  # noqa: ANN401
-    """A session has one cluster, by one name."""
+async def _start_cluster(manager: Any, session: str, cluster_id: str = "", **_: Any) -> Any:  # noqa: ANN401
+    """Show the session's one cluster, by the session's name."""
     shown = manager.list_clusters()
-    named = configuration or dask.config.get("labextension.initial")[0]
-    return shown[0] if shown else await type(manager).start_cluster(manager, cluster_id, named)
+    return shown[0] if shown else await type(manager).start_cluster(manager, cluster_id, {"name": session})
 
 
 async def _scale_cluster(manager: Any, cluster_id: str, n: int, preset: str | None = None) -> Any:  # noqa: ANN401

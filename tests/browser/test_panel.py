@@ -187,5 +187,5 @@ def test_the_palette_gives_workers_of_a_preset(lab: Lab, panel: Locator, up: Up,
     dialog.locator("input").fill("1")
     dialog.get_by_role("button", name="OK").click()
     wait_until(lambda: cores_of_workers(up) == [2])
-    expect(panel).to_contain_text("Number of Cores: 2", timeout=SLOW)
+    expect(panel).to_contain_text(re.compile("Number of Cores: 2.*Number of Workers: 1"), timeout=SLOW)
     lab.window.picture("preset")
