@@ -40,13 +40,16 @@ nb_execution_mode = os.environ.get("SPRINGLINE_DOCS_NOTEBOOKS", "off")
 nb_execution_cache_path = str(ROOT / ".cache/docs/notebooks")
 nb_execution_raise_on_error = True
 nb_execution_timeout = 120
+nb_execution_in_temp = True
 nb_merge_streams = True
+nb_output_stderr = "remove"  # progress
 
 # The code: docstrings have numpydoc's sections. Types are links only within springline.
 os.environ["NUMBA_DISABLE_JIT"] = "1"  # compiled functions have no docstrings
 napoleon_google_docstring = False
 napoleon_use_rtype = False
 autodoc_member_order = "bysource"
+autodoc_default_options = {"no-value": True}
 autodoc_typehints_format = "short"
 add_module_names = False
 maximum_signature_line_length = 90
@@ -57,6 +60,7 @@ html_theme = "pydata_sphinx_theme"
 html_title = "springline"
 html_static_path = ["_static"]
 html_css_files = ["springline.css"]
+html_search_scorer = "_static/scorer.js"
 html_show_sourcelink = False
 html_copy_source = False
 html_favicon = "_static/favicon.svg"

@@ -28,7 +28,8 @@ def _page(package: str, modules: list[str]) -> str:
     parts = [package, "=" * len(package)]
     for module in modules:
         if module != package:
-            parts += ["", module, "-" * len(module)]
+            title = module.rpartition(".")[2]
+            parts += ["", title, "-" * len(title)]
         parts += ["", f".. automodule:: {module}", "   :members:"]
     return "\n".join(parts) + "\n"
 

@@ -18,8 +18,8 @@ def platform_keys() -> str:
 
 def _row(name: str, meaning: str, form: str, without: str) -> tuple[str, str, str, str]:
     place = md.anchor(md.code(name), md.slug("key", name))
-    return place, md.plain(meaning), md.plain(form.rstrip(".")), md.plain(without) or "–"
+    return place, md.plain(meaning), md.plain(form[:1].lower() + form[1:].rstrip(".")), md.plain(without)
 
 
 def _table(rows: list[tuple[str, str, str, str]]) -> str:
-    return md.table(("key", "meaning", "how it is written", "if left out"), rows)
+    return md.table(("key", "meaning", "how it is written", "if left out"), rows, "keys")

@@ -30,11 +30,11 @@ def anchor(text: str, name: str) -> str:
     return f"[{text}]{{#{name}}}"
 
 
-def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def table(heads: Sequence[str], rows: Iterable[Sequence[str]], kind: str = "") -> str:
     """A table of one row per thing; on a narrow screen the cells of a row stand below each other."""
     lines = [heads, ["---"] * len(heads), *rows]
     body = "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
-    return f":::{{table}}\n:class: rows\n\n{body}\n:::"
+    return f":::{{table}}\n:class: rows {kind}\n\n{body}\n:::"
 
 
 def commands(text: str) -> str:

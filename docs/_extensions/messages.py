@@ -88,7 +88,7 @@ def _list(found: set[Message]) -> str:
     hints: dict[str, list[str]] = {}
     for message in sorted(found, key=_alphabet):
         hints.setdefault(message.said, []).append(message.hint)
-    entries = [said + "".join(f"\n: {hint or '–'}" for hint in told) for said, told in hints.items()]
+    entries = [said + "".join(f"\n: {hint or '<!-- -->'}" for hint in told) for said, told in hints.items()]
     return ":::{container} messages\n" + "\n\n".join(entries) + "\n:::"
 
 

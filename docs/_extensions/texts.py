@@ -114,7 +114,7 @@ class Module:
                 return self._wordings(node.args[1], scope, depth + 1)
         answers = [answer for answer in self._answers(node) if not isinstance(answer, ast.Tuple)]
         found = [text for answer in answers for text in self._wordings(answer, self._scopes[answer], depth + 1)]
-        return found[:MOST] if any(map(_has_words, found)) else [_named(node)]
+        return [text for text in found if text][:MOST] if any(map(_has_words, found)) else [_named(node)]
 
     def _answers(self, call: ast.Call) -> list[ast.expr]:
         """What a function of this module returns."""
