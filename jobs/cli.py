@@ -19,7 +19,7 @@ import click
 from jobs import registry, running
 from jobs.errors import JobError, UsageError
 from jobs.model import Job, Progress, Report
-from jobs.progress import Snapshot, Together
+from jobs.progress import Snapshot, Together, folded
 from jobs.running import PROGRAM
 
 FOLLOW = "SPRINGLINE_FOLLOW"
@@ -201,7 +201,8 @@ def fail(error: JobError) -> NoReturn:
 
 def fail_with(code: int, message: str, hint: str = "") -> NoReturn:
     """Print what happened and what to do, on stderr, and exit."""
-    click.echo(f"springline: {message}" + (f"\n  {hint}" if hint else ""), err=True)
+    said = f"springline: {message}" + (f"\n  → {hint}" if hint else "")
+    click.echo(folded(said) if sys.stderr.isatty() else said, err=True)
     sys.exit(code)
 
 

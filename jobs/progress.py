@@ -8,6 +8,7 @@ import shutil
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from textwrap import wrap
 from typing import Any, TextIO
 
 from jobs.model import Progress
@@ -17,6 +18,13 @@ BAR, SHORT_BAR, WIDE = 16, 6, 100  # characters; the short bar where the termina
 FILE_SECONDS = 1.0
 KEPT_NOTES = 50
 FILE = "progress.json"
+
+
+def folded(text: str) -> str:
+    """The text as it lies on a terminal: lines go on, indented, at a word; what cannot be broken is left whole."""
+    width = shutil.get_terminal_size().columns
+    lines = (wrap(line, width, subsequent_indent="  ", break_long_words=False) for line in text.split("\n"))
+    return "\n".join(line for part in lines for line in part or [""])
 
 
 class Quiet:
@@ -49,9 +57,9 @@ class Bar(Quiet):
     def note(self, text: str) -> None:
         """Print a line above the bar."""
         if self.bar is None:
-            print(text, file=self.stream)
+            print(folded(text), file=self.stream)
         else:
-            self.bar.write(text, file=self.stream)
+            self.bar.write(folded(text), file=self.stream)
 
     def start(self, total: int, unit: str, label: str) -> None:
         """Draw the bar."""
