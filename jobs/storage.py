@@ -20,6 +20,8 @@ Options = Mapping[str, Mapping[str, Any]]
 
 NO_LOCKS = (errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK)
 """What a file system says that has no locks: Lustre, unless it is mounted with them."""
+SCRATCH = ".part-"
+"""Names of scratch files begin so: hidden from `*`, and removed after a kill."""
 OBJECT_STORES = ("s3", "s3a", "gs", "gcs", "abfs", "az")
 READ_ONLY = ("http", "https")
 FSSPEC = "Is the protocol's fsspec package installed?"

@@ -17,8 +17,6 @@ from jobs.batch.items import contains, normal, parent
 from jobs.causes import NO_ROOM
 from jobs.errors import OutputError
 
-SCRATCH = ".part-"
-"""Names of scratch files begin so: hidden from `*`, and removed after a kill."""
 MARKER = ".complete"
 """Ends the name of the small object that says its neighbour is whole."""
 LONGEST_NAME = 250
@@ -36,7 +34,7 @@ def scratch_name(target: str, owner: str) -> str:
     if not storage.is_plain(target):
         return target
     folder, name = os.path.split(target)
-    prefix = f"{SCRATCH}{owner}-"
+    prefix = f"{storage.SCRATCH}{owner}-"
     while len(os.fsencode(prefix + name)) > LONGEST_NAME:
         name = name[1:]
     return os.path.join(folder, prefix + name)
@@ -229,7 +227,7 @@ def sweep(targets: Iterable[str], owners: Iterable[str]) -> int:
     left nothing.
     """
     removed, before = 0, ""
-    prefixes = tuple(f"{SCRATCH}{owner}-" for owner in owners)
+    prefixes = tuple(f"{storage.SCRATCH}{owner}-" for owner in owners)
     for target in targets:
         folder = parent(target)
         if not target or folder == before or not storage.is_plain(target):

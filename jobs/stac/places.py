@@ -20,7 +20,6 @@ from jobs.stac.origins import CHUNK, S3_OPTIONS, SILENCE, dcache_href
 
 PART, MOST_PARTS = 16 << 20, 9000
 """Bytes of a part of an S3 upload, unless the file is so large that it would have too many."""
-SCRATCH = ".part-"
 REMEMBERED = 60.0
 """Seconds for which a directory that was made is believed to be there."""
 FULL = 507
@@ -176,7 +175,7 @@ def _to_other(fs: Any, path: str, chunks: Iterator[bytes]) -> None:  # noqa: ANN
 def _scratch(path: str) -> str:
     """A name beside a path that nobody else uses."""
     folder, _, name = path.rpartition("/")
-    return f"{folder}/{SCRATCH}{secrets.token_hex(4)}-{name}"
+    return f"{folder}/{storage.SCRATCH}{secrets.token_hex(4)}-{name}"
 
 
 class _Counted:

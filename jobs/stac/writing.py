@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 MADE_BY = "springline:version"
 """The field of a root catalog that says that springline wrote it."""
 ROOT = "catalog.json"
-SCRATCH = ".part-"
 BUILDING = "building.json"
 """Stands in a directory of an object store or server until all of a catalog is there."""
 OTHER = "Choose another --output."
@@ -153,8 +152,8 @@ def text_of(values: dict[str, Any]) -> str:
 
 
 def _write_local(texts: Mapping[str, str], output: Path) -> None:
-    scratch = output.with_name(f"{SCRATCH}{secrets.token_hex(4)}-{output.name}")
-    old = output.with_name(f"{SCRATCH}{secrets.token_hex(4)}-{output.name}")
+    scratch = output.with_name(f"{storage.SCRATCH}{secrets.token_hex(4)}-{output.name}")
+    old = output.with_name(f"{storage.SCRATCH}{secrets.token_hex(4)}-{output.name}")
     try:
         _sweep(output)
         for name, text in texts.items():
@@ -177,7 +176,7 @@ def _sweep(output: Path) -> None:
     """Remove what a killed run left; the lock is held, so nobody is at it."""
     if output.parent.is_dir():
         for path in output.parent.iterdir():
-            if path.name.startswith(SCRATCH) and path.name[len(SCRATCH) + 8 :] == f"-{output.name}":
+            if path.name.startswith(storage.SCRATCH) and path.name[len(storage.SCRATCH) + 8 :] == f"-{output.name}":
                 shutil.rmtree(path)
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jobs import storage
-from jobs.sdo.irradiance.times import utc
+from jobs.sdo.irradiance.t_obs import utc
 
 if TYPE_CHECKING:
     import pandas as pd
