@@ -72,7 +72,7 @@ def platform_check(
     if report != STDOUT:
         document = model.document(name, check.outcomes, {"here": check.here, "there": check.there})
         console.result(document, "\n" + model.summary(name, check.outcomes))
-    _give_report(check, report)
+    _give_report(check, report, console)
     sys.exit(model.exit_code(check.outcomes))
 
 
@@ -153,7 +153,7 @@ def _said(report: Path) -> Iterator[None]:
         raise UsageError(f"cannot write {report}: {error.strerror}", "give --report another file") from error
 
 
-def _give_report(check: Check, report: Path | None) -> None:
+def _give_report(check: Check, report: Path | None, console: Console) -> None:
     """Write what can be shown to others."""
     import getpass
     import platform
@@ -169,7 +169,7 @@ def _give_report(check: Check, report: Path | None) -> None:
     when = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     text = sharing.markdown(check.platform.name, check.outcomes, sides, private, when)
     if report == STDOUT:
-        click.echo(text)
+        console.result({}, text)
         return
     with _said(report):
         report.write_text(text, encoding="utf-8")

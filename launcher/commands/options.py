@@ -130,8 +130,11 @@ def common(command: Command) -> Command:
     @functools.wraps(command)
     def wrapped(*args: Any, json_output: bool, yes: bool, **options: Any) -> Any:  # noqa: ANN401
         from launcher.terminal.console import Console
+        from launcher.units import format_duration
 
-        return command(*args, console=Console(json_output=json_output, yes=yes), **options)
+        console = Console(json_output=json_output, yes=yes)
+        with console.live(lambda seconds: f"  {format_duration(seconds)}  waiting for an answer"):
+            return command(*args, console=console, **options)
 
     return wrapped
 

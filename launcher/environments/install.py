@@ -80,7 +80,7 @@ def install(
     if dry_run:
         _rehearse(cluster, plan, console)
         return None
-    with console.stage("get packages on this computer"):
+    with console.stage("get packages here"):
         supplies = list(plan.method.supplies(plan.facts, plan.wish, console.say))
         to_send = sending.new_ones(cluster.transport, supplies, plan.supplies, plan.there.supplies or {})
     needs = room.needed(replace(plan.wish, method=plan.method.name), supplies, to_send)
