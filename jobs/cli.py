@@ -29,6 +29,7 @@ Examples:
   {PROGRAM} run map mine.py:smooth --help     its own options, and those of every batch job
   {PROGRAM} run map mine.py:smooth --inputs 'raw/*.nc' --target 'out/{{stem}}.zarr' --window 7
   {PROGRAM} run map package.module:function --items table.csv --target '{{dir}}/{{stem}}.nc'"""
+CODES = "Exit codes: 0 all is done, 1 some items are not, 2 usage, input or cluster, 60 not found, 130 stopped."
 OUTPUT_HELP = "Where the result goes."
 DASK_HELP = "Where to compute; default: the session's cluster, else this machine."
 WAIT_HELP = "How long to wait for the first worker of a cluster (600)."
@@ -76,7 +77,7 @@ def run_group() -> None:
     """Run a job: `run JOB --help` shows its options and examples."""
 
 
-@cli.command("list")
+@cli.command("list", epilog=f"\b\nExamples:\n  {PROGRAM} list\n  {PROGRAM} list --json")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 def list_jobs(as_json: bool) -> None:
     """Every job that can be run."""
@@ -96,7 +97,7 @@ def list_jobs(as_json: bool) -> None:
         click.echo(f"{job['name']:<16} {job['summary'] or 'cannot be loaded: ' + job['error']}")
 
 
-@cli.command()
+@cli.command(epilog=f"\b\nExamples:\n  {PROGRAM} report spring.zarr.run")
 @click.argument("run_dir", type=click.Path(exists=True, file_okay=False, path_type=Path))
 def report(run_dir: Path) -> None:
     """Write report.html and failed.csv of RUN_DIR anew, also while its run goes on or after it was killed."""
@@ -127,8 +128,9 @@ def job_command(job: Job, name: str = "") -> click.Command:
         click.Argument(["more"], nargs=-1, metavar="[MORE INPUTS]..."),
     ]  # fmt: skip
     examples = "\b\nExamples:\n" + "\n".join(f"  {PROGRAM} run {name} {example}" for example in job.examples)
-    epilog = examples if job.examples else None
-    return click.Command(name, params=params, callback=partial(run_job, job), help=job.summary, epilog=epilog)
+    epilog = f"{examples}\n\n{CODES}" if job.examples else CODES
+    about = f"{job.summary}\n\n{job.about}"
+    return click.Command(name, params=params, callback=partial(run_job, job), help=about, epilog=epilog)
 
 
 def run_job(job: Job, more: tuple[str, ...], **values: Any) -> None:  # noqa: ANN401 - click passes what the options hold

@@ -88,6 +88,8 @@ class Job:
     """Whether it needs --input; a job may find its input in another way."""
     output_aliases: tuple[str, ...] = ()
     """Further spellings of --output, with their hyphens."""
+    about: str = ""
+    """What its --help says below the summary: two or three sentences."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,5 +186,7 @@ class BatchJob:
     wall_limit: float | None = None
     """Seconds an item may take unless the user says otherwise; None: as long as it likes."""
     examples: tuple[str, ...] = ()
+    about: str = ""
+    """What its --help says below the summary: two or three sentences."""
     script: str = ""
     """The text of the file the function stands in, where it is no module that could be imported."""

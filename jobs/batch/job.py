@@ -38,6 +38,7 @@ def as_job(batch: BatchJob) -> Job:
         needs_output=_has_output(batch) and not batch.answer,
         has_input=False,
         output_aliases=batch.output_aliases,
+        about=batch.about,
     )
 
 

@@ -8,6 +8,11 @@ from jobs.model import BatchJob
 JOB = BatchJob(
     name="l1b",
     summary="Sentinel-1 GRD products to calibrated, denoised sigma0 on a grid of a kilometre.",
+    about=(
+        "Each product becomes a store or file of its own, with incidence angle, coordinates and noise beside "
+        "sigma0. Products are looked at before anything is computed: what is damaged or lacks something fails "
+        "at once, with why."
+    ),
     function="jobs.l1b.product:l1b",
     input_help="SAFE folders: paths or globs, or a STAC catalog that names some; lists go to --items.",
     options=OPTIONS,

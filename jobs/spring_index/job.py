@@ -16,6 +16,11 @@ COLUMNS = (
 JOB = BatchJob(
     name="spring-index",
     summary="First leaf, first bloom, last freeze and damage from daily temperatures (SI-x).",
+    about=(
+        "The extended spring indices: lilac and two honeysuckles, one group per year in a Zarr store, as day "
+        "of year. Blocks of a year are the items: what is there is skipped, and the same command goes on "
+        "after any stop. Variants reproduce other published codes."
+    ),
     function="jobs.spring_index.item:compute",
     input_help="Daymet NetCDF files, single-pixel CSV files, a Zarr store or a STAC catalog: paths, globs or URLs.",
     hook_options=OPTIONS,

@@ -165,6 +165,10 @@ def _report(output: str, catalog: pystac.Catalog, counts: Mapping[str, int], siz
 JOB = Job(
     name="stac-build",
     summary="A STAC catalog of Daymet v4, or of the items that a table lists.",
+    about=(
+        "Items hold a year of a region with an asset for each variable. Nothing is downloaded: names follow "
+        "from region, year and variable; --sizes asks each asset for its size."
+    ),
     run=run,
     input_help="What the catalog is of: daymet, or a table (.csv).",
     options=OPTIONS,

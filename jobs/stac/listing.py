@@ -172,6 +172,10 @@ def _failed(problems: list[dict[str, str]]) -> Iterator[tuple[str, str]]:
 JOB = Job(
     name="stac-list",
     summary="What is in a STAC catalog or API: collections, items, assets and their sizes, and what is broken.",
+    about=(
+        "Reads catalogs on disk, behind HTTP, in S3 or WebDAV, and APIs. Filters are those of every batch "
+        "job: what is listed is what a job with the same filters would take."
+    ),
     run=run,
     input_help="A catalog (its file, directory or URL) or an API.",
     options=OPTIONS,

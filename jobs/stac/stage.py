@@ -24,6 +24,10 @@ COLUMNS = (
 JOB = BatchJob(
     name="stac-stage",
     summary="Copy the assets that are needed of a STAC catalog, verified, and rewrite their hrefs.",
+    about=(
+        "Each file is checked and appears whole or not at all; what is there already is not copied again. The "
+        "catalog that is written names copies where there are copies, and the original elsewhere."
+    ),
     function="jobs.stac.copy:stage",
     input_help="A STAC catalog, collection or item (file or URL), or a STAC API.",
     hook_options=HOOK_OPTIONS,

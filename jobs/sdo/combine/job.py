@@ -31,6 +31,10 @@ COLUMNS = (
 JOB = BatchJob(
     name="sdo-combine",
     summary="NPZ files of SDOML, one for each channel, to one store: all channels of a moment in one read.",
+    about=(
+        "Moments of ten channels lie in files of their own channel; the store holds them side by side, with "
+        "what is missing marked. A store that is there grows, and what is in it is skipped."
+    ),
     function="jobs.sdo.combine.shard:combine",
     input_help="An inventory (.pkl, .parquet, .csv), or a directory that is searched for NPZ files.",
     options=OPTIONS,

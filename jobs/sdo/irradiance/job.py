@@ -38,6 +38,10 @@ COLUMNS = (
 JOB = BatchJob(
     name="sdo-irradiance",
     summary="The mean of thousands of solar images, from a cloud registry or named files, as a time series.",
+    about=(
+        "Each image becomes one number. A file that is missing or damaged keeps its row, with a status that "
+        "says so. What is in the series already is not read again."
+    ),
     function="jobs.sdo.irradiance.measurement:irradiance",
     input_help="FITS files instead of a registry: paths, globs or URLs; lists go to --items.",
     options=OPTIONS,
