@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from tests.docs.commands import Page, Shown, helped, pages
+from tests.docs.commands import ROOT, Page, Shown, helped, pages
 
 MINE = '''
 def smooth(source, target, *, window: int = 5):
@@ -104,7 +104,11 @@ STORIES: dict[str, Story] = {
     "docs/index.md": DAYMET,
     "docs/l1b.md": Story(here=("safe",), fill=DATA, codes={"error.SAFE": 1}),
     "docs/map.md": Story(here=("raw",)),
-    "docs/old-command-line.md": Story(keys="[spider-stursdat]\nplatform = testbed\n"),
+    "docs/old-command-line.md": Story(
+        keys="[spider-stursdat]\nplatform = testbed\n",
+        fill={"^python run": f"python {ROOT}/run"},
+        answers={r"enter 'end'[^\n]*\n": "end"},
+    ),
     "docs/own-job.md": Story(),
     "docs/platform-check.md": Story(),
     "docs/platforms.md": Story(),

@@ -22,6 +22,8 @@ from tests.slurm.upping import until
 LONGEST = 150.0
 """Seconds in which a command says something new, or ends."""
 OVER_THERE = ("sbatch", "squeue", "scancel")
+KERNELS = ROOT / ".cache/numba"
+"""Compiled kernels, kept from one story to the next; numba itself sees where they are out of date."""
 HOLDS = re.compile(r"^springline (up|attach|client)\b(?!.*--(detach|dry-run|json|help))")
 HELD = r"127\.0\.0\.1:\d+"
 """What a command shows that then holds a tunnel until it is told to end."""
@@ -39,7 +41,6 @@ ENVIRONMENT = {
     "SCRATCH": "/tmp/scratch",
     "TERM": "xterm",
     "MPLBACKEND": "agg",
-    "NUMBA_CACHE_DIR": "/tmp/numba",  # kernels are compiled once for all pages
 }
 
 
@@ -63,6 +64,9 @@ class Reader:
                 self._type(shown, stack)
                 self.told.append(f"{time.monotonic() - began:5.1f} s  {shown}")
             self._end_sessions()
+        compiled = self.springline.home / ".cache/numba"
+        if compiled.is_dir():
+            shutil.copytree(compiled, KERNELS, dirs_exist_ok=True)
 
     def _prepare(self, stack: ExitStack) -> None:
         cluster, laptop = self.springline.cluster, self.springline.cluster.laptop
@@ -74,6 +78,7 @@ class Reader:
         kits.install(self.springline.home / "site", texts)
         for script in (ROOT / "docs/sbatch").glob("*.sh"):
             shutil.copy(script, cluster.cluster_home())
+        self._give_kernels()
         self._serve(stack, laptop)
         for product in self.products:
             self._lay_product(product)
@@ -81,6 +86,16 @@ class Reader:
         lay_out(cluster.login, "alice", self.story.there)
         for text in self.story.before:
             self._type(Shown(self.page.file, 0, text, "block"), stack)
+
+    def _give_kernels(self) -> None:
+        """Nobody waits again for what was compiled in an earlier story."""
+        cluster = self.springline.cluster
+        homes = (self.springline.home, files.LAPTOP_USER), (cluster.cluster_home(), files.ALICE)
+        for home, user in homes:
+            if KERNELS.is_dir():
+                shutil.copytree(KERNELS, home / ".cache/numba", dirs_exist_ok=True)
+                for path in (home / ".cache", *(home / ".cache").rglob("*")):
+                    files.give(path, user.uid)
 
     def _lay_product(self, product: Path) -> None:
         """Where the pages have them: in the home, and in data/ by their day; beside one that is broken."""
