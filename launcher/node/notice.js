@@ -35,7 +35,6 @@
 
   let shared = {};
   let name = ""; // of the session
-  let over = false; // the user has shut it down
   let missing = false; // so much was printed while the page was away that not all of it was kept
 
   /** The module that JupyterLab itself uses; there is one version of each. */
@@ -143,12 +142,21 @@
     }
   }
 
+  /** Whether the user has shut the session down: JupyterLab says so in the one dialog that has no button. */
+  function isShutDown() {
+    return document.querySelector(".jp-Dialog:not(:has(button))") !== null;
+  }
+
   /** Say that the session is out of reach, and when it is back; JupyterLab's own dialog stays until it is closed. */
   async function away() {
     const { Notification } = await load("@jupyterlab/apputils");
     const id = Notification.warning(AWAY, { autoClose: false });
     let refusals = 0;
     for (let now = await reached(); !now.answered; now = await reached()) {
+      if (isShutDown()) {
+        Notification.dismiss(); // the time left, too
+        return;
+      }
       refusals = now.refused ? refusals + 1 : 0;
       if (refusals === 2) {
         const message = `springline has ended on this computer. \`springline attach ${name}\` brings this page back, if the session goes on.`;
@@ -167,7 +175,7 @@
     load("react-toastify").catch(() => null); // what draws notifications: once the network is away it is too late
     let waiting = false;
     return async () => {
-      if (!waiting && !over) {
+      if (!waiting) {
         waiting = true;
         await away().finally(() => (waiting = false));
       }
@@ -249,7 +257,6 @@
     autoStart: true,
     optional: [], // the command palette, once its name is known
     activate: (app, palette) => {
-      app.commands.commandExecuted.connect((_, { id }) => (over = over || id === "filemenu:shutdown"));
       document.head.appendChild(document.createElement("style")).textContent = STYLE;
       app.restored.then(watch).catch((error) => console.warn("springline: no warning before the end", error));
       app.restored
