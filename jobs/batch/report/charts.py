@@ -80,21 +80,18 @@ def distribution(
     names = [name for name, _ in histograms]
     parts += [_stack(bar, i, len(shown), names, top, unit) for i, bar in enumerate(shown) if any(bar.counts)]
     low, high = log10(shown[0].low), log10(shown[-1].high)
-    for row, (name, value) in enumerate(marks):
-        x = 100 * (log10(value) - low) / (high - low)
-        parts += [
-            line(x, -4 - 14 * row, x, HEIGHT, "mark"),
-            label(x, -7 - 14 * row, f"{name} {unit(value)}", _anchor(x)),
-        ]
+    places = [100 * (log10(value) - low) / (high - low) for _, value in marks]
+    parts += [line(x, -14 - 14 * row, x, HEIGHT, "mark") for row, x in enumerate(places)]
+    for row, (x, (name, value)) in enumerate(
+        zip(places, marks, strict=True)
+    ):  # after the lines, some of which they cross
+        side, dx = ("left", 5) if x < 35 else ("right", -5)
+        parts.append(label(x, -5 - 14 * row, f"{name} {unit(value)}", f"x {side}", dx=dx))
     for place, (value, text) in enumerate(_ticks(shown, unit, nice)):
         x = 100 * (log10(value) - low) / (high - low)
         parts += [line(x, HEIGHT, x, HEIGHT + 5, "base"), label(x, HEIGHT + 19, text, "x odd" if place % 2 else "x")]
     said = ", ".join(f"{name} {unit(value)}" for name, value in marks)
     return chart(title, f"{said}. The fullest bar holds {count(largest)}.", HEIGHT + 26, parts)
-
-
-def _anchor(x: float) -> str:
-    return "x left" if x < 15 else "x right" if x > 85 else "x"
 
 
 def _stack(bar: Bar, place: int, places: int, names: Sequence[str], top: float, unit: Callable[[float], str]) -> Html:

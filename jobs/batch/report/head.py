@@ -134,8 +134,9 @@ def _typical(tally: Tally) -> str:
 def _workers(tally: Tally) -> Html:
     seen = [name for name, worker in tally.workers.items() if worker.times.count]
     nodes = len(by_node({name: tally.workers[name] for name in seen}))
-    busy = f"{figures(tally.busy / tally.seconds)} items at a time"
-    return _fact("Worked on", plural(nodes, "node"), f"{plural(len(seen), 'worker')}, {busy}")
+    busy = tally.busy / tally.seconds
+    at_a_time = f", {figures(busy)} items at a time" if busy >= 0.1 else ""  # else it is the start that took the time
+    return _fact("Worked on", plural(nodes, "node"), plural(len(seen), "worker") + at_a_time)
 
 
 def _bytes(tally: Tally) -> Html:
