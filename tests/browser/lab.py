@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from tests.browser.chromium import PATIENCE, Window
+from tests.browser.chromium import PATIENCE, SLOW, Window
 from tests.slurm.laptop import Springline
 from tests.slurm.upping import Up, begin
 
@@ -33,7 +33,7 @@ def handed(springline: Springline) -> str:
     return opened.read_text(encoding="utf-8")
 
 
-def wait_until(true: Callable[[], object], seconds: float = PATIENCE / 1000) -> None:
+def wait_until(true: Callable[[], object], seconds: float = SLOW / 1000) -> None:
     """Wait until something outside the page is so. (Nothing of Playwright's may be asked for in `true`.)"""
     deadline = time.monotonic() + seconds
     while not true():
