@@ -23,7 +23,7 @@ VARIABLE = "_SPRINGLINE_COMPLETE"
 SHELLS = {
     "bash": 'eval "$(springline completion bash)"  in ~/.bashrc; needs bash 4.4 or newer',
     "zsh": 'eval "$(springline completion zsh)"  in ~/.zshrc, behind compinit',
-    "fish": "springline completion fish | source  in ~/.config/fish/config.fish",
+    "fish": "source (springline completion fish | psub)  in ~/.config/fish/config.fish",
 }
 
 

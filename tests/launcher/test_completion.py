@@ -22,7 +22,7 @@ SHELLS = {
         'PS1="> "; bind "set enable-bracketed-paste off"; eval "$(springline completion bash)"; echo on:$?',
     ),
     "zsh": (["-f", "-i"], 'autoload -U compinit; compinit -u; eval "$(springline completion zsh)"; echo on:$?'),
-    "fish": (["--no-config", "-i"], "springline completion fish | source; echo on:$status"),
+    "fish": (["--no-config", "-i"], "source (springline completion fish | psub); echo on:$status"),
 }
 LINES = (  # what is typed before Tab, and what stands there after it
     ("springline env ins", "springline env install"),

@@ -45,7 +45,7 @@ def test_run_in_one_job_is_left_and_cancelled_from_another_laptop(springline: Sp
     items, cluster = Items.laid(springline, 60), springline.cluster
     words = items.words("two", "--in-allocation", "--cores", "2", "--seconds", "0.5")
     with Terminal(cluster.laptop, [str(SPRINGLINE), *words], user=springline.user) as mine:
-        assert mine.until(r"map +\d+ % [█▏▎▍▌▋▊▉ ]{16}  \d+ of 60 done", 60)
+        assert mine.until(r"map +\d+ % [█▏▎▍▌▋▊▉ ]{6}  \d+ of 60 done", 60)
         mine.press_ctrl_c()
         assert mine.until(r"Run two: \[d\]etach and let it run, \[c\]ancel it, or \[k\]eep watching\?")
         mine.type("d")
