@@ -70,7 +70,7 @@ def _check(words: list[str]) -> None:
         _springline(rest)
     elif program == "jobs":
         _jobs(rest)
-    elif program in OLD:
+    elif Path(program).name in OLD:
         from launcher.legacy import command
 
         _argparse(command._parser(), rest)

@@ -87,6 +87,7 @@ NOT_RUN: tuple[tuple[str, str, str], ...] = (
     (r"docs/sbatch/.*\.sh", r".*", SUBMITTED),
     (r"docs/own-job\.md", r"grouptools:coldest|run group-", "needs the page's package, which test_own_job.py installs"),
     (r"docs/own-job\.md", r"map l1b\.py:l1b", "needs xsar; tests/jobs/l1b/test_xsar.py runs it"),
+    (r"springline .*--help", r".*", "is an example of a --help; its like runs on a page or in tests/slurm"),
     (r"python -m jobs .*", r".*", "shows options that tests/jobs tries one by one; its like runs on the job's page"),
 )
 DATA = {
@@ -97,7 +98,7 @@ DATA = {
 COURSE = "[course]\nplatform = testbed\n"
 DAYMET = Story(here=("daymet",), there=("daymet",))
 STORIES: dict[str, Story] = {
-    "README.md": Story(here=("daymet", "raw", "sdoml", "safe", "s3"), there=("raw",), fill=DATA),
+    "README.md": Story(here=("daymet", "raw", "safe"), fill=DATA),
     "docs/batch.md": Story(here=("raw",)),
     "docs/dask.md": Story(before=("springline up mycluster --name my-session --detach",)),
     "docs/first-session.md": Story(),
@@ -119,13 +120,12 @@ STORIES: dict[str, Story] = {
     "docs/stac.md": Story(here=("archive",)),
     "docs/teachers.md": Story(fill={"up course": "up course --name class", "NAME": "class"}, keys=COURSE),
     "docs/trouble.md": Story(),
-    "springline": Story(here=("daymet",)),
 }
 
 
 def kept(page: Page) -> list[Shown]:
     """The commands of a page that its story runs."""
-    return [shown for shown in page.of("block", "help") if not why_not(shown)]
+    return [shown for shown in page.of("block") if not why_not(shown)]
 
 
 def why_not(shown: Shown) -> str:
@@ -142,9 +142,8 @@ def story_of(file: str) -> Story:
 
 
 def told() -> list[Page]:
-    """The pages with commands that stories run; the last is what `springline … --help` shows."""
-    examples = tuple(shown for shown in helped() if shown.text.startswith("springline "))
-    return [page for page in (*pages(), Page("springline", examples, (), (), ())) if kept(page)]
+    """The pages with commands that stories run."""
+    return [page for page in pages() if kept(page)]
 
 
 def everything() -> list[Shown]:

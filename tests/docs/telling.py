@@ -99,12 +99,13 @@ class Reader:
 
     def _lay_product(self, product: Path) -> None:
         """Where the pages have them: in the home, and in data/ by their day; beside one that is broken."""
-        home = self.springline.home
-        for folder in (home, home / "data", home / "data/S1A_IW_GRDH_1S/2021/121"):
-            shutil.copytree(product, folder / product.name)
-        shutil.copytree(product / "annotation", home / "error.SAFE")
-        for path in (home / "data", home / "error.SAFE", home / product.name):
-            files.give(path, files.LAPTOP_USER.uid)
+        there = self.springline.cluster.cluster_home()
+        for home, user in ((self.springline.home, files.LAPTOP_USER), (there, files.ALICE)):
+            for folder in (home, home / "data", home / "data/S1A_IW_GRDH_1S/2021/121"):
+                shutil.copytree(product, folder / product.name)
+            shutil.copytree(product / "annotation", home / "error.SAFE")
+            for path in (home / "data", home / "error.SAFE", home / product.name):
+                files.give(path, user.uid)
 
     def _serve(self, stack: ExitStack, laptop: Host) -> None:
         """Servers that kits or commands of the laptop speak to."""
