@@ -11,8 +11,9 @@ import click
 
 from launcher.commands.check import platform_check
 from launcher.commands.client import client
-from launcher.commands.completing import RunCommand, commands, completion, live_sessions, platforms, words_of_run
+from launcher.commands.completing import commands, completion, platforms
 from launcher.commands.environments import env_group
+from launcher.commands.listing import ls
 from launcher.commands.options import (
     CODES,
     CONTEXT,
@@ -24,7 +25,8 @@ from launcher.commands.options import (
     wishes_of,
 )
 from launcher.commands.platforms import platform_group
-from launcher.commands.runs import RUN_COMMANDS, goes_elsewhere, run_elsewhere
+from launcher.commands.run import run
+from launcher.commands.runs import RUN_COMMANDS
 from launcher.commands.sessions import SESSION_COMMANDS
 
 if TYPE_CHECKING:
@@ -129,7 +131,7 @@ def up(
     return flows.up(cluster, plan, wishes, console, Store())
 
 
-for command in (*SESSION_COMMANDS, client, platform_group, env_group, completion):
+for command in (*SESSION_COMMANDS, ls, client, platform_group, env_group, completion):
     main.add_command(command)
 platform_group.add_command(platform_check)
 
@@ -153,30 +155,7 @@ def jobs(as_json: bool) -> None:
     sys.exit(wiring.run_jobs(["list", *(["--json"] if as_json else [])], dict(os.environ)))
 
 
-_PASS_ON = {"ignore_unknown_options": True, "help_option_names": []}
-
-
-@main.command(cls=RunCommand, context_settings=_PASS_ON, epilog=run_elsewhere.epilog)
-@click.option("--session", shell_complete=live_sessions, help="Run on the Dask cluster of this session.")
-@click.argument("arguments", nargs=-1, type=click.UNPROCESSED, shell_complete=words_of_run)
-@click.pass_obj
-def run(typed: list[str], session: str | None, arguments: tuple[str, ...]) -> None:
-    """Run an analysis, here or, with --on, on a platform. `springline run JOB --help` shows the job's own options."""
-    from launcher import wiring
-
-    if goes_elsewhere(typed) or not typed or typed[0] in ("-h", "--help"):
-        sys.exit(run_elsewhere.main(typed or ["--help"], prog_name="springline run", standalone_mode=False))
-    environment = dict(os.environ)
-    if session:
-        from launcher.laptop.store import Store
-        from launcher.sessions.scaling import dask_environment
-        from launcher.terminal.console import Console
-
-        environment.update(dask_environment(*wiring.reach(session, Console().asker(), Store())))
-    sys.exit(wiring.run_jobs(["run", *arguments], environment))
-
-
-for command in RUN_COMMANDS:
+for command in (run, *RUN_COMMANDS):
     main.add_command(command)
 
 

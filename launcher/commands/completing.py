@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import sys
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
@@ -12,7 +10,6 @@ import click
 from click.shell_completion import CompletionItem, get_completion_class
 
 from launcher.commands.options import examples
-from launcher.errors import SpringlineError
 from launcher.kinds import KINDS
 
 if TYPE_CHECKING:
@@ -73,47 +70,6 @@ def _jobs() -> Iterator[tuple[str, str]]:
 platforms, jobs = _offer(_platforms), _offer(_jobs)
 every_session, every_run = _offer(lambda: _all("session")), _offer(lambda: _all("run"))
 live_sessions, live_runs = _offer(lambda: _live("session")), _offer(lambda: _live("run"))
-
-
-def words_of_run(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """A job first; then the name of a platform behind --on, else files."""
-    typed: list[str] = context.obj or []
-    if typed and typed[-1] == "--on":
-        return platforms(context, parameter, incomplete)
-    return [CompletionItem(incomplete, type="file")] if typed else jobs(context, parameter, incomplete)
-
-
-class RunCommand(click.Command):
-    """`run`: keeps its words as they were typed, in the context's `obj`, and completes the analyses' options, too."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Keep the words, then parse them."""
-        ctx.obj = list(args)
-        return super().parse_args(ctx, args)
-
-    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
-        """The options beside --on and, asked of the analyses themselves, the job's own."""
-        from launcher.commands.runs import run_elsewhere
-
-        own = run_elsewhere.shell_complete(click.Context(run_elsewhere), incomplete)
-        # A file of `map` would be executed: it is not asked.
-        if ctx.obj and ctx.obj[0] in [name for name, _ in _jobs() if name != "map"]:
-            with contextlib.suppress(SpringlineError):  # the analyses are not installed
-                return _with_those_of_the_job(ctx.find_root().command, own)
-        return own
-
-
-def _with_those_of_the_job(main: click.Command, own: list[CompletionItem]) -> list[CompletionItem]:
-    """Print ours; then the other half, which may take this process's place, completes the same line for the shell."""
-    from launcher import wiring
-
-    kind = get_completion_class(os.environ[VARIABLE].partition("_")[0])
-    assert kind is not None
-    shell = kind(main, {}, "springline", VARIABLE)
-    click.echo("\n".join(shell.format_completion(item) for item in own))
-    sys.stdout.flush()
-    wiring.run_jobs([], dict(os.environ))
-    return []
 
 
 def commands(context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
