@@ -31,11 +31,11 @@
   const AWAY =
     "No connection to the session. It goes on over there, kernels too; this page comes back by itself with the network.";
   const BACK = "The connection is back. Kernels and variables are as they were.";
+  const LOST = "A kernel printed more than was kept while the connection was away: some of its output is missing.";
   const SAID = 1_000; // messages to a kernel that are kept
 
   let shared = {};
   let name = ""; // of the session
-  let missing = false; // so much was printed while the page was away that not all of it was kept
 
   /** The module that JupyterLab itself uses; there is one version of each. */
   async function load(name) {
@@ -165,9 +165,7 @@
       await new Promise((resolve) => setTimeout(resolve, TRY_AGAIN_AFTER));
     }
     Notification.dismiss(id);
-    const kind = missing ? "warning" : "success";
-    Notification[kind](missing ? `${BACK} Some of what they printed meanwhile is lost.` : BACK, { autoClose: 20_000 });
-    missing = false;
+    Notification.success(BACK, { autoClose: 20_000 });
   }
 
   /** What JupyterLab calls each time a request of its own finds nobody. */
@@ -213,7 +211,9 @@
 
       agree({ line: name, heard, complete }) {
         const { line } = this;
-        missing = missing || !complete;
+        if (!complete) {
+          load("@jupyterlab/apputils").then(({ Notification }) => Notification.warning(LOST, { autoClose: false }));
+        }
         if (name !== line.name) {
           const said = line.said.slice(this.begun - line.before); // the rest was for one that is forgotten
           Object.assign(line, { name, received: 0, before: 0, said });

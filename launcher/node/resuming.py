@@ -50,13 +50,13 @@ class Resumable(ZMQChannelsWebsocketConnection):  # type: ignore[misc,unused-ign
     _line: Line | None = None
 
     async def _register_session(self) -> None:
-        stale = self._open_sessions.get(f"{self.kernel_id}:{self.session.session}")
+        stale: Any = self._open_sessions.get(f"{self.kernel_id}:{self.session.session}")
         if stale is not None and stale.connection is not None:
             # Its page is this one. From now on Jupyter keeps what the kernel says, until this one is connected.
             stale.on_close = lambda: None
             stale.connection.disconnect()
             stale.close()
-        await super()._register_session()
+        await super()._register_session()  # type: ignore[no-untyped-call,unused-ignore]
 
     def connect(self) -> Any:  # noqa: ANN401
         """Take up the page's line where it heard the last of it, and go on as Jupyter does."""
