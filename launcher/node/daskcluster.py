@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from importlib import import_module
+from itertools import count
 from typing import Any
 
 from . import adapting, backends, daskconfig, queues, springline_guard, workerjobs
@@ -107,6 +108,9 @@ class RunningCluster:
         cluster.scheduler.handlers["springline_release"] = self.release
         if self._jobs:  # an adaptive cluster, too, has to count jobs of several shapes
             cluster.scale = partial(self._scale_jobs, cluster.scale)
+            # Dask gives a name anew at once; while its last worker is on the way out, the scheduler refuses the next.
+            numbers, named = count(), cluster._new_worker_name
+            cluster._new_worker_name = lambda _: named(next(numbers))
         springline_guard.protect(cluster.scheduler.http_server)
 
     @property
