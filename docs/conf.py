@@ -49,10 +49,10 @@ os.environ["NUMBA_DISABLE_JIT"] = "1"  # compiled functions have no docstrings
 napoleon_google_docstring = False
 napoleon_use_rtype = False
 autodoc_member_order = "bysource"
-autodoc_default_options = {"no-value": True}
+autodoc_default_options = {"no-value": True, "ignore-module-all": True}
 autodoc_typehints_format = "short"
 add_module_names = False
-maximum_signature_line_length = 90
+maximum_signature_line_length = 160
 nitpick_ignore_regex = [("py:.*", ".*")]
 suppress_warnings = ["ref.python"]  # a name that both halves have
 

@@ -8,7 +8,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import lru_cache
+from functools import lru_cache, wraps
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
@@ -188,7 +188,7 @@ def briefly(function: Callable[[str], None]) -> Callable[[str], None]:
     def remembered(_: int, text: str) -> None:
         function(text)
 
-    return lambda text: remembered(int(time.monotonic() / BRIEFLY), text)
+    return wraps(function)(lambda text: remembered(int(time.monotonic() / BRIEFLY), text))
 
 
 @briefly

@@ -9,7 +9,7 @@ def platform_keys() -> str:
     """A table for each group of keys: what a key means, how it is written, what holds where it is left out."""
     from launcher.platforms.keys import GROUPS, INHERIT, INHERIT_HELP
 
-    parts = [_table([_row(INHERIT, INHERIT_HELP, "The name of a section.", "none")])]
+    parts = ["### Inheritance", _table([_row(INHERIT, INHERIT_HELP, "The name of a section.", "none")])]
     for title, keys in GROUPS.items():
         rows = [_row(name, key.help, key.form, key.without) for name, key in keys.items()]
         parts += [f"### {title}", _table(rows)]

@@ -49,7 +49,7 @@ def messages() -> str:
     parts = []
     for code in sorted(found):
         parts += [f"(exit-{code})=", f"## Exit code {code}: {_title(code)}", " ".join(_sentences(code))]
-        if sum(map(len, found[code].values())) <= FEW:
+        if sum(map(len, found[code].values())) <= FEW or len(found[code]) == 1:
             parts.append(_list(set().union(*found[code].values())))
             continue
         for area in filter(found[code].get, AREAS):
