@@ -92,9 +92,11 @@ def _embedded(workers: int | None, tasks: int, threads: bool) -> Iterator[Client
 
     fit = max(1, min(CPU_COUNT, int(MEMORY_LIMIT // WORKER_BYTES)))
     count = min(workers or fit, max(tasks, 1))
-    settings: dict[str, Any] = {"dashboard_address": "127.0.0.1:0", "silence_logs": "CRITICAL"}
+    pages = {"dashboard_address": "127.0.0.1:0", "worker_dashboard_address": "127.0.0.1:0"}
+    settings: dict[str, Any] = {**pages, "silence_logs": "CRITICAL"}
     if count > 1 and not threads:
-        settings |= {"host": "127.0.0.1", "n_workers": count, "threads_per_worker": 1}
+        # With TLS: others on this machine could make the processes run code of theirs.
+        settings |= {"security": True, "host": "127.0.0.1", "n_workers": count, "threads_per_worker": 1}
     else:
         settings |= {"processes": False, "n_workers": 1, "threads_per_worker": count}
     # A directory of our own: in the one that Dask takes, others could put files in the place of ours.
