@@ -61,7 +61,7 @@ import pathlib, time
 
 def work(source, target):
     """Fail for one of them, with a long story."""
-    time.sleep(0.5)
+    time.sleep(1.0)
     if "6" in source:
         raise ValueError("the scene is empty: there is no valid pixel in any of the bands that were asked for")
     pathlib.Path(target).write_text("done")
