@@ -118,7 +118,14 @@ def graph(collection: Any) -> None:  # noqa: ANN401 - anything of dask's: delaye
         colours = dict(zip(kinds, plt.get_cmap(KINDS)(np.arange(len(kinds))), strict=True))
         for name in kinds:
             spots = np.array([places[task] for task, found in zip(needs, names, strict=True) if found == name])
-            axis.scatter(*spots.T, s=60 if len(needs) > LABELLED else 1400, color=colours[name], label=name, zorder=3)
+            axis.scatter(
+                spots[:, 0],
+                spots[:, 1],
+                s=60 if len(needs) > LABELLED else 1400,
+                color=colours[name],
+                label=name,
+                zorder=3,
+            )
         if len(needs) <= LABELLED:
             for task, name in zip(needs, names, strict=True):
                 axis.annotate(name, places[task], ha="center", va="center", fontsize=9, zorder=4)
