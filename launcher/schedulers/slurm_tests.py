@@ -45,6 +45,8 @@ def verdict(answer: Answer, resources: Resources) -> Verdict:
     start = next((match for line in said if (match := _START.search(line))), None)
     if answer.exit_code or start is None:
         reason = said[-1] if said else "no answer"
+        if resources.reservation and "Invalid time specified" in reason:
+            return Doubt(f"jobs wait for reservation {resources.reservation} to begin, and can be tested only then")
         if answer.exit_code in (0, 124) or not said or slurm_reasons.DOUBTFUL.search("\n".join(said)):
             return Doubt(reason)
         return Refused(reason, slurm_reasons.refusal_hint("\n".join(said)))

@@ -387,3 +387,12 @@ def test_reasons_in_words(reason: str, words: str) -> None:
 def test_reasons_that_no_waiting_can_change(reason: str, never: bool) -> None:
     """Only what asks for more than there will ever be counts as hopeless."""
     assert SLURM.never_starts(reason) is never
+
+
+def test_a_job_for_a_reservation_to_come_waits() -> None:
+    """As sbatch 22.05 said it: no refusal, for such a job waits; without a reservation it is one."""
+    said = Answer("allocation failure: Invalid time specified\nPartitionName=normal Default=YES\n", exit_code=1)
+    assert SLURM.parse_test(said, Resources(reservation="course")) == Doubt(
+        "jobs wait for reservation course to begin, and can be tested only then"
+    )
+    assert isinstance(SLURM.parse_test(said, Resources()), Refused)
