@@ -170,9 +170,9 @@ def test_panes_show_the_computation_that_runs(lab: Lab, panel: Locator, up: Up, 
     lab.command("Launch Dask Dashboard Layout")
     lab.type(COMPUTE)
     lab.start()
-    stream = lab.page.frame(url=re.compile("individual-task-stream"))
+    stream = lab.page.wait_for_selector('iframe[src*="individual-task-stream"]').content_frame()
     assert stream is not None
-    stream.wait_for_function(f"{DRAWN} >= 16")
+    stream.wait_for_function(f"window.Bokeh?.documents[0] && {DRAWN} >= 16", timeout=SLOW)
     expect(lab.cell(-1)).to_contain_text("[*]")
     lab.window.picture("dashboard")
     (up.springline.cluster.cluster_home() / "enough").touch()
