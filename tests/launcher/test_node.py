@@ -31,6 +31,7 @@ INSIDE_JUPYTER = {
     "asking.py": ["jupyter_server", "tornado"],
     "inside.py": ["jupyter_core", "jupyter_server", "tornado"],
     "panel.py": ["distributed"],
+    "resuming.py": ["jupyter_server", "tornado"],
 }
 SOURCES = sorted(Path(package.__file__).parent.glob("*.py"))
 DIRECTORY = SessionDir(Path("/home/u/.springline/sessions/spider-k3x9"))

@@ -1,6 +1,6 @@
 """The cluster as a whole: up, down, and faults."""
 
-from __future__ import annotations
+from __future__ import fcntl
 
 import json
 import os
@@ -259,7 +259,10 @@ def remove(state: Path) -> None:
 
 def sweep() -> None:
     """Remove what test instances left behind whose owner was killed; the name of each says its owner."""
-    for state in Path(tempfile.gettempdir()).glob(f"{PREFIX}*-*-*"):
-        pid, started = state.name.removeprefix(PREFIX).split("-")[:2]
-        if not Record(int(pid), int(started)).alive():
-            remove(state)
+    temporary = Path(tempfile.gettempdir())
+    with (temporary / f"{PREFIX}sweep").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # several may come up at once
+        for state in temporary.glob(f"{PREFIX}*-*-*"):
+            pid, started = state.name.removeprefix(PREFIX).split("-")[:2]
+            if not Record(int(pid), int(started)).alive():
+                remove(state)
