@@ -1,7 +1,8 @@
 """The cluster as a whole: up, down, and faults."""
 
-from __future__ import fcntl
+from __future__ import annotations
 
+import fcntl
 import json
 import os
 import secrets
