@@ -57,7 +57,7 @@ lint: $(VENV)/ready
 
 # The pages, all anew but for notebooks that have not changed: .cache/docs/html/index.html. A warning is an error.
 docs: $(VENV)/ready
-	$(BIN)/python -m sphinx -b html -E -W --keep-going --jobs auto --quiet -d .cache/docs/pages docs .cache/docs/html
+	SPRINGLINE_DOCS_NOTEBOOKS=cache $(BIN)/python -m sphinx -b html -E -W --keep-going --jobs auto --quiet -d .cache/docs/pages docs .cache/docs/html
 
 # The versions that are tested here and installed on clusters, for every Python and system. UPGRADE=--upgrade takes the newest.
 lock: $(VENV)/ready

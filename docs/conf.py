@@ -39,13 +39,12 @@ copybutton_exclude = ".c1, .go"  # what a command means, and what it answers
 nb_execution_mode = os.environ.get("SPRINGLINE_DOCS_NOTEBOOKS", "off")
 nb_execution_cache_path = str(ROOT / ".cache/docs/notebooks")
 nb_execution_raise_on_error = True
-nb_execution_timeout = 120
+nb_execution_timeout = 300
 nb_execution_in_temp = True
 nb_merge_streams = True
 nb_output_stderr = "remove"  # progress
 
 # The code: docstrings have numpydoc's sections. Types are links only within springline.
-os.environ["NUMBA_DISABLE_JIT"] = "1"  # compiled functions have no docstrings
 napoleon_google_docstring = False
 napoleon_use_rtype = False
 autodoc_member_order = "bysource"

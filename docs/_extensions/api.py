@@ -54,8 +54,16 @@ def as_written(app: Sphinx, what: str, name: str, thing: object, options: Any, l
     lines[:] = re.sub(r":(\n\n {4,}\S)", r"::\1", "".join(parts)).split("\n")
 
 
+def leave_uncompiled(app: Sphinx) -> None:
+    """Compiled functions have no docstrings. Set here and not in the environment, which the notebooks inherit."""
+    import numba
+
+    numba.config.DISABLE_JIT = True
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
     """Write the pages before each build, and read docstrings as they are meant."""
     app.connect("builder-inited", write)
+    app.connect("builder-inited", leave_uncompiled)
     app.connect("autodoc-process-docstring", as_written, priority=400)  # before napoleon
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
