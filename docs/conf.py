@@ -27,6 +27,7 @@ extensions = [
 ]
 exclude_patterns = ["notebooks/demo.ipynb"]  # a part of `make demo`, with its data
 nitpicky = True
+smartquotes = False  # --option stays --option
 
 # Pages: Markdown; a bare fence holds commands.
 myst_enable_extensions = ["attrs_inline", "colon_fence", "deflist", "fieldlist"]

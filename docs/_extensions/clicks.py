@@ -49,7 +49,9 @@ def job_options(name: str) -> str:
 
 
 def _folded(params: list[click.Parameter]) -> str:
-    return f"::::{{admonition}} Options of every batch job\n:collapsible: closed\n\n{_table(params)}\n::::"
+    return (
+        f"::::{{admonition}} Options of every batch job\n:collapsible: closed\n:class: fold\n\n{_table(params)}\n::::"
+    )
 
 
 def _main() -> click.Group:

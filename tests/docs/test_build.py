@@ -58,7 +58,7 @@ def test_messages_are_there_as_the_code_has_them(site: Site) -> None:
     """A message with what changes in it, what to do about it, and a hint that stands in a table, by exit code."""
     page = (site.folder / "reference/exit-codes.html").read_text(encoding="utf-8")
     refused = page.partition('id="exit-code-42-job-time-limit"')[2].partition("</section>")[0]
-    assert "ask for more --walltime; what was saved in files is still there" in refused.replace("–", "--")
+    assert "ask for more --walltime; what was saved in files is still there" in refused
     usage = page.partition('id="exit-code-2-usage"')[2].partition('id="exit-code-10')[0]
     assert "is not known." in usage and "<em>name</em>" in usage and usage.count("<dt>") > 300
 
