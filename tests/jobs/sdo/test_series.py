@@ -17,8 +17,8 @@ import xarray as xr
 
 from jobs.errors import OutputError
 from jobs.sdo.irradiance import series
-from jobs.sdo.irradiance.table import About, dataset, table
 from jobs.sdo.irradiance.t_obs import utc
+from jobs.sdo.irradiance.table import About, dataset, table
 from tests.jobs.conftest import ROOT
 from tests.jobs.s3server import S3
 
