@@ -33,7 +33,7 @@ OPTIONS = ("--host", "login", "--user", "alice", "--key", "~/.ssh/id_ed25519")
 def adding(springline: Springline, *arguments: str) -> Iterator[Terminal]:
     """The command in a terminal of its own."""
     command = [str(SPRINGLINE), "platform", "add", *arguments]
-    with Terminal(springline.cluster.laptop, command, user=springline.user) as terminal:
+    with Terminal(springline.cluster.laptop, command, user=springline.user, columns=160) as terminal:
         yield terminal
 
 
