@@ -8,9 +8,10 @@ import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-from . import queues, workerjobs
+from . import queues
 from .request import Queue, SessionDir
 from .state import write_private
+from .workers import workerjobs
 
 log = logging.getLogger("springline")
 

@@ -14,11 +14,12 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from . import addresses, again, backends, daskcluster, processes, scratch, workerjobs
+from . import addresses, again, processes, scratch
 from .countdown import Countdown
 from .request import Analysis, Request, RequestError, SessionDir
 from .runstate import end_of_run, finished, first_fields, has_workers, last_words, margin
 from .state import StateFile, read_state
+from .workers import backends, daskcluster, workerjobs
 
 log = logging.getLogger("springline")
 

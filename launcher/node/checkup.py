@@ -22,7 +22,7 @@ from typing import Any
 from .addresses import LOOPBACK, host_keys, login_name, node_address
 from .scratch import DEFAULT, LONGEST_TMP, quoted
 from .state import iso, write_private
-from .workerjobs import address_on
+from .workers.workerjobs import address_on
 
 PYPI = "https://pypi.org/simple/pip/"
 PYPI_SECONDS = 8

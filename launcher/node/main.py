@@ -26,7 +26,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     if len(arguments) == 2 and arguments[0] == "run":
         _leave(run(SessionDir(Path(arguments[1]).absolute())))
     if len(arguments) == 3 and arguments[0] == "jupyter":
-        from .server import serve
+        from .lab.server import serve
 
         serve(SessionDir(Path(arguments[1])), arguments[2])
         sys.exit(0)

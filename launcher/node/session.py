@@ -14,10 +14,12 @@ from importlib.util import find_spec
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from . import addresses, backends, daskcluster, daskconfig, doors, jupyter, notice, processes, remotecluster
+from . import addresses, doors, processes
 from .countdown import Countdown
+from .lab import jupyter, notice
 from .request import Request, RequestError, SessionDir
 from .state import StateFile, end_of, first_fields
+from .workers import backends, daskcluster, daskconfig, remotecluster
 
 log = logging.getLogger("springline")
 

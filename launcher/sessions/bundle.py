@@ -11,6 +11,8 @@ _MAIN = f"import sys\n\nfrom {PACKAGE}.main import main\n\nsys.exit(main())\n"
 def node_program() -> dict[str, str]:
     """Relative path → source: run as `python DIRECTORY/node run DIRECTORY`, imported as `springline_node`."""
     directory = Path(__file__).parents[1] / "node"
-    sources = sorted([*directory.glob("*.py"), *directory.glob("*.js")])
-    files = {f"node/{PACKAGE}/{source.name}": source.read_text(encoding="utf-8") for source in sources}
+    sources = sorted(path for path in directory.rglob("*") if path.suffix in (".py", ".js"))
+    files = {
+        f"node/{PACKAGE}/{path.relative_to(directory).as_posix()}": path.read_text(encoding="utf-8") for path in sources
+    }
     return {"node/__main__.py": _MAIN, **files}

@@ -6,7 +6,7 @@ from tests.slurm.requirements import VENV_PYTHON
 
 OPTIONS = "-o BatchMode=yes -o ExitOnForwardFailure=yes"
 PLAIN = f"{VENV_PYTHON} -m jupyterlab"
-# The same with the shortcuts of `launcher/node/server.py`, to tell what springline's launcher costs from what its
+# The same with the shortcuts of `launcher/node/lab/server.py`, to tell what springline's launcher costs from what its
 # node program saves.
 SHORTCUTS = (
     "import sys; sys.modules['rfc3987_syntax'] = None; import jupyterlab.commands as commands; "

@@ -15,10 +15,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from launcher.node import backends, daskcluster, daskconfig, gateway, server
-from launcher.node.remotecluster import RemoteCluster
+from launcher.node.lab import server
 from launcher.node.request import Request, SessionDir, Workers, parse
-from launcher.node.standing import Standing
+from launcher.node.workers import backends, daskcluster, daskconfig, gateway
+from launcher.node.workers.remotecluster import RemoteCluster
+from launcher.node.workers.standing import Standing
 from launcher.sessions import scaling
 from launcher.sessions.certificates import new_certificate
 from launcher.tunnels.access import Refusal
@@ -131,7 +132,7 @@ def test_who_asks_for_workers_hears_whose_fault_it_is(
     monkeypatch: pytest.MonkeyPatch, error: Exception, status: int, code: int
 ) -> None:
     """A refusal of the session's, one of whoever gives workers, and a scheduler that cannot be reached."""
-    asking = pytest.importorskip("launcher.node.asking")
+    asking = pytest.importorskip("launcher.node.lab.asking")
     web = pytest.importorskip("tornado.web")
     handler: Any = object.__new__(asking.WorkersOf)
     handler._current_user = "me"

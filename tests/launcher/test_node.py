@@ -19,13 +19,15 @@ from typing import Any
 import pytest
 
 import launcher.node as package
-from launcher.node import adapting, addresses, daskcluster, daskconfig, doors, jupyter, scratch, server, workerjobs
+from launcher.node import addresses, doors, scratch
 from launcher.node import request as requests
-from launcher.node import springline_guard as guard
+from launcher.node.lab import jupyter, server
 from launcher.node.request import Analysis, Request, RequestError, SessionDir, Workers
 from launcher.node.runstate import margin
 from launcher.node.state import StateFile, end_of, first_fields
-from launcher.node.upkeep import MISSING, Upkeep
+from launcher.node.workers import adapting, daskcluster, daskconfig, workerjobs
+from launcher.node.workers import springline_guard as guard
+from launcher.node.workers.upkeep import MISSING, Upkeep
 
 INSIDE_JUPYTER = {
     "asking.py": ["jupyter_server", "tornado"],
@@ -33,7 +35,7 @@ INSIDE_JUPYTER = {
     "panel.py": ["distributed"],
     "resuming.py": ["jupyter_server", "tornado"],
 }
-SOURCES = sorted(Path(package.__file__).parent.glob("*.py"))
+SOURCES = sorted(Path(package.__file__).parent.rglob("*.py"))
 DIRECTORY = SessionDir(Path("/home/u/.springline/sessions/spider-k3x9"))
 WORKERS = Workers(
     count=2,
@@ -276,7 +278,7 @@ def test_dask_configuration_as_a_whole() -> None:
         },
         "labextension": {
             "factory": {
-                "module": "launcher.node.panel",
+                "module": "launcher.node.lab.panel",
                 "class": "SessionCluster",
                 "args": [],
                 "kwargs": {"session-dir": str(DIRECTORY.path)},

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from launcher.model import Gone, JobRef, JobState, JobStatus, Known, Resources, Unknown
-from launcher.node.backends import OF_THE_CLUSTER
 from launcher.node.request import Request, Workers
-from launcher.node.workerjobs import hours, pbs_options, resource_spec, short_name
+from launcher.node.workers.backends import OF_THE_CLUSTER
+from launcher.node.workers.workerjobs import hours, pbs_options, resource_spec, short_name
 from launcher.platforms.loading import Platforms, shipped_file
 from launcher.schedulers.base import Answer, Doubt, Queued, Refused, Submission, Submitted
 from launcher.schedulers.pbs import PbsScheduler

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from launcher.node.resuming import Line
+from launcher.node.lab.resuming import Line
 
 
 def said(messages: list[bytes], room: int) -> Line:

@@ -17,11 +17,11 @@ from tornado.httpserver import HTTPServer
 from tornado.ioloop import PeriodicCallback
 from tornado.netutil import bind_sockets, bind_unix_socket
 
-from .addresses import LOOPBACK
+from ..addresses import LOOPBACK
+from ..request import DEFAULT, Request, SessionDir, socket_of
+from ..state import seconds_left
 from .asking import WorkersOf
 from .channel import Channel
-from .request import DEFAULT, Request, SessionDir, socket_of
-from .state import seconds_left
 
 LOOK_EVERY = 15.0  # s between two looks at who needs the session
 

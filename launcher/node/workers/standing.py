@@ -8,9 +8,9 @@ from importlib import import_module
 from typing import Any
 from urllib.parse import urlsplit
 
+from ..request import Request
 from .backends import DaskError
 from .daskconfig import tls_files
-from .request import Request
 
 ANSWER = 30.0  # s for the scheduler's first answer
 

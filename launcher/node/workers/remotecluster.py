@@ -14,9 +14,10 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any, Protocol
 
-from . import addresses, backends, daskconfig
+from .. import addresses
+from ..request import Request, SessionDir
+from . import backends, daskconfig
 from .backends import DaskError, NotStarted
-from .request import Request, SessionDir
 
 log = logging.getLogger("springline")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from .request import SessionDir
+from ..request import SessionDir
 
 NAME = "springline"  # as the script registers itself
 SCRIPT = "static/remoteEntry.js"

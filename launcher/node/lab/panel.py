@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 
 from distributed.core import rpc
 
-from .backends import DaskError, security
-from .request import SessionDir, read
+from ..request import SessionDir, read
+from ..workers.backends import DaskError, security
 
 log = logging.getLogger("springline")
 

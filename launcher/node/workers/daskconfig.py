@@ -8,8 +8,8 @@ from collections.abc import Mapping, MutableMapping
 from pathlib import Path
 from typing import Any
 
-from .request import Request, SessionDir
-from .state import write_private
+from ..request import Request, SessionDir
+from ..state import write_private
 
 DASHBOARD_LINK = "/proxy/{port}/status"  # through Jupyter, where the token guards it
 # Variables of the user's that would win over the session's own file.
@@ -47,7 +47,7 @@ def configuration(
     """Return the configuration, with the scheduler's address once there is one."""
     panel = {
         "factory": {
-            "module": f"{__package__}.panel",
+            "module": f"{__name__.rsplit('.', 2)[0]}.lab.panel",
             "class": "SessionCluster",
             "args": [],
             "kwargs": {"session-dir": str(directory.path)},

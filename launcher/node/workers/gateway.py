@@ -9,9 +9,9 @@ from importlib import import_module
 from typing import Any
 from urllib.parse import urlsplit
 
+from ..request import Request, SessionDir
+from ..state import write_private
 from .backends import DaskError
-from .request import Request, SessionDir
-from .state import write_private
 
 
 def address(request: Request) -> str | None:

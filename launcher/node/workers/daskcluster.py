@@ -15,9 +15,10 @@ from importlib import import_module
 from itertools import count
 from typing import Any
 
-from . import adapting, backends, daskconfig, queues, springline_guard, workerjobs
+from .. import queues
+from ..request import DEFAULT, Request, SessionDir, Workers
+from . import adapting, backends, daskconfig, springline_guard, workerjobs
 from .backends import DaskError, NotStarted
-from .request import DEFAULT, Request, SessionDir, Workers
 from .upkeep import LONG_ENOUGH, Upkeep
 
 log = logging.getLogger("springline")

@@ -11,9 +11,10 @@ from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 
-from . import daskconfig, processes, scratch
+from .. import processes, scratch
+from ..request import RequestError, SessionDir
+from ..workers import daskconfig
 from .channel import Channel
-from .request import RequestError, SessionDir
 
 PREFIX = re.compile(r"^\[[A-Z] [^\]]*\]\s*")  # [I 2026-01-31 12:00:00.000 ServerApp]
 # Compute nodes often have no way out: JupyterLab shall not offer to fetch news.

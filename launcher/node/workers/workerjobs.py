@@ -13,9 +13,10 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from . import addresses, queues, springline_guard
-from .request import Request, Workers
-from .scratch import job_lines
+from .. import addresses, queues
+from ..request import Request, Workers
+from ..scratch import job_lines
+from . import springline_guard
 
 log = logging.getLogger("springline")
 

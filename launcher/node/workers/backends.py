@@ -10,10 +10,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from . import addresses, workerjobs
-from .jupyter import missing
-from .request import Request, SessionDir
-from .scratch import job_lines, keep_to, users_own
+from .. import addresses
+from ..lab.jupyter import missing
+from ..request import Request, SessionDir
+from ..scratch import job_lines, keep_to, users_own
+from . import workerjobs
 
 Make = Callable[[SessionDir, Request, str], Any]  # directory, request, this node's address → a distributed Cluster
 # Gives the workers a cluster is asked for from now on the shape in the request: cluster, and what made it.

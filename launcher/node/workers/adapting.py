@@ -9,7 +9,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from .request import Request, SessionDir
+from ..request import Request, SessionDir
 
 SOON = 60.0  # s: work that is over so soon is not worth another job
 

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from . import gateway
-from .addresses import LOOPBACK, free_port
+from ..addresses import LOOPBACK, free_port
+from ..request import Request, SessionDir, read, socket_of
+from ..scratch import empty
+from ..workers import gateway
 from .channel import Channel
-from .request import Request, SessionDir, read, socket_of
-from .scratch import empty
 
 JUPYTERS_PORT = 8888  # with a socket, Jupyter wants no other port to be named, and listens on none
 

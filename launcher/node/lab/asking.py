@@ -11,9 +11,9 @@ from typing import Any
 from jupyter_server.base.handlers import APIHandler
 from tornado import web
 
-from .backends import DaskError, NotStarted
-from .request import SessionDir
-from .state import read_state
+from ..request import SessionDir
+from ..state import read_state
+from ..workers.backends import DaskError, NotStarted
 
 
 class WorkersOf(APIHandler):  # type: ignore[misc,unused-ignore] # an untyped base
