@@ -30,7 +30,7 @@ from launcher.commands.runs import RUN_COMMANDS
 from launcher.commands.sessions import SESSION_COMMANDS
 
 if TYPE_CHECKING:
-    from launcher.terminal.console import Console
+    from launcher.console.console import Console
 
 
 @click.group(

@@ -17,7 +17,7 @@ from launcher.laptop.signals import ended_as_by_ctrl_c
 if TYPE_CHECKING:
     from launcher.checking.model import Outcome
     from launcher.checking.runner import Check
-    from launcher.terminal.console import Console
+    from launcher.console.console import Console
 
 STDOUT = Path("-")
 COLOURS = {"ok": "green", "warning": "magenta", "failed": "red"}  # each is read on white and on black

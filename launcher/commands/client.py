@@ -11,7 +11,7 @@ from launcher.commands.completing import live_sessions, platforms
 from launcher.commands.options import common, config_option, examples
 
 if TYPE_CHECKING:
-    from launcher.terminal.console import Console
+    from launcher.console.console import Console
 
 
 @click.command(
@@ -39,7 +39,8 @@ def client(
     should have the versions of Python and Dask that the session has; differences are said.
     """
     from launcher.laptop.store import Store
-    from launcher.sessions import daskclient, elsewhere
+    from launcher.overview import elsewhere
+    from launcher.terminal import daskclient
 
     store = Store()
     cluster, found = elsewhere.reach(session, console.asker(), store, elsewhere.Place(platform, config))

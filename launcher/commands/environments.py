@@ -11,9 +11,9 @@ from launcher.commands.completing import platforms
 from launcher.commands.options import CONTEXT, common, config_option, examples
 
 if TYPE_CHECKING:
+    from launcher.console.console import Console
     from launcher.model import Platform
     from launcher.scripts.shell import RemotePath
-    from launcher.terminal.console import Console
 
 METHODS = ("auto", "venv", "conda", "image", "existing")
 UNCHANGED = "nothing was changed"

@@ -12,8 +12,8 @@ from launcher.commands.completing import platforms
 from launcher.commands.options import common, config_option, examples
 
 if TYPE_CHECKING:
-    from launcher.sessions.elsewhere import Place
-    from launcher.terminal.console import Console
+    from launcher.console.console import Console
+    from launcher.overview.elsewhere import Place
 
 
 @click.command(
@@ -39,7 +39,7 @@ def ls(console: Console, everything: bool, orphans: bool, platform: str | None, 
 
     All their platforms are asked at once. A session whose platform does not answer is listed as unknown, not as over.
     """
-    from launcher.sessions.elsewhere import Place
+    from launcher.overview.elsewhere import Place
 
     if orphans:
         return _list_orphans(console, Place(platform, config))
@@ -70,7 +70,8 @@ def _list_records(console: Console, everything: bool) -> None:
 
 def _list_platform(console: Console, place: Place, everything: bool) -> None:
     from launcher.errors import SpringlineError
-    from launcher.sessions import elsewhere, lifecycle, report
+    from launcher.overview import elsewhere
+    from launcher.sessions import lifecycle, report
 
     ((_, there),) = elsewhere.listed(console.asker(), place)
     if isinstance(there, SpringlineError):
@@ -81,10 +82,10 @@ def _list_platform(console: Console, place: Place, everything: bool) -> None:
 
 
 def _list_orphans(console: Console, place: Place) -> None:
+    from launcher.console.console import report_error
     from launcher.kinds import RUN, SESSION
     from launcher.laptop.store import Store
-    from launcher.sessions import orphans
-    from launcher.terminal.console import report_error
+    from launcher.overview import orphans
 
     records = [session for kind in (SESSION, RUN) for session in Store(kind=kind).all()]
     found, errors = orphans.find(console.asker(), place, records)

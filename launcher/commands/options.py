@@ -100,7 +100,7 @@ def leave(code: int) -> NoReturn:
 
 def _report(error: SpringlineError, arguments: list[str], *, said: bool = False) -> int:
     """Say an error, as an object too where --json asks for one; returns its exit code."""
-    from launcher.terminal.console import error_document, report_error
+    from launcher.console.console import error_document, report_error
 
     if "--json" in arguments:
         error_document(error)
@@ -129,7 +129,7 @@ def common(command: Command) -> Command:
     @click.option("--yes", is_flag=True, help="Accept an unknown host key without asking (never a changed one).")
     @functools.wraps(command)
     def wrapped(*args: Any, json_output: bool, yes: bool, **options: Any) -> Any:  # noqa: ANN401
-        from launcher.terminal.console import Console
+        from launcher.console.console import Console
         from launcher.units import format_duration
 
         console = Console(json_output=json_output, yes=yes)

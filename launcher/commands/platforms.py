@@ -12,9 +12,9 @@ from launcher.commands.options import CONTEXT, Command, common, config_option, e
 from launcher.platforms.keys import KEYS
 
 if TYPE_CHECKING:
+    from launcher.console.console import Console
     from launcher.platforms.loading import Platforms
     from launcher.platforms.sections import Value
-    from launcher.terminal.console import Console
 
 
 @click.group("platform", context_settings=CONTEXT)
@@ -55,7 +55,8 @@ def platform_add(name: str | None, console: Console, config: Path | None, dry_ru
     It logs in and asks the scheduler for partitions, limits and accounts, and looks for a Python with JupyterLab and
     Dask. You see the section before it is written, and may change its lines. Options below set keys beforehand.
     """
-    from launcher.platforms import adding, loading
+    from launcher.platforms import loading
+    from launcher.terminal import adding
 
     texts = {key: "\n".join(value) if key in _LINES else value for key, value in options.items()}
     given = {key: text for key, text in texts.items() if text}

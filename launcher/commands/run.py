@@ -67,9 +67,9 @@ def run(typed: list[str], session: str | None, arguments: tuple[str, ...]) -> No
         sys.exit(run_elsewhere.main(typed or ["--help"], prog_name="springline run", standalone_mode=False))
     environment = dict(os.environ)
     if session:
+        from launcher.console.console import Console
         from launcher.laptop.store import Store
         from launcher.sessions.scaling import dask_environment
-        from launcher.terminal.console import Console
 
         environment.update(dask_environment(*wiring.reach(session, Console().asker(), Store())))
     sys.exit(wiring.run_jobs(["run", *arguments], environment))

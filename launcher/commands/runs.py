@@ -15,9 +15,9 @@ from launcher.commands.sessions import somewhere
 
 if TYPE_CHECKING:
     from launcher.cluster import Cluster
+    from launcher.console.console import Console
     from launcher.laptop.store import Store
     from launcher.model import Session, SessionStatus
-    from launcher.terminal.console import Console
 
 
 def goes_elsewhere(words: Sequence[str]) -> bool:
@@ -105,7 +105,7 @@ def _reach(
 ) -> tuple[Cluster, Session, Store]:
     from launcher.kinds import RUN
     from launcher.laptop.store import Store
-    from launcher.sessions import elsewhere
+    from launcher.overview import elsewhere
 
     store = Store(kind=RUN)
     cluster, session = elsewhere.reach(name, console.asker(), store, elsewhere.Place(platform, config))
@@ -159,7 +159,8 @@ def _listed_here(console: Console, store: Store, everything: bool) -> list[Sessi
 def _listed_there(console: Console, platform: str, config: Path | None, everything: bool) -> list[SessionStatus]:
     from launcher.errors import SpringlineError
     from launcher.kinds import RUN
-    from launcher.sessions import elsewhere, lifecycle
+    from launcher.overview import elsewhere
+    from launcher.sessions import lifecycle
 
     ((_, there),) = elsewhere.listed(console.asker(), elsewhere.Place(platform, config), RUN)
     if isinstance(there, SpringlineError):

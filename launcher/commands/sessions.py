@@ -14,10 +14,10 @@ from launcher.commands.options import common, config_option, connection_options,
 
 if TYPE_CHECKING:
     from launcher.cluster import Cluster
+    from launcher.console.console import Console
     from launcher.laptop.store import Store
     from launcher.model import Session
-    from launcher.sessions.elsewhere import Place
-    from launcher.terminal.console import Console
+    from launcher.overview.elsewhere import Place
 
 Command = Callable[..., Any]
 
@@ -31,7 +31,7 @@ def somewhere(command: Command) -> Command:
 
 
 def _place(platform: str | None, config: Path | None) -> Place:
-    from launcher.sessions.elsewhere import Place
+    from launcher.overview.elsewhere import Place
 
     return Place(platform, config)
 
@@ -40,7 +40,7 @@ def _reach(
     name: str | None, console: Console, platform: str | None, config: Path | None
 ) -> tuple[Cluster, Session, Store]:
     from launcher.laptop.store import Store
-    from launcher.sessions import elsewhere
+    from launcher.overview import elsewhere
 
     store = Store()
     cluster, session = elsewhere.reach(name, console.asker(), store, _place(platform, config))
@@ -94,8 +94,8 @@ def status(session: str | None, console: Console, platform: str | None, config: 
     Asks the cluster. Where the session has ended, it says why, and what to do about it.
     """
     from launcher import wiring
+    from launcher.console.console import report_error
     from launcher.sessions import ends, lifecycle, report
-    from launcher.terminal.console import report_error
 
     cluster, found, store = _reach(session, console, platform, config)
     current = lifecycle.status(cluster, found)
@@ -200,9 +200,9 @@ def stop(session: str | None, console: Console, everything: bool, platform: str 
 def _stop_all(console: Console) -> None:
     """One after the other is told to end, then each is seen to; what goes wrong with one keeps no other alive."""
     from launcher import wiring
+    from launcher.console.console import report_error
     from launcher.laptop.store import Store
     from launcher.sessions import lifecycle, report
-    from launcher.terminal.console import report_error
 
     store = Store()
     live = [session for session in store.all() if not session.ended]

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from launcher import wiring
 from launcher.cluster import Cluster
+from launcher.console.console import Console
 from launcher.environments import choosing, ownwheel, resolving, room, sending, steps
 from launcher.environments import facts as over_there
 from launcher.environments.base import STEP, Facts, Method, Supply, Wish, default_prefix
@@ -24,7 +25,6 @@ from launcher.errors import ConfigurationError, ConnectError, SpringlineError, U
 from launcher.needed import MODULES
 from launcher.platforms import inifile, loading
 from launcher.scripts.shell import RemotePath
-from launcher.terminal.console import Console
 from launcher.units import format_duration
 
 SILENCE = 1800.0  # seconds a step of the making may take

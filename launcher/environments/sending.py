@@ -6,10 +6,10 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from shlex import quote
 
+from launcher.console.console import Console
 from launcher.environments.base import Supply
 from launcher.errors import AuthenticationError, ConnectError, HostKeyError
 from launcher.scripts.shell import RemotePath
-from launcher.terminal.console import Console
 from launcher.transports.base import Parcel, Transport
 
 TRIES = 4  # a lost connection is made again, and the file goes on from where it stopped

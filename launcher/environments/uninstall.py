@@ -6,6 +6,7 @@ from pathlib import Path
 
 from launcher import wiring
 from launcher.cluster import Cluster
+from launcher.console.console import Console
 from launcher.environments import facts, steps
 from launcher.environments.naming import Naming, listed, naming
 from launcher.environments.record import Record
@@ -13,7 +14,6 @@ from launcher.errors import ConfigurationError, NotFoundError, SpringlineError, 
 from launcher.model import Platform
 from launcher.platforms import inifile, loading
 from launcher.scripts.shell import RemotePath
-from launcher.terminal.console import Console
 
 
 def uninstall(

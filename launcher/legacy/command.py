@@ -31,7 +31,7 @@ ABOUT_DCACHE = (
 
 def main() -> None:
     """Ask what the old command asked, say which new command means the same, and run it."""
-    from launcher.terminal.console import report_error
+    from launcher.console.console import report_error
 
     old = parse(sys.argv[1:])
     try:
@@ -172,7 +172,7 @@ def _uninstall(uid: str, words: Sequence[str]) -> int:
 def _new(command: Sequence[str], *unsaid: str, agreed: bool = False) -> int:
     """Say the new command and run it; returns its exit code. `agreed`: what it would ask was asked already."""
     from launcher.cli import main as springline
-    from launcher.terminal.console import Console
+    from launcher.console.console import Console
 
     Console.agreed = agreed
     print(shlex.join(["springline", *command]), file=sys.stderr)
@@ -181,7 +181,7 @@ def _new(command: Sequence[str], *unsaid: str, agreed: bool = False) -> int:
 
 def _ask_passphrase(has_one: bool) -> None:
     """Ask at the old place; where nobody is there to ask, an agent may hold the key."""
-    from launcher.terminal.console import Console
+    from launcher.console.console import Console
 
     if has_one and Console().interactive:
         Console.passphrase = questions.passphrase()

@@ -9,13 +9,13 @@ from contextlib import contextmanager
 from importlib.metadata import version
 
 from launcher.cluster import Cluster, Placed
+from launcher.console.console import Console
 from launcher.errors import Interrupted, SpringlineError, TunnelError
 from launcher.laptop.store import Store
 from launcher.model import NodeState, Session, SessionPhase
 from launcher.sessions import lifecycle
 from launcher.sessions.planning import Plan
 from launcher.sessions.report import sentence, skew
-from launcher.terminal.console import Console
 from launcher.terminal.stay import Stay, Wishes, living_on, say_end
 from launcher.transports import roads as roads_of
 from launcher.transports.base import Transport

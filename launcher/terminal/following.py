@@ -12,6 +12,8 @@ from importlib.metadata import version
 from typing import Any, NoReturn
 
 from launcher.cluster import Cluster, Placed
+from launcher.console.console import AFTER_INTERRUPT_OF_RUN, Console
+from launcher.console.screen import can_draw, columns_of
 from launcher.errors import AnalysisFailed, ConnectError, Interrupted, JobFailed, JobStopped
 from launcher.laptop.store import Store
 from launcher.model import Known, Session, SessionPhase, SessionStatus, Unknown
@@ -21,10 +23,8 @@ from launcher.sessions.ends import TOLD_LINES, end_error, hopeless
 from launcher.sessions.planning import Plan
 from launcher.sessions.report import dask_trouble, sentence, skew
 from launcher.sessions.watcher import Watcher
-from launcher.terminal.console import AFTER_INTERRUPT_OF_RUN, Console
 from launcher.terminal.flows import submitted, submitting
 from launcher.terminal.narrator import Narrator
-from launcher.terminal.screen import can_draw, columns_of
 from launcher.terminal.stay import detached, living_on
 from launcher.units import format_duration
 

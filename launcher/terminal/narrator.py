@@ -6,10 +6,10 @@ import time
 from collections.abc import Callable
 
 from launcher.cluster import Cluster
+from launcher.console.console import Console
 from launcher.model import Known, SessionPhase, SessionStatus, Unknown
 from launcher.sessions.ends import pending_reason
 from launcher.sessions.report import sentence, start_estimate, time_left
-from launcher.terminal.console import Console
 from launcher.units import format_duration
 
 

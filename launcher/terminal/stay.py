@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import NoReturn, TypeVar
 
 from launcher.cluster import Cluster
+from launcher.console.console import Console
 from launcher.errors import ConnectError, Interrupted, JobFailed, JobStopped, SubmissionRefused
 from launcher.laptop.browser import open_page, redirect_file
 from launcher.laptop.store import Store
@@ -17,7 +18,6 @@ from launcher.sessions import lifecycle
 from launcher.sessions.ends import STOPPED, end_error, ended_badly
 from launcher.sessions.report import dask_trouble, document, sentence
 from launcher.sessions.watcher import Notice, Watcher
-from launcher.terminal.console import Console
 from launcher.terminal.narrator import Narrator
 from launcher.transports.base import Transport
 from launcher.tunnels import access

@@ -14,8 +14,9 @@ from launcher.errors import NotFoundError, UsageError
 from launcher.kinds import RUN
 from launcher.laptop.store import Store
 from launcher.model import JobState, Known, Session, SessionPhase
-from launcher.sessions import elsewhere, lifecycle
-from launcher.sessions.elsewhere import Place
+from launcher.overview import elsewhere
+from launcher.overview.elsewhere import Place
+from launcher.sessions import lifecycle
 from launcher.sessions.watcher import Watcher
 from launcher.transports.base import Asker
 

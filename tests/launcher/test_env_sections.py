@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from launcher.console.console import Console
 from launcher.environments.base import Wish
 from launcher.environments.install import install
 from launcher.environments.record import Record
@@ -15,7 +16,6 @@ from launcher.environments.uninstall import uninstall
 from launcher.errors import ConfigurationError
 from launcher.platforms import inifile, loading
 from launcher.scripts.shell import RemotePath
-from launcher.terminal.console import Console
 
 SECTIONS = """\
 [nb2]

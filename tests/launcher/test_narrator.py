@@ -7,10 +7,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from launcher.cluster import Cluster
+from launcher.console.console import Console
 from launcher.model import JobState, JobStatus, Known, NodeState, Platform, Session, SessionStatus, Unknown
 from launcher.progress import Progress
 from launcher.schedulers.slurm import SlurmScheduler
-from launcher.terminal.console import Console
 from launcher.terminal.following import RunNarrator
 from launcher.terminal.narrator import Narrator
 from launcher.transports.local import LocalTransport

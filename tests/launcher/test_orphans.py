@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from launcher.overview.orphans import orphans
 from launcher.schedulers.base import Queued
-from launcher.sessions.orphans import orphans
 
 MINE, THEIRS, LOST = "springline-mine-0a1b2c", "springline-theirs-0a1b2c", "springline-lost-0a1b2c"
 

@@ -7,8 +7,8 @@ import os
 
 import pytest
 
-from launcher.terminal import screen
-from launcher.terminal.screen import LiveLine, cut, fitted, folded
+from launcher.console import screen
+from launcher.console.screen import LiveLine, cut, fitted, folded
 
 
 class Tty(io.StringIO):

@@ -11,9 +11,9 @@ from launcher import wiring
 from launcher.errors import SpringlineError
 from launcher.kinds import RUN, SESSION
 from launcher.model import Platform, Session
+from launcher.overview.elsewhere import Place
 from launcher.parallel import side_by_side
 from launcher.schedulers.base import Queued
-from launcher.sessions.elsewhere import Place
 from launcher.transports.base import Asker
 
 _JOB = re.compile(r"springline-(run_)?(.+)-[0-9a-f]{6}")

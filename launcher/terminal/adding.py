@@ -11,6 +11,7 @@ from pathlib import Path
 from shlex import quote
 from typing import Any
 
+from launcher.console.console import Console
 from launcher.discovery import probes, reading
 from launcher.discovery.found import Found
 from launcher.discovery.section import CONNECTION, Section, check, proposed
@@ -19,7 +20,6 @@ from launcher.model import SCHEMA_VERSION, Platform
 from launcher.platforms import inifile, loading, sections
 from launcher.platforms.keys import INHERIT, KEYS
 from launcher.sessions import report
-from launcher.terminal.console import Console
 from launcher.transports import transport_for
 
 _QUESTIONS = {

@@ -13,9 +13,9 @@ from typing import Any, ClassVar
 
 import click
 
+from launcher.console.screen import LiveLine, can_draw, fitted
 from launcher.errors import SpringlineError
 from launcher.model import SCHEMA_VERSION
-from launcher.terminal.screen import LiveLine, can_draw, fitted
 from launcher.transports.base import Asker
 from launcher.units import format_duration
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from launcher.cluster import Cluster
+from launcher.console.console import Console
 from launcher.errors import ConnectError, Interrupted, TunnelError
 from launcher.laptop.leftkeys import forget_left_keys, keys_home
 from launcher.laptop.private import write_private
@@ -24,7 +25,6 @@ from launcher.model import NodeState, Session, SessionPhase, SessionStatus
 from launcher.sessions import ends, lifecycle
 from launcher.sessions.report import sentence
 from launcher.sessions.watcher import Watcher
-from launcher.terminal.console import Console
 from launcher.terminal.narrator import Narrator
 from launcher.terminal.stay import say_end
 from launcher.transports import roads

@@ -1,0 +1,1 @@
+"""What is printed and asked: progress on stderr, results on stdout, lines that fit the screen."""

@@ -1,0 +1,1 @@
+"""All that lies on a platform: sessions and runs of other computers, and jobs nobody answers for."""
