@@ -25,7 +25,7 @@ cores = 2
 python = {prefix}/python
 
 [nb2:large]
-image = ~/env/envs/1/image.sif
+image = ~/env/envs/20260101T000000-beef/image.sif
 cores = 4
 
 [nb2-long]
@@ -47,11 +47,11 @@ def prefix(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An environment on this computer."""
     monkeypatch.setenv("HOME", str(tmp_path))
     prefix = tmp_path / "env"
-    (prefix / "envs" / "1").mkdir(parents=True)
+    (prefix / "envs/20260101T000000-beef").mkdir(parents=True)
     (prefix / "python").touch()
-    (prefix / "made").write_text(f"{prefix}\nenvs\nenvs/1\nrecord.json\npython\n")
+    (prefix / "made").write_text(f"{prefix}\nenvs\nenvs/20260101T000000-beef\nrecord.json\npython\n")
     section = {"python": f"{prefix}/python", "image": None}
-    record = Record("venv", "1", str(prefix), "", "me", "", "2", "", "", "3.11.2", section=section)
+    record = Record("venv", "20260101T000000-beef", str(prefix), "", "me", "", "2", "", "", "3.11.2", section=section)
     (prefix / "record.json").write_text(record.text())
     return prefix
 
@@ -70,7 +70,7 @@ def test_all_sections_are_cleared(prefix: Path, file: Path, name: str, capsys: p
     console = Console(yes=True)
     assert uninstall(loading.load(file).get(name), RemotePath(str(prefix)), console, config=file, force=True) == []
     assert not prefix.exists()
-    gone = (f"cores = 2\npython = {prefix}/python\n", "image = ~/env/envs/1/image.sif\n")
+    gone = (f"cores = 2\npython = {prefix}/python\n", "image = ~/env/envs/20260101T000000-beef/image.sif\n")
     left = SECTIONS.format(prefix=prefix).replace(gone[0], "cores = 2\n").replace(gone[1], "")
     assert file.read_text() == left
     said = capsys.readouterr().err

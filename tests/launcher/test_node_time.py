@@ -82,7 +82,8 @@ def test_warning_from_slurm_is_passed_on(tmp_path: Path) -> None:
     """SIGUSR1 warns as well; where no end is known, a later signal then means the time limit."""
     with node_session.session(tmp_path / "s") as running:
         running.until(ready)
-        assert running.ask("GET", "/springline/session").json() == {"ends": None, "seconds_left": None}
+        told = running.ask("GET", "/springline/session").json()
+        assert told == {"session": running.state()["session"], "ends": None, "seconds_left": None}
         running.process.send_signal(signal.SIGUSR1)
         running.until(lambda state: state["warning"] == "little time left")
         running.process.terminate()
