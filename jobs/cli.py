@@ -17,7 +17,7 @@ from typing import Any, NoReturn
 import click
 
 from jobs import registry, running
-from jobs.errors import JobError, UsageError
+from jobs.errors import JobError, OutputError, UsageError
 from jobs.model import Job, Progress, Report
 from jobs.progress import Snapshot, Together, folded
 from jobs.running import PROGRAM
@@ -33,6 +33,7 @@ CODES = "Exit codes: 0 all is done, 1 some items are not, 2 usage, input or clus
 OUTPUT_HELP = "Where the result goes."
 DASK_HELP = "Where to compute; default: the session's cluster, else this machine."
 WAIT_HELP = "How long to wait for the first worker of a cluster (600)."
+UNWRITTEN = "Free some space, or look at your quota, or send the answer elsewhere; what was done stays done."
 COMMON = ("input", "output", "overwrite", "dask", "workers", "wait", "json", "quiet")
 
 
@@ -81,6 +82,10 @@ def run_group() -> None:
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 def list_jobs(as_json: bool) -> None:
     """Every job that can be run."""
+    guard(lambda: _list_jobs(as_json))
+
+
+def _list_jobs(as_json: bool) -> None:
     found = []
     for name in registry.names():
         if name == registry.MAP:
@@ -91,10 +96,9 @@ def list_jobs(as_json: bool) -> None:
         except JobError as error:
             found.append({"name": name, "summary": "", "error": error.message})
     if as_json:
-        click.echo(json.dumps({"schema_version": 1, "jobs": found}))
+        answer(json.dumps({"schema_version": 1, "jobs": found}))
         return
-    for job in found:
-        click.echo(f"{job['name']:<16} {job['summary'] or 'cannot be loaded: ' + job['error']}")
+    answer("\n".join(f"{job['name']:<16} {job['summary'] or 'cannot be loaded: ' + job['error']}" for job in found))
 
 
 @cli.command(epilog=f"\b\nExamples:\n  {PROGRAM} report spring.zarr.run")
@@ -105,7 +109,7 @@ def report(run_dir: Path) -> None:
 
     if not (run_dir / "ledger.jsonl").exists():
         fail(UsageError(f"{run_dir} holds no ledger.jsonl.", "Name the directory beside the output that ends in .run."))
-    guard(lambda: click.echo(write_pages(run_dir.absolute().name.removesuffix(".run"), run_dir)))
+    guard(lambda: answer(write_pages(run_dir.absolute().name.removesuffix(".run"), run_dir)))
 
 
 def job_command(job: Job, name: str = "") -> click.Command:
@@ -154,7 +158,7 @@ def _finish(report: Report, as_json: bool) -> None:
     if follow := os.environ.get(FOLLOW):
         told = {"schema_version": 1, "values": report.values, "lines": report.lines}
         Path(follow, "report.json").write_text(json.dumps(told, ensure_ascii=False), encoding="utf-8")
-    click.echo(json.dumps(report.values, ensure_ascii=False) if as_json else "\n".join(report.lines))
+    answer(json.dumps(report.values, ensure_ascii=False) if as_json else "\n".join(report.lines))
     if error := running.failure(report):
         raise error
 
@@ -167,6 +171,17 @@ def _progress(job: str, output: str, quiet: bool) -> Progress:
     from jobs.storage import absolute
 
     return Together(shown, Snapshot(Path(follow), job, absolute(output) if output else ""))
+
+
+def answer(text: object) -> None:
+    """Print an answer on stdout. Raises OutputError where that cannot be written."""
+    try:
+        click.echo(text)
+    except BrokenPipeError:  # who reads has enough
+        raise
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python tries again at its own end
+        raise OutputError(f"The answer cannot be written to stdout: {error.strerror}.", UNWRITTEN) from error
 
 
 def guard(action: Callable[[], None]) -> None:
@@ -210,4 +225,12 @@ def fail_with(code: int, message: str, hint: str = "") -> NoReturn:
 
 def main() -> None:
     """Entry point of `python -m jobs`."""
-    cli(prog_name=PROGRAM)
+    guard(_main)
+
+
+def _main() -> None:
+    try:
+        cli(prog_name=PROGRAM)
+    except OSError:  # of the help and the version, which click prints? Then it is the same for one more line.
+        answer("")
+        raise

@@ -49,10 +49,15 @@ def read_script(text: str) -> str:
     where = text.rpartition(":")[0]
     if not where.endswith(".py"):
         return ""
+    path = Path(where).expanduser()
     try:
-        return Path(where).expanduser().read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{where} cannot be read: {error}") from error
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise UsageError(f"There is no file {where} in {Path.cwd()}.", "Give its path, from there or whole.") from error
+    except OSError as error:
+        raise UsageError(f"{where} cannot be read: {error.strerror}.", "Name a Python file of yours.") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{where} is no text in UTF-8 ({error.reason}).", "Save it as UTF-8.") from error
 
 
 def _load_script(where: str, text: str) -> types.ModuleType:

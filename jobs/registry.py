@@ -38,8 +38,8 @@ def load(name: str) -> Job:
     """
     points = _points()
     if name not in points:
-        near = difflib.get_close_matches(name, points, n=1)
-        hint = f"Did you mean {near[0]!r}?" if near else f"There are: {', '.join(sorted(points)) or 'none'}."
+        near = difflib.get_close_matches(name.lower(), names(), n=1)
+        hint = f"Did you mean {near[0]!r}?" if near else f"There are: {', '.join(names())}."
         raise NotFoundError(f"There is no job called {name!r}.", hint)
     try:
         job = points[name].load()

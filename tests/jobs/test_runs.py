@@ -324,3 +324,34 @@ def test_a_map_of_one_cell(spring: Spring, sample: Path, tmp_path: Path) -> None
     with xr.open_mfdataset(str(sample / "*.nc"), engine="h5netcdf") as dataset:
         rows, columns = dataset.sizes["y"], dataset.sizes["x"]
     assert spring(sample, tmp_path / "one.zarr", coarsen=str(min(rows, columns)), plot=True)["plot"]
+
+
+@pytest.mark.parametrize(
+    "words", [["list"], ["list", "--json"], ["--help"], ["run", "spring-index", "--help"]], ids=str
+)
+def test_an_answer_that_cannot_be_written(words: list[str]) -> None:
+    """On a full disk one sentence says what is missing, and what to do: no traceback, and no success."""
+    full = Path("/dev/full")
+    if not full.exists():
+        pytest.skip("there is no /dev/full here")
+    command = [sys.executable, "-m", "jobs", *words]
+    with full.open("w") as nowhere:
+        done = subprocess.run(command, stdout=nowhere, stderr=subprocess.PIPE, text=True, cwd=ROOT, check=False)
+    assert done.returncode == 2 and len(done.stderr.splitlines()) == 2, done.stderr
+    assert "The answer cannot be written to stdout: No space left on device." in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["nope"], 60, "There are: l1b, map, sdo-combine"),
+        (["Mapp"], 60, "Did you mean 'map'?"),
+        (["map", "nofile.py:f"], 2, "There is no file nofile.py in "),
+    ],
+    ids=str,
+)
+def test_what_is_not_there_is_said_once(run: Runner, words: list[str], code: int, said: str) -> None:
+    """Of a job or a script: what is missing, and a next step."""
+    done = run("run", *words)
+    assert done.returncode == code and said in done.stderr and "→" in done.stderr, done.stderr
+    assert done.stderr.count(words[-1].partition(":")[0]) == 1 and "Errno" not in done.stderr
