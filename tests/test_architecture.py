@@ -63,7 +63,6 @@ MAY_USE_NETWORK = (
     "launcher/transports/",
     "launcher/node/",
     "launcher/tunnels/",
-    "launcher/sessions/certificates.py",
 )
 MAY_START_PROCESSES = ("launcher/transports/", "launcher/node/")
 HEAVY = (

@@ -19,9 +19,9 @@ from launcher.schedulers.base import Scheduler
 from launcher.scripts import batch, shell
 from launcher.sessions import scaling
 from launcher.sessions.bundle import node_program
-from launcher.sessions.certificates import new_certificate
 from launcher.sessions.planning import Plan, named, request, slug
 from launcher.tunnels.access import Secrets
+from launcher.tunnels.certificates import new_certificate
 
 LARGEST_SCRIPT = 1_000_000  # bytes: it travels in the command that submits
 NO_LIMIT = "31536000"  # s: worker jobs may wait in a queue for as long as they like

@@ -21,8 +21,8 @@ from launcher.schedulers import scheduler_for
 from launcher.schedulers.base import Scheduler
 from launcher.scripts import batch, shell
 from launcher.sessions.bundle import node_program
-from launcher.sessions.certificates import new_certificate
 from launcher.tunnels.access import Secrets
+from launcher.tunnels.certificates import new_certificate
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from launcher.errors import ConnectError, TunnelError
-from launcher.sessions.certificates import pinned
 from launcher.transports.base import Tcp, Transport
+from launcher.tunnels.certificates import pinned
 from launcher.tunnels.ways import NotThisWay, Way, Ways
 
 

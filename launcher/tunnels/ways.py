@@ -13,8 +13,8 @@ from launcher.cluster import Cluster
 from launcher.errors import AuthenticationError, ConfigurationError, ConnectError, HostKeyError, SpringlineError
 from launcher.model import NodeState, Session
 from launcher.scripts.shell import RemotePath
-from launcher.sessions.certificates import pinned
 from launcher.transports.base import Endpoint, Node, Stream, Tcp, Transport, UnixSocket
+from launcher.tunnels.certificates import pinned
 from launcher.tunnels.tls import TlsStream
 from launcher.tunnels.tunnel import LOOPBACK
 

@@ -23,8 +23,8 @@ from websocket import create_connection
 from launcher.model import Session
 from launcher.schedulers.slurm import SlurmScheduler
 from launcher.sessions.bundle import node_program
-from launcher.sessions.certificates import new_certificate, pinned
 from launcher.sessions.planning import queue_words
+from launcher.tunnels.certificates import new_certificate, pinned
 
 TOKEN = "a-token-of-this-test"
 WORKERS = {"count": 1, "cores": 1, "memory": "400MiB", "processes": 1, "walltime": None, "walltime_seconds": None}

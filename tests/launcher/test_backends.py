@@ -21,8 +21,8 @@ from launcher.node.workers import backends, daskcluster, daskconfig, gateway
 from launcher.node.workers.remotecluster import RemoteCluster
 from launcher.node.workers.standing import Standing
 from launcher.sessions import scaling
-from launcher.sessions.certificates import new_certificate
 from launcher.tunnels.access import Refusal
+from launcher.tunnels.certificates import new_certificate
 from tests.launcher.node_session import REQUEST, TOKEN, session
 
 SMALL = Workers(cores=1, memory="500MB", walltime="01:00:00", walltime_seconds=3600, local_directory="/tmp")

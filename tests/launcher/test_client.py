@@ -13,9 +13,9 @@ import pytest
 from launcher.errors import Interrupted
 from launcher.laptop import leftkeys, signals
 from launcher.model import Session
-from launcher.sessions.certificates import new_certificate
 from launcher.terminal import daskclient
 from launcher.terminal.daskclient import Files
+from launcher.tunnels.certificates import new_certificate
 
 
 def test_the_lines_make_a_client_of_a_real_scheduler(tmp_path: Path) -> None:

@@ -16,9 +16,9 @@ from pathlib import Path
 import pytest
 
 from launcher.errors import ConnectError, TunnelError
-from launcher.sessions.certificates import new_certificate, pinned
 from launcher.transports.base import Stream, Tcp
 from launcher.transports.local import LocalTransport
+from launcher.tunnels.certificates import new_certificate, pinned
 from launcher.tunnels.tls import TlsStream
 from launcher.tunnels.tunnel import LOOPBACK, Tunnel
 
