@@ -29,6 +29,12 @@ class ConfigurationError(SpringlineError):
     exit_code = 2
 
 
+class AnswerError(SpringlineError):
+    """The command's answer cannot be written: the disk is full, or a quota."""
+
+    exit_code = 2
+
+
 class NotFoundError(SpringlineError):
     """No such session, platform or job."""
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from launcher.errors import Interrupted, SpringlineError, UsageError
+from launcher.errors import AnswerError, Interrupted, SpringlineError, UsageError
 
 if TYPE_CHECKING:
     from launcher.terminal.stay import Wishes
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 Command = Callable[..., Any]
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
+
+YES = "Say yes to every question: to an unknown host key (never a changed one), and to what is proposed."
 
 SECTIONS = {
     "A cluster of yours": ("platform", "env"),
@@ -69,6 +71,8 @@ class Springline(click.Group):
             code = _report(UsageError(error.format_message()), arguments, said=True)
         except SpringlineError as error:
             code = _report(error, arguments)
+        except OSError as error:
+            code = _report(_unwritten(error) or SpringlineError(*_bug(arguments)), arguments)
         except Exception:  # noqa: BLE001 - a bug of ours: the user gets a file to send, not a traceback
             code = _report(SpringlineError(*_bug(arguments)), arguments)
         return code if isinstance(code, int) else 0
@@ -103,10 +107,26 @@ def _report(error: SpringlineError, arguments: list[str], *, said: bool = False)
     from launcher.console.console import error_document, report_error
 
     if "--json" in arguments:
-        error_document(error)
+        with contextlib.suppress(OSError, AnswerError):  # it is said on stderr in any case
+            error_document(error)
     if not said:
         report_error(error)
     return error.exit_code
+
+
+def _unwritten(error: OSError) -> SpringlineError | None:
+    """What is wrong with stdout, if it is that: the help, which click prints, says it no other way."""
+    from launcher.console.console import answer
+
+    if isinstance(error, BrokenPipeError):
+        return None
+    try:
+        answer("")
+    except SpringlineError as unwritten:
+        return unwritten
+    except OSError:
+        return None
+    return None
 
 
 def _bug(arguments: list[str]) -> tuple[str, str]:
@@ -126,7 +146,7 @@ def common(command: Command) -> Command:
     """Give a command --json and --yes, and with them its console."""
 
     @click.option("--json", "json_output", is_flag=True, help="Print one JSON object.")
-    @click.option("--yes", is_flag=True, help="Accept an unknown host key without asking (never a changed one).")
+    @click.option("--yes", is_flag=True, help=YES)
     @functools.wraps(command)
     def wrapped(*args: Any, json_output: bool, yes: bool, **options: Any) -> Any:  # noqa: ANN401
         from launcher.console.console import Console

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 import click
 
 from launcher.console.screen import LiveLine, can_draw, fitted
-from launcher.errors import SpringlineError
+from launcher.errors import AnswerError, SpringlineError
 from launcher.model import SCHEMA_VERSION
 from launcher.transports.base import Asker
 from launcher.units import format_duration
@@ -69,14 +69,17 @@ class Console:
         """The command's answer: one JSON object with --json, else text."""
         with self._writing:
             self._line.clear()
-            click.echo(json.dumps(document) if self.json_output else text)
+            answer(json.dumps(document) if self.json_output else text)
             Console.answered = True
 
     def line(self, text: str, colour: str = "", *, err: bool = False) -> None:
         """A line of an answer that comes line by line, its first word in a colour."""
         with self._writing:
             self._line.clear()
-            click.echo(fitted(text, sys.stderr if err else sys.stdout, colour), err=err)
+            if err:
+                click.echo(fitted(text, sys.stderr, colour), err=True)
+            else:
+                answer(fitted(text, sys.stdout, colour))
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
@@ -240,11 +243,24 @@ class Console:
             return self.interactive and click.confirm(fitted(question, sys.stderr), default=False, err=True)
 
 
+def answer(text: str) -> None:
+    """Print to stdout. Raises AnswerError where that cannot be written."""
+    try:
+        click.echo(text)
+    except BrokenPipeError:  # who reads has enough
+        raise
+    except OSError as error:
+        raise AnswerError(
+            f"the answer cannot be written to stdout: {error.strerror}",
+            "free some space, or look at your quota, or send the answer elsewhere; what was done stays done",
+        ) from error
+
+
 def error_document(error: SpringlineError) -> None:
     """An error as the command's one JSON object, unless that is out already."""
-    if not Console.answered:
+    if not (Console.answered or isinstance(error, AnswerError)):
         said = {"code": error.exit_code, "message": error.message, "hint": error.hint}
-        click.echo(json.dumps({"schema_version": SCHEMA_VERSION, "error": said}))
+        answer(json.dumps({"schema_version": SCHEMA_VERSION, "error": said}))
 
 
 def report_error(error: SpringlineError) -> None:

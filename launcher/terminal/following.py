@@ -25,12 +25,13 @@ from launcher.sessions.report import dask_trouble, sentence, skew
 from launcher.sessions.watcher import Watcher
 from launcher.terminal.flows import submitted, submitting
 from launcher.terminal.narrator import Narrator
-from launcher.terminal.stay import detached, living_on
+from launcher.terminal.stay import answering, detached, ended_on_request, living_on
 from launcher.units import format_duration
 
 DRAWN_SECONDS, TOLD_SECONDS = 2.0, 10.0  # between two reports of progress: on a terminal, and elsewhere
 UNLISTED_SECONDS = 60.0  # after which a job that nobody knows any more is given up
 LOG_LINES = 40
+GOES_ON = "what is done stays; the same command goes on"
 
 
 def start(cluster: Cluster, plan: Plan, console: Console, store: Store, *, detach: bool) -> int:
@@ -43,7 +44,8 @@ def start(cluster: Cluster, plan: Plan, console: Console, store: Store, *, detac
     if detach:
         current = SessionStatus(session, Unknown("not asked yet"))
         said = {**runreport.document(current), "state": "submitted", "message": "submitted"}
-        console.result(said, f"run {session.name} is submitted: springline watch {session.name}")
+        with answering(session):
+            console.result(said, f"run {session.name} is submitted: springline watch {session.name}")
         return 0
     console.next_steps("a node, its workers, the items one by one", "cancel")
     with living_on(session):
@@ -182,18 +184,8 @@ class Following:
 
     def _cancel(self) -> NoReturn:
         """End the run because the user said so, and say what of it is certain."""
-        name = self._session.name
-        try:
-            with self._console.stage("cancel"):
-                current = lifecycle.stop(self._cluster, self._session, lambda _: None)
-        except (KeyboardInterrupt, ConnectError) as error:
-            why = f": {error.message}" if isinstance(error, ConnectError) else ""
-            raise Interrupted(
-                f"nobody saw run {name} end{why}; it may go on",
-                f"look: springline runs; end it: springline cancel {name}",
-            ) from None
-        lifecycle.remember_stop(self._store, current)
-        raise Interrupted(f"run {name} was cancelled", "what is done stays; the same command goes on") from None
+        ended_on_request(self._cluster, self._session, self._console, self._store)
+        raise Interrupted(f"run {self._session.name} was cancelled", GOES_ON) from None
 
 
 def told_end(cluster: Cluster, current: SessionStatus, console: Console) -> int:
@@ -201,7 +193,7 @@ def told_end(cluster: Cluster, current: SessionStatus, console: Console) -> int:
     session, code = current.session, current.own_code
     if code is None:
         if current.node is not None and current.node.reason == "stopped":
-            raise JobStopped(f"run {session.name} was cancelled", "what is done stays; the same command goes on")
+            raise JobStopped(f"run {session.name} was cancelled", GOES_ON)
         raise end_error(cluster, current)
     if code not in (0, 1):
         raise _analysis_failed(cluster, current, code)

@@ -10,7 +10,7 @@ from typing import NoReturn, TypeVar
 
 from launcher.cluster import Cluster
 from launcher.console.console import Console
-from launcher.errors import ConnectError, Interrupted, JobFailed, JobStopped, SubmissionRefused
+from launcher.errors import AnswerError, ConnectError, Interrupted, JobFailed, JobStopped, SubmissionRefused
 from launcher.laptop.browser import open_page, redirect_file
 from launcher.laptop.store import Store
 from launcher.model import NodeState, Session, SessionPhase, SessionStatus
@@ -110,7 +110,8 @@ class Stay:
         with self._console.stage("tunnel" if tunnelled else "check"):
             opened.verify()
         self._store.save(self._session)
-        _announce(self._session, self._cluster, opened, tunnelled, self._wishes, self._console)
+        with answering(self._session):
+            _announce(self._session, self._cluster, opened, tunnelled, self._wishes, self._console)
 
     def _hold(self, watcher: Watcher, notice: Notice) -> None:
         try:
@@ -143,18 +144,8 @@ class Stay:
 
     def _stop(self) -> NoReturn:
         """End the session because the user said so, and say what of it is certain."""
-        name = self._session.name
-        try:
-            with self._console.stage("stop"):
-                current = lifecycle.stop(self._cluster, self._session, lambda _: None)
-        except (KeyboardInterrupt, ConnectError) as error:
-            why = f": {error.message}" if isinstance(error, ConnectError) else ""
-            raise Interrupted(
-                f"nobody saw session {name} end{why}; it may go on",
-                f"look: springline status {name}; end it: springline stop {name}",
-            ) from None
-        lifecycle.remember_stop(self._store, current)
-        raise Interrupted(f"session {name} was stopped") from None
+        ended_on_request(self._cluster, self._session, self._console, self._store)
+        raise Interrupted(f"session {self._session.name} was stopped") from None
 
     @contextmanager
     def _remembered_end(self) -> Iterator[None]:
@@ -182,6 +173,30 @@ def living_on(session: Session) -> Iterator[None]:
         yield
     except KeyboardInterrupt:
         raise detached(session) from None
+
+
+@contextmanager
+def answering(session: Session) -> Iterator[None]:
+    """An answer that cannot be written leaves the session running, and says so."""
+    try:
+        yield
+    except AnswerError as error:
+        left = detached(session)
+        raise AnswerError(f"{error.message}; {left.message}", left.hint) from error
+
+
+def ended_on_request(cluster: Cluster, session: Session, console: Console, store: Store) -> None:
+    """End it because the user said so. Raises Interrupted where nobody saw the end."""
+    kind, name = session.kind, session.name
+    try:
+        with console.stage(kind.end.rpartition(" ")[2]):
+            current = lifecycle.stop(cluster, session, lambda _: None)
+    except (KeyboardInterrupt, ConnectError) as error:
+        why = f": {error.message}" if isinstance(error, ConnectError) else ""
+        raise Interrupted(
+            f"nobody saw {kind.noun} {name} end{why}; it may go on", f"look: {kind.list}; end it: {kind.end} {name}"
+        ) from None
+    lifecycle.remember_stop(store, current)
 
 
 def detached(session: Session) -> Interrupted:
