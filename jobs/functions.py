@@ -40,7 +40,7 @@ def resolve(text: str, script: str = "") -> Callable[..., Any]:
         raise UsageError(f"{where} has no function {name}.", f"It has: {', '.join(sorted(names)) or 'none'}.") from None
     if not callable(found) or inspect.iscoroutinefunction(found):
         kind = "async function, which nobody would await" if callable(found) else type(found).__name__
-        raise UsageError(f"{text} is not a function but a {kind}.")
+        raise UsageError(f"{text} is not a function but a {kind}.", "Name one that takes a source and a target.")
     return typing.cast("Callable[..., Any]", found)
 
 
@@ -85,4 +85,7 @@ def _import(name: str) -> types.ModuleType:
         hint = f"Is it installed for {sys.executable}? A file is named with its .py: {name}.py:function."
         raise UsageError(f"{name} cannot be imported: {error}", hint) from error
     except (Exception, SystemExit) as error:
-        raise UsageError(f"{name} cannot be imported: {type(error).__name__}: {error}") from error
+        raise UsageError(
+            f"{name} cannot be imported: {type(error).__name__}: {error}",
+            "Importing it alone must do no harm: mend it there.",
+        ) from error

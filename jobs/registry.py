@@ -53,7 +53,10 @@ def load(name: str) -> Job:
 
         job = as_job(name, points[name].value)
     if not isinstance(job, (Job, BatchJob)):
-        raise NotFoundError(f"{points[name].value} is not a springline job but a {type(job).__name__}.")
+        raise NotFoundError(
+            f"{points[name].value} is not a springline job but a {type(job).__name__}.",
+            "Name a function, or a Job or BatchJob.",
+        )
     return _job(job)
 
 

@@ -228,7 +228,8 @@ class Cluster:
         script = f"grep -qsF {quote(session.job_name)} {path}/session.json || exit 0\n"
         answer = self.transport.run(script + f'mv {path} {path}."$(date +%Y%m%dT%H%M%S)"')
         if answer.exit_code:
-            raise ConfigurationError(f"cannot rename {session.name} on {self.transport.label}: {answer.errors.strip()}")
+            what = f"cannot rename {session.name} on {self.transport.label}: {answer.errors.strip()}"
+            raise ConfigurationError(what, "give another --name, or mend its directory there")
 
     def _directory(self, session: Session) -> RemotePath:
         return shell.session_directory(self.platform, session.name, session.kind)

@@ -148,7 +148,10 @@ class Driver:
         elif isinstance(error, StartError):
             self._not_started(batch, error)
         else:
-            raise ClusterError(f"The workers cannot run batches: {type(error).__name__}: {error}")
+            raise ClusterError(
+                f"The workers cannot run batches: {type(error).__name__}: {error}",
+                "Workers need the Python and packages of here.",
+            )
 
     def _settle(self, work: Work, outcome: Outcome, sent: float) -> None:
         """Write an attempt down and decide what follows."""

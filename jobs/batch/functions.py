@@ -38,7 +38,9 @@ def further(text: str, function: Callable[..., Any]) -> list[inspect.Parameter]:
     try:
         parameters = list(inspect.signature(function, eval_str=True).parameters.values())
     except (ValueError, NameError, TypeError) as error:
-        raise UsageError(f"The parameters of {text} cannot be read: {error}") from error
+        raise UsageError(
+            f"The parameters of {text} cannot be read: {error}", "Mend its signature: def NAME(source, target, *, …)."
+        ) from error
     first, rest = parameters[:2], parameters[2:]
     positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     if len(first) < 2 or any(p.kind not in positional for p in first):

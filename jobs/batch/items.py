@@ -99,7 +99,7 @@ def rows(
             )
         for number, row in enumerate(reader(table), 1):
             if not row.source:
-                raise InputError(f"{table}: item {number} has no source.")
+                raise InputError(f"{table}: item {number} has no source.", "Give it one, or leave it out.")
             yield Row(anchored(row.source), row.target, row.columns)
 
 
@@ -145,7 +145,9 @@ def _csv(path: str) -> Iterator[Row]:
             raise InputError(f"{path} has no column called source.", "Its first line must name the columns.")
         for number, line in enumerate(reader, 2):
             if not line["source"] or None in line or None in line.values():
-                raise InputError(f"{path}, line {number}: not as many values as columns, or no source.")
+                raise InputError(
+                    f"{path}, line {number}: not as many values as columns, or no source.", "Mend that line."
+                )
             yield _row({name: value for name, value in line.items() if value != ""})
 
 
@@ -159,11 +161,11 @@ def _parquet(path: str) -> Iterator[Row]:
         with fs.open(where) as stream:
             file = parquet.ParquetFile(stream)
             if "source" not in file.schema_arrow.names:
-                raise InputError(f"{path} has no column called source.")
+                raise InputError(f"{path} has no column called source.", "Rename the one that names the inputs.")
             for batch in file.iter_batches():
                 yield from (_row({k: v for k, v in line.items() if v is not None}) for line in batch.to_pylist())
     except (OSError, ValueError) as error:
-        raise InputError(f"{path} cannot be read: {error}") from error
+        raise InputError(f"{path} cannot be read: {error}", "Is it a whole Parquet file?") from error
 
 
 def _registry(note: Callable[[str], None], options: storage.Options | None, reference: str) -> Iterator[Row]:
@@ -189,7 +191,9 @@ def _opened(path: str) -> Any:  # noqa: ANN401 - whatever fsspec opens
         fs, where = storage.filesystem(path)
         return fs.open(where, "rt", **how)
     except OSError as error:
-        raise InputError(f"--items {path} cannot be read: {error}") from error
+        raise InputError(
+            f"--items {path} cannot be read: {error}", "Check its name, and that it is yours to read."
+        ) from error
 
 
 READERS: dict[str, Callable[[str], Iterator[Row]]] = {

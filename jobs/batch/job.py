@@ -83,7 +83,9 @@ def _plan(one: Run, planned: plan.Plan) -> None:
     found: list[Row] | None = list(one.rows()) if chosen.items == "-" else None  # stdin can be read only once
     planner.fill(planned, one.rows if found is None else lambda: found)
     if not planned.total:
-        raise UsageError("There is nothing to work on: the list is empty.")
+        raise UsageError(
+            "There is nothing to work on: the list is empty.", "Check --inputs or --items, and what leaves items out."
+        )
 
 
 def _dry_run(one: Run, planned: plan.Plan) -> Report:

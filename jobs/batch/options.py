@@ -108,7 +108,7 @@ def settings(options: Mapping[str, Any], batch: BatchJob) -> Settings:
     for name, least in (("limit", 1), ("max_failures", 0), ("retries", 0)):
         value = options.get(name)
         if value is not None and value < least:
-            raise UsageError(f"--{name.replace('_', '-')} {value} must be {least} or more.")
+            raise UsageError(f"--{name.replace('_', '-')} {value} must be {least} or more.", "Give a larger number.")
     wall = options.get("wall_limit")
     retries = options.get("retries")
     return Settings(

@@ -127,7 +127,7 @@ class Planner:
     @staticmethod
     def _refuse(item: Item) -> None:
         if not item.source:
-            raise InputError(f"An item has no source; its target would be {item.target}.")
+            raise InputError(f"An item has no source; its target would be {item.target}.", "Give each item a source.")
         if item.target:
             targets.refuse(item.source, item.target)
             storage.refuse_unwritable(parent(item.target))

@@ -100,7 +100,9 @@ class Run:
                 try:
                     own[name] = functions.convert(row.columns[name], option)
                 except (TypeError, ValueError) as error:
-                    raise UsageError(f"The item {row.source}: column {name}: {error}.") from error
+                    raise UsageError(
+                        f"The item {row.source}: column {name}: {error}.", "Mend the value in the list of items."
+                    ) from error
         if row.problem:
             return Item(row.source, row.target, own, problem=row.problem)
         return Item(row.source, anchored(row.target) if row.target else self.target(row), own, row.done)

@@ -137,22 +137,24 @@ def _load(url: str, options: Options | None) -> tuple[str, dict[str, Any]]:
         hint = "Give a catalog.json, or the bucket or folder that holds it."
         raise InputError(f"There is no catalog {url}: {error.strerror}.", hint) from error
     except ValueError as error:
-        raise InputError(f"{url} is no catalog: it is no JSON: {error}") from error
+        raise InputError(f"{url} is no catalog: it is no JSON: {error}", "Name the catalog.json itself.") from error
     status = found.get("status") if isinstance(found, dict) else None
     if isinstance(status, dict) and status.get("code") == REFUSED:
-        raise InputError(f"{url} says that it cannot be used: {status.get('message', REFUSED)}")
+        raise InputError(
+            f"{url} says that it cannot be used: {status.get('message', REFUSED)}", "Take another, or ask who keeps it."
+        )
     if not isinstance(found, dict) or not {"catalog", "registry"} & found.keys():
-        raise InputError(f"{url} is no catalog: it has no list called catalog.")
+        raise InputError(f"{url} is no catalog: it has no list called catalog.", "Name a HelioCloud catalog.json.")
     return url, found
 
 
 def _entries(found: Mapping[str, Any], name: str, needed: tuple[str, ...], url: str) -> list[dict[str, Any]]:
     entries = found[name]
     if not isinstance(entries, list):
-        raise InputError(f"{url} is no catalog: {name} is no list.")
+        raise InputError(f"{url} is no catalog: {name} is no list.", "Ask who keeps it to mend it.")
     for number, entry in enumerate(entries, 1):
         if not isinstance(entry, dict) or not all(isinstance(entry.get(key), str) for key in needed):
-            raise InputError(f"{url}: entry {number} of {name} has no {' and '.join(needed)}.")
+            raise InputError(f"{url}: entry {number} of {name} has no {' and '.join(needed)}.", "Ask who keeps it.")
     return entries
 
 
@@ -211,7 +213,9 @@ def files(
     tables = _tables(dataset, _years(dataset, begin, end, note), options, note)
     found = pandas.concat([_between(table, begin, end) for table in tables], ignore_index=True)
     if found.empty:
-        raise InputError(f"{name} has no file from {said(begin) or 'its start'} to {said(end) or 'its end'}.")
+        raise InputError(
+            f"{name} has no file from {said(begin) or 'its start'} to {said(end) or 'its end'}.", "Widen the window."
+        )
     folder = catalog.url.rpartition("/")[0]
     found["key"] = [_anchored(key, folder) for key in found["key"]]
     return found.drop_duplicates("key", keep="last").sort_values("start", kind="stable", ignore_index=True)
@@ -233,7 +237,7 @@ def _years(dataset: Dataset, begin: datetime | None, end: datetime | None, note:
     has = f"{dataset.id} has data from {said(dataset.start)} to {said(dataset.stop)}"
     within = range(max(first, dataset.start or first).year, min(last, dataset.stop or last).year + 1)
     if last < (dataset.start or last) or first > (dataset.stop or first):
-        raise InputError(f"{has}: none from {said(first)} to {said(end or last)}.")
+        raise InputError(f"{has}: none from {said(first)} to {said(end or last)}.", "Give another window.")
     if within != range(first.year, last.year + 1):
         note(f"{has} only.")
     return within

@@ -25,6 +25,7 @@ YEARS = 1700, 2200
 MOST_BYTES = 2**63 - 1
 SHOWN = 120
 """Characters of a malformed line that are shown."""
+ASK = "Try again later; if it stays, ask who keeps the registry."
 
 
 @dataclass(frozen=True)
@@ -59,10 +60,10 @@ def _unzipped(content: bytes, name: str) -> bytes:
         with zipfile.ZipFile(BytesIO(content)) as archive:
             inside = [one for one in archive.namelist() if one.lower().endswith(".csv")]
             if len(inside) != 1:
-                raise InputError(f"{name} holds {len(inside)} CSV files, not one.")
+                raise InputError(f"{name} holds {len(inside)} CSV files, not one.", ASK)
             return archive.read(inside[0])
     except (zipfile.BadZipFile, zlib.error, RuntimeError) as error:  # the last with a password
-        raise InputError(f"{name} is no zip file, or a damaged one: {error}") from error
+        raise InputError(f"{name} is no zip file, or a damaged one: {error}", ASK) from error
 
 
 def _parquet(content: bytes, name: str) -> pandas.DataFrame:
@@ -74,10 +75,12 @@ def _parquet(content: bytes, name: str) -> pandas.DataFrame:
         file = parquet.ParquetFile(BytesIO(content))
         named = _named(file.schema_arrow.names)
         if named is None:
-            raise InputError(f"{name} has no columns start and datakey, but: {', '.join(file.schema_arrow.names)}.")
+            raise InputError(
+                f"{name} has no columns start and datakey, but: {', '.join(file.schema_arrow.names)}.", ASK
+            )
         raw = file.read(columns=list(named)).to_pandas().rename(columns=named)
     except (ArrowException, OSError) as error:
-        raise InputError(f"{name} is no Parquet file, or a damaged one: {error}") from error
+        raise InputError(f"{name} is no Parquet file, or a damaged one: {error}", ASK) from error
     return _table(raw, lambda row: f"{name}, row {row + 1}")
 
 
@@ -97,7 +100,7 @@ def _csv(content: bytes, name: str) -> pandas.DataFrame:
         ).rename(columns=columns)  # fmt: skip
     except ValueError as error:  # what is not UTF-8, too
         _refuse_widths(content, layout, above, name)
-        raise InputError(f"{name} cannot be read: {error}") from error
+        raise InputError(f"{name} cannot be read: {error}", ASK) from error
     if any(line.count(b",") != layout.width - 1 for line in lines[above:]):  # a quoted value may hold one
         _refuse_widths(content, layout, above, name)
     return _table(raw, lambda row: "{}, line {} ({})".format(name, *_line(content, above + row)))
@@ -150,7 +153,7 @@ def _refuse_widths(content: bytes, layout: Layout, above: int, name: str) -> Non
             what = "is not UTF-8"
         if what:
             number, text = _line(content, index)
-            raise InputError(f"{name}, line {number} ({text}) {what}.")
+            raise InputError(f"{name}, line {number} ({text}) {what}.", ASK)
 
 
 def _table(raw: pandas.DataFrame, where: Callable[[int], str]) -> pandas.DataFrame:

@@ -59,7 +59,7 @@ def settings(options: Mapping[str, Any]) -> Settings:
         )
     coarsen = 1 if options.get("coarsen") is None else int(options["coarsen"])
     if coarsen < 1:
-        raise UsageError(f"--coarsen {coarsen} must be 1 or more.")
+        raise UsageError(f"--coarsen {coarsen} must be 1 or more.", "Give a larger number; 1 leaves the grid as it is.")
     plants = _plants(options.get("plants"), variant)
     chunks = _chunks(options.get("chunks"))
     years, bbox = years_of(options.get("years")), _bbox(options.get("bbox"))

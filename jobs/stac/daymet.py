@@ -75,7 +75,10 @@ def catalog(options: Mapping[str, Any], years: frozenset[int]) -> pystac.Catalog
     root = str(options.get("root") or ROOT).rstrip("/")
     for region in regions:
         if min(years) < REGIONS[region].first:
-            raise UsageError(f"--years {min(years)}: Daymet has {region} from {REGIONS[region].first} on.")
+            raise UsageError(
+                f"--years {min(years)}: Daymet has {region} from {REGIONS[region].first} on.",
+                "Begin later, or leave the region out.",
+            )
     found = pystac.Catalog("daymet-daily-v4", "Daymet v4: daily weather of North America, Hawaii and Puerto Rico, 1 km")
     for region in regions:
         child = _collection(region)

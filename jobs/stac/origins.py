@@ -97,7 +97,7 @@ def dcache_href(fs: Any, path: str) -> str:  # noqa: ANN401 - dcachefs is untype
 @contextmanager
 def _local(path: str, start: int, tag: str) -> Iterator[Origin]:
     if Path(path).is_dir():
-        raise InputError(f"{path} is a directory; only files are staged.")
+        raise InputError(f"{path} is a directory; only files are staged.", "Name its files in the catalog.")
     with Path(path).open("rb") as stream:
 
         def facts() -> Facts:

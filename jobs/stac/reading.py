@@ -205,9 +205,11 @@ def _child(walk: _Walk, href: str, inside: tuple[str, ...], node: Node, above: t
             return
         child = parse(found, href)
         if len(above) > DEEPEST:
-            raise InputError(f"{href} lies below {DEEPEST} other catalogs: links in a loop.")
+            raise InputError(
+                f"{href} lies below {DEEPEST} other catalogs: links in a loop.", "Mend the catalog's links."
+            )
         if not isinstance(child, pystac.Catalog):
-            raise InputError(f"{href} is linked as a catalog and is an item.")
+            raise InputError(f"{href} is linked as a catalog and is an item.", "Mend the link: its rel is item.")
     except InputError as error:
         problem = f"broken link in {node.href}: {error.message}"
         yield Node(href, stem(href), inside, node.collection, problem=problem)

@@ -170,7 +170,9 @@ def _prefix(text: str | None) -> RemotePath | None:
     from launcher.scripts.shell import RemotePath
 
     if text is not None and (not text.rstrip("/") or ".." in text.split("/")):
-        raise UsageError(f"--prefix '{text}': an environment needs a directory of its own")
+        raise UsageError(
+            f"--prefix '{text}': an environment needs a directory of its own", "name one that is not there yet"
+        )
     return RemotePath(text.rstrip("/")) if text else None
 
 

@@ -56,7 +56,8 @@ class Existing:
         if not _adds(wish):
             return
         if not wish.python.startswith(("/", "~", "$")):
-            raise UsageError("--method existing with --extras or --requirements needs the Python's path: --python PATH")
+            what = "--method existing with --extras or --requirements needs the Python's path"
+            raise UsageError(what, "give --python PATH")
         Venv().check(facts, wish)
 
     def supplies(self, facts: Facts, wish: Wish, tell: Tell) -> Sequence[Supply]:

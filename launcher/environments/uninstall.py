@@ -54,7 +54,8 @@ def uninstall(
     with console.stage("remove"):
         answer = cluster.transport.run(steps.remove(there.prefix), timeout=900)
     if answer.exit_code:
-        raise ConfigurationError(f"{cluster.transport.label}: not everything could be removed: {answer.errors.strip()}")
+        what = f"{cluster.transport.label}: not everything could be removed: {answer.errors.strip()}"
+        raise ConfigurationError(what, "end what still uses it, and type the same again")
     _forget(own, file, console)
     return [line.removeprefix("@left ./") for line in answer.text.splitlines() if line.startswith("@left ")]
 

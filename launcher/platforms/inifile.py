@@ -134,7 +134,7 @@ def _checked(key: str, text: str) -> str:
             else "put the lines into a file and name it: prologue = NAME.sh",
         )
     if not re.fullmatch(r"[a-z_]+", key):
-        raise ConfigurationError(f"'{key}' cannot be a key")
+        raise ConfigurationError(f"'{key}' cannot be a key", "keys are small letters with _ between them")
     return "\n".join(lines)
 
 

@@ -125,7 +125,9 @@ class Platforms:
                     f"name one of {', '.join(self.names)}, or leave the line out and give every key yourself",
                 )
             if base.text in found:
-                raise ConfigurationError(f"{base.place}: platform = {base.text} goes round in a circle")
+                raise ConfigurationError(
+                    f"{base.place}: platform = {base.text} goes round in a circle", "take one of these lines out"
+                )
             self._refuse(base.text)
             found.insert(0, base.text)
         return found

@@ -76,7 +76,9 @@ def _text(file: Path) -> str:
     except OSError as error:
         raise ConfigurationError(f"cannot read {file}: {error.strerror}", "check that the file is yours") from error
     except UnicodeDecodeError as error:
-        raise ConfigurationError(f"{file} is not a text file in UTF-8 ({error.reason})") from error
+        raise ConfigurationError(
+            f"{file} is not a text file in UTF-8 ({error.reason})", "save it again as UTF-8"
+        ) from error
 
 
 def _parse(file: Path, text: str) -> dict[str, dict[str, Value]]:

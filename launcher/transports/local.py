@@ -28,7 +28,10 @@ class LocalTransport:
     def open(self) -> None:
         """Check that there is a POSIX shell."""
         if shutil.which("sh") is None:
-            raise ConfigurationError("this computer has no POSIX shell (sh), which platform 'local' needs")
+            raise ConfigurationError(
+                "this computer has no POSIX shell (sh), which platform 'local' needs",
+                "on Windows, run springline in WSL",
+            )
 
     def run(self, script: str, *, timeout: float = 120) -> Answer:
         """Run the script in a shell of this computer."""

@@ -65,7 +65,9 @@ class Access:
             answer = connection.getresponse()
             text = answer.read()
         except (OSError, http.client.HTTPException) as error:
-            raise TunnelError(f"JupyterLab does not answer on port {self.port}: {error or 'no answer'}") from error
+            raise TunnelError(
+                f"JupyterLab does not answer on port {self.port}: {error or 'no answer'}", "see `springline logs`"
+            ) from error
         finally:
             connection.close()
         if answer.status >= 400:

@@ -141,7 +141,9 @@ def _refuse(asked: Asked) -> None:
         )
     for name, least in (("shard_steps", 1), ("cadence", 0)):
         if options.get(name) is not None and options[name] < least:
-            raise UsageError(f"--{name.replace('_', '-')} {options[name]} is less than {least}.")
+            raise UsageError(
+                f"--{name.replace('_', '-')} {options[name]} is less than {least}.", "Give a larger number."
+            )
     if options.get("legacy_pkl"):
         storage.refuse_unwritable(storage.absolute(options["legacy_pkl"]))
     closing.refuse_inventory(asked)

@@ -62,7 +62,9 @@ def listed(source: str, kind: str) -> pa.ChunkedArray:
     except JobError:
         raise
     except Exception as error:  # the bytes are in memory: whatever is raised, they are wrong
-        raise InputError(f"{source} is no {kind} that can be read: {error}.") from error
+        raise InputError(
+            f"{source} is no {kind} that can be read: {error}.", "Copy it again, or name the directory."
+        ) from error
 
 
 def _paths(table: pa.Table, source: str) -> pa.ChunkedArray:

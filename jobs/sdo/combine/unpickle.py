@@ -67,7 +67,9 @@ def read_frame(content: bytes, name: str) -> pd.DataFrame:
         why = str(error) or type(error).__name__
         raise InputError(f"{name} is no pickle of a table: {why}.", hint) from error
     if not isinstance(found, pd.DataFrame):
-        raise InputError(f"{name} holds a {type(found).__name__}, not a table.")
+        raise InputError(
+            f"{name} holds a {type(found).__name__}, not a table.", "Name a pickled DataFrame, or the directory."
+        )
     return found
 
 

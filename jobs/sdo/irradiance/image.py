@@ -186,7 +186,9 @@ def _keyword(unit: Unit, key: str) -> float:
     try:
         found = unit.header.number(key)
     except CorruptError:
-        raise InputError(f"{key} in the header of the image is no number: {unit.header.text(key)}") from None
+        raise InputError(
+            f"{key} in the header of the image is no number: {unit.header.text(key)}", "Name another keyword."
+        ) from None
     return float("nan") if found is None else found
 
 

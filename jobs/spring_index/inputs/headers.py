@@ -102,7 +102,7 @@ def check_unseen(slot: Slot, year: int, grid: Grid, units: Units) -> None:
         return
     part, name = _look_once(slot.urls[0]), storage.basename(slot.urls[0])
     if slot.variable not in part.variables:
-        raise InputError(f"{name} holds no {slot.variable}, but: {', '.join(part.variables)}.")
+        raise InputError(f"{name} holds no {slot.variable}, but: {', '.join(part.variables)}.", "Is it the right file?")
     if part.years.get(year) != YearDays(slot.first, slot.days):
         raise InputError(f"{name} does not hold the {slot.days} days of {year}.", "Is it cut off, or of another year?")
     for dim, offset, size in zip(grid.dims, slot.offset or (0,) * len(grid.dims), grid.shape, strict=True):
@@ -110,7 +110,9 @@ def check_unseen(slot: Slot, year: int, grid: Grid, units: Units) -> None:
         values = np.arange(part.grid.shape[grid.dims.index(dim)]) if theirs is None else theirs.values
         cut = values[offset : offset + size]
         if len(cut) != size or (ours and theirs and not np.array_equal(cut, ours.values)):
-            raise InputError(f"{name} lies on another grid: its {dim} is not that of the other files.")
+            raise InputError(
+                f"{name} lies on another grid: its {dim} is not that of the other files.", "Take it out, or cut it."
+            )
     theirs_too = units_of([replace(part, variables={slot.variable: part.variables[slot.variable]})])
     field = "dayl_seconds" if slot.variable == "dayl" else "celsius"
     if getattr(theirs_too, field) != getattr(units, field):

@@ -56,7 +56,7 @@ def read_pixel(url: str) -> Pixel:
     try:
         lines = fs.cat_file(path).decode("utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{name} cannot be read as text: {error}") from error
+        raise InputError(f"{name} cannot be read as text: {error}", "Download it again as CSV.") from error
     at = next((i for i, line in enumerate(lines) if line.lower().startswith("year,yday")), None)
     place = PLACE.search("\n".join(lines[:at] if at is not None else lines[:10]))
     if at is None or place is None:
@@ -91,6 +91,8 @@ def _days(name: str, header: str, lines: list[str]) -> dict[int, dict[str, Array
     for year in np.unique(table[:, 0]):
         rows = table[table[:, 0] == year]
         if np.any(rows[:, 1] != np.arange(1, len(rows) + 1)):
-            raise InputError(f"{name}: the days of {year:.0f} are not 1, 2, 3, … without a hole.")
+            raise InputError(
+                f"{name}: the days of {year:.0f} are not 1, 2, 3, … without a hole.", "Download that year again."
+            )
         days[int(year)] = {v: rows[:, columns.index(c)] for v, c in COLUMNS.items()}
     return days

@@ -244,7 +244,7 @@ def _netcdf(url: str, stack: contextlib.ExitStack) -> xr.Dataset:
     except FileNotFoundError as error:  # which HTTP says of all that is not there for us
         if doors.trouble(error, url) or causes.may_pass(error):
             raise
-        raise InputError(f"{url} does not exist.") from None
+        raise InputError(f"{url} does not exist.", "Correct --input.") from None
     magic = source.begin()
     if magic[:3] == netcdf3.MAGIC:
         return netcdf3.open_classic(_map(url, source.stamp))
