@@ -77,6 +77,7 @@ def platform_list(console: Console, config: Path | None) -> None:
     from launcher.sessions import report
 
     known = loading.load(config)
+    known.refuse()
     found = [_row(known, name) for name in known.names]
     others = [one for one in known.mistakes if one.section not in known.names]
     found += [{**dict.fromkeys(_COLUMNS), "name": one.section or "?", "error": one.error.message} for one in others]

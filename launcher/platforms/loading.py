@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import configparser
 import os
 import re
 import sys
@@ -36,7 +37,9 @@ class Platforms:
         self._sections: dict[str, dict[str, Value]] = {}
         self._files: dict[str, list[Path]] = {}
         self._wrong: dict[str, ConfigurationError] = {}  # by section, "" for what concerns a whole file
+        self._own = user_file()  # where the user's own go
         for file in files:
+            self._own = file if file != shipped_file() else self._own
             mistakes: list[Mistake] = []
             found = read(file, mistakes)
             for section, values in found.items():
@@ -56,7 +59,8 @@ class Platforms:
         """What is wrong in the files."""
         return [Mistake(section, error) for section, error in self._wrong.items()]
 
-    def _refuse(self, section: str) -> None:
+    def refuse(self, section: str = "") -> None:
+        """Raise what is wrong with a section, or with a whole file."""
         for name in ("", section):
             if name in self._wrong:
                 raise self._wrong[name]
@@ -96,27 +100,37 @@ class Platforms:
 
     def get(self, name: str, preset: str | None = None) -> Platform:
         """The platform of that name, with a preset laid over it."""
-        return _build(name, self.values(name, preset))
+        platform = _build(name, self.values(name, preset))
+        if platform.host is None and platform.transport != "local":
+            file = self.files(name)[-1]
+            raise ConfigurationError(f"platform '{name}' has no host", f"add `host = …` to [{name}] in {file}")
+        return platform
 
     def _preset(self, name: str, preset: str) -> dict[str, Value]:
         for each in self._lineage(name):
-            self._refuse(f"{each}{PRESET}{preset}")
+            self.refuse(f"{each}{PRESET}{preset}")
         presets = self.presets(name)
         if preset not in presets:
             raise UsageError(
                 f"platform '{name}' has no preset '{preset}'{nearest(preset.lower(), presets)}",
-                f"its presets: {', '.join(sorted(presets))}" if presets else f"add [{name}:{preset}] to {user_file()}",
+                f"its presets: {', '.join(sorted(presets))}" if presets else f"add [{name}:{preset}] to {self._own}",
             )
         return presets[preset]
 
+    def _missing(self, name: str) -> NotFoundError:
+        """That there is no such platform; a line that cannot be read may be the one with its name."""
+        said = f"there is no platform '{name}'{nearest(name, self.names)}"
+        unread = (error for error in self._wrong.values() if isinstance(error.__cause__, configparser.Error))
+        if (broken := next(unread, None)) is not None:
+            return NotFoundError(f"{said}; {broken.message}", f"mend {self._own}: {broken.hint}")
+        config = "" if self._own == user_file() else f" --config {self._own}"
+        return NotFoundError(said, f"`springline platform list{config}` shows all; your own go into {self._own}")
+
     def _lineage(self, name: str) -> list[str]:
         """The platform and those it inherits from, the first of them first."""
-        self._refuse(name)
+        self.refuse(name)
         if name not in self.names:
-            raise NotFoundError(
-                f"there is no platform '{name}'{nearest(name, self.names)}",
-                f"`springline platform list` shows all; your own go into {user_file()}",
-            )
+            raise self._missing(name)
         found = [name]
         while (base := self._sections[found[0]].get(INHERIT)) is not None and base.text != found[0]:
             if base.text not in self.names:
@@ -128,7 +142,7 @@ class Platforms:
                 raise ConfigurationError(
                     f"{base.place}: platform = {base.text} goes round in a circle", "take one of these lines out"
                 )
-            self._refuse(base.text)
+            self.refuse(base.text)
             found.insert(0, base.text)
         return found
 
@@ -153,7 +167,7 @@ def override(platform: Platform, options: Mapping[str, str | None]) -> Platform:
         try:
             value = KEYS[key].read(text)
         except ValueError as error:
-            raise UsageError(f"--{key} {text}: {error}", KEYS[key].help) from error
+            raise UsageError(f"--{key.replace('_', '-')} {text}: {error}", _taken(key)) from error
         owner = replace(getattr(platform, group), **{field: value}) if group else value
         platform = replace(platform, **{group or field: owner})
     return platform
@@ -182,7 +196,15 @@ def _read_value(key: str, value: Value) -> Any:  # noqa: ANN401 - each key has i
     try:
         return KEYS[key].read(value.text)
     except ValueError as error:
-        raise ConfigurationError(f"{value.place}: {key} = {value.text}: {error}", KEYS[key].help) from error
+        raise ConfigurationError(f"{value.place}: {key} = {value.text}: {error}", _taken(key)) from error
+
+
+def _taken(key: str) -> str:
+    """What a key takes, to be said where it was given something else."""
+    form = KEYS[key].form.replace("`", "").rstrip(".")
+    if not (form[:2].isalpha() and form[:2].isupper()):  # MM:SS stays
+        form = form[:1].lower() + form[1:]
+    return f"{key} ({KEYS[key].help}) takes {form}"
 
 
 def prologue_file(value: Value) -> tuple[str, ...]:
@@ -206,8 +228,4 @@ def _completed(platform: Platform, values: Mapping[str, Value]) -> Platform:
         # Here the environment springline itself runs in is the natural one.
         python = platform.python if "python" in values else sys.executable
         return replace(platform, host=None, python=python)
-    if platform.host is None:
-        raise ConfigurationError(
-            f"platform '{platform.name}' has no host", f"add `host = …` to [{platform.name}] in {user_file()}"
-        )
     return platform

@@ -323,3 +323,39 @@ def test_unreadable_home(springline: Command) -> None:
     result = springline("ls")
     assert result.code not in (0, 1)
     assert "springline:" in result.errors
+
+
+@pytest.mark.parametrize(
+    ("text", "arguments", "code", "said"),
+    [
+        (b"\xff\xfe[\0x\0", ["platform", "list"], 2, "FILE is not a text file in UTF-8"),
+        (b"\xff\xfe[\0x\0", ["up", "testbed"], 2, "FILE is not a text file in UTF-8"),
+        (b"[x\nhost", ["up", "testbed"], 60, "FILE, line 1: '[x' is the name of a section without its ]"),
+        (b"[x]\nhost = h", ["up", "testbed"], 60, "springline platform list --config FILE"),
+        (b"[x]\n", ["up", "x"], 2, "to [x] in FILE"),
+        (b"[x]\nhost = h", ["up", "x", "--preset", "p"], 2, "add [x:p] to FILE"),
+    ],
+)
+def test_a_broken_config(springline: Command, text: bytes, arguments: list[str], code: int, said: str) -> None:
+    """Of a file given with --config the real fault is said, once, and no word of another file."""
+    file = springline.home / "mine.ini"
+    file.write_bytes(text)
+    result = springline(*arguments, "--config", str(file))
+    assert (result.code, result.output) == (code, "")
+    assert said.replace("FILE", str(file)) in result.errors
+    assert len(result.errors.splitlines()) == 2 and str(springline.config) not in result.errors
+
+
+@pytest.mark.parametrize(
+    ("options", "form"),
+    [
+        (["--dask", "foo"], "takes slurm, pbs, local, gateway, or tls://HOST:PORT"),
+        (["--walltime", "abc"], "takes MM, HH:MM:SS or D-HH:MM:SS"),
+        (["--workers", "x"], "takes a whole number"),
+        (["--memory", "x"], "takes a size: 8GB, 32GiB"),
+    ],
+)
+def test_how_an_option_is_written(springline: Command, options: list[str], form: str) -> None:
+    """What an option takes stands in the hint."""
+    result = springline("up", *options)
+    assert result.code == 2 and form in result.errors.splitlines()[-1]
