@@ -11,7 +11,8 @@ import click
 
 from launcher.commands.check import platform_check
 from launcher.commands.client import client
-from launcher.commands.completing import commands, completion, platforms
+from launcher.commands.completing import commands, platforms
+from launcher.commands.completion import completion
 from launcher.commands.environments import env_group
 from launcher.commands.listing import ls
 from launcher.commands.options import (
@@ -140,6 +141,12 @@ platform_group.add_command(platform_check)
 @click.argument("words", nargs=-1, metavar="[COMMAND]...", shell_complete=commands)
 def show_help(words: tuple[str, ...]) -> None:
     """Show what a command does, as its --help."""
+    command: click.Command = main
+    for number, word in enumerate(words):
+        found = command.commands.get(word) if isinstance(command, click.Group) else None
+        if found is None and number and command is not run:  # what stands behind `run` is the analyses' own
+            raise click.UsageError(f"'{' '.join(words[:number])}' has no command '{word}'.")
+        command = found or command
     sys.exit(main.code_of(args=[*words, "--help"], prog_name="springline"))
 
 

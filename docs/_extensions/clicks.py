@@ -84,7 +84,7 @@ def _walk(group: click.Group, before: str) -> Iterator[tuple[str, click.Command]
 def _with_all_options(found: click.Command) -> click.Command:
     if found.name != "run":
         return found
-    from launcher.commands.runs import run_elsewhere
+    from launcher.commands.run import run_elsewhere
 
     return run_elsewhere
 

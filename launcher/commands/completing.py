@@ -7,9 +7,8 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import click
-from click.shell_completion import CompletionItem, get_completion_class
+from click.shell_completion import CompletionItem
 
-from launcher.commands.options import examples
 from launcher.kinds import KINDS
 
 if TYPE_CHECKING:
@@ -17,11 +16,6 @@ if TYPE_CHECKING:
 
 Complete = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
 VARIABLE = "_SPRINGLINE_COMPLETE"
-SHELLS = {
-    "bash": 'eval "$(springline completion bash)"  in ~/.bashrc; needs bash 4.4 or newer',
-    "zsh": 'eval "$(springline completion zsh)"  in ~/.zshrc, behind compinit',
-    "fish": "source (springline completion fish | psub)  in ~/.config/fish/config.fish",
-}
 
 
 def _offer(names: Callable[[], Iterator[tuple[str, str]]]) -> Complete:
@@ -60,14 +54,15 @@ def _live(noun: str) -> Iterator[tuple[str, str]]:
     return ((one.name, f"on {one.platform}") for one in _records(noun) if not one.ended)
 
 
-def _jobs() -> Iterator[tuple[str, str]]:
+def analyses() -> Iterator[tuple[str, str]]:
+    """Every analysis that is known here, without loading one."""
     from importlib.metadata import entry_points
 
     yield from ((point.name, "") for point in entry_points(group="springline.jobs"))
     yield "map", "your own function"
 
 
-platforms, jobs = _offer(_platforms), _offer(_jobs)
+platforms, jobs = _offer(_platforms), _offer(analyses)
 every_session, every_run = _offer(lambda: _all("session")), _offer(lambda: _all("run"))
 live_sessions, live_runs = _offer(lambda: _live("session")), _offer(lambda: _live("run"))
 
@@ -76,24 +71,3 @@ def commands(context: click.Context, _parameter: click.Parameter, incomplete: st
     """The first word of `help`."""
     root = context.find_root()
     return [] if context.params.get("words") else root.command.shell_complete(root, incomplete)
-
-
-@click.command(
-    epilog=examples(
-        ("springline completion bash >~/.local/share/bash-completion/completions/springline", ""),
-        ("springline completion zsh >~/.zfunc/_springline", ""),
-        ("springline completion fish >~/.config/fish/completions/springline.fish", ""),
-        more="\b\nOr a line in your shell's own file:\n" + "\n".join(f"  {line}" for line in SHELLS.values()),
-    )
-)
-@click.argument("shell", type=click.Choice(list(SHELLS)))
-@click.pass_context
-def completion(ctx: click.Context, shell: str) -> None:
-    """Print what lets SHELL complete springline's words with the Tab key.
-
-    Commands, options, platforms, sessions, runs and analyses are completed, from files of this computer: nothing
-    connects. Put the text where your shell looks for completions, then open a new terminal.
-    """
-    kind = get_completion_class(shell)
-    assert kind is not None
-    click.echo(kind(ctx.find_root().command, {}, "springline", VARIABLE).source())

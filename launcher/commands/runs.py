@@ -1,16 +1,15 @@
-"""The commands for runs of analyses on a platform: run --on, runs, watch, fetch, cancel. Each imports what it needs."""
+"""The commands for runs that are on a platform: runs, watch, fetch, cancel. Each imports what it needs."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from launcher.commands.completing import every_run, live_runs, live_sessions, platforms
-from launcher.commands.options import CONTEXT, common, config_option, examples
+from launcher.commands.completing import every_run, live_runs, platforms
+from launcher.commands.options import common, config_option, examples
 from launcher.commands.sessions import somewhere
 
 if TYPE_CHECKING:
@@ -18,86 +17,6 @@ if TYPE_CHECKING:
     from launcher.console.console import Console
     from launcher.laptop.store import Store
     from launcher.model import Session, SessionStatus
-
-
-def goes_elsewhere(words: Sequence[str]) -> bool:
-    """True if the words of `run` name a platform; behind `--` they are the analysis's own."""
-    own = words[: words.index("--")] if "--" in words else words
-    return any(word == "--on" or word.startswith("--on=") for word in own)
-
-
-@click.command(
-    "run",
-    context_settings={**CONTEXT, "ignore_unknown_options": True},
-    epilog=examples(
-        ("springline run spring-index --input daymet/ --output spring.zarr --plot", ""),
-        ("springline run map mine.py:smooth --inputs 'raw/*.nc' --target 'out/{stem}.zarr'", ""),
-        ("springline run l1b '/data/S1*.SAFE' --output l1b --on spider --workers 1:20", ""),
-        ("springline run --session demo spring-index --input daymet/ --output spring.zarr", ""),
-        more="Exit codes: 0 all items are done, 1 some failed; else as the analysis or its job ended.",
-    ),
-)
-@click.option("--on", "platform", metavar="PLATFORM", shell_complete=platforms, help="Run it there; without it here.")
-@click.option("--session", metavar="SESSION", shell_complete=live_sessions, help="Run it here, on this session's Dask.")
-@click.option("--workers", metavar="N|MIN:MAX", help="Worker jobs; MIN:MAX follows the work.")
-@click.option("--in-allocation", is_flag=True, help="No worker jobs: everything in one job, on its --cores.")
-@click.option("--detach", is_flag=True, help="Leave when it is submitted; `springline watch` comes back.")
-@click.option("--resubmit", is_flag=True, help="When its walltime is up, go on in another job, until it is done.")
-@click.option("--chdir", default="~", metavar="DIR", help="Where relative paths begin over there; default your home.")
-@click.option("--name", help="Name of the run; default JOB-xxxx.")
-@click.option("--partition", help="Partition of the run's own job.")
-@click.option("--account", help="Account to charge.")
-@click.option("--qos", help="Quality of service.")
-@click.option("--reservation", help="Reservation.")
-@click.option("--walltime", help="Walltime of the run's own job, HH:MM:SS or D-HH:MM:SS.")
-@click.option("--cores", help="CPU cores of the run's own job.")
-@click.option("--memory", help="Memory of the run's own job, e.g. 8GB.")
-@click.option("--show-script", is_flag=True, help="Show the batch script and every remote command; run nothing.")
-@click.argument("arguments", metavar="JOB [OPTIONS OF THE JOB]...", nargs=-1, type=click.UNPROCESSED)
-@config_option
-@common
-def run_elsewhere(
-    arguments: tuple[str, ...],
-    platform: str,
-    console: Console,
-    config: Path | None,
-    show_script: bool,
-    detach: bool,
-    workers: str | None,
-    in_allocation: bool,
-    resubmit: bool,
-    chdir: str,
-    name: str | None,
-    session: str | None,
-    **options: Any,  # noqa: ANN401
-) -> int:
-    """Run an analysis: here, or on PLATFORM with --on, followed live until its end.
-
-    Each item is done once. The same command goes on where an earlier one stopped, whatever stopped it; a report lies
-    beside the output. The options below may stand anywhere among the job's own (`springline run JOB --help`); all but
-    --session mean this only with --on, and what stands behind `--` is the job's in any case. With --on, Ctrl-C asks
-    whether to detach or to cancel.
-    """
-    from launcher import wiring
-    from launcher.errors import UsageError
-    from launcher.kinds import RUN
-    from launcher.laptop.store import Store
-    from launcher.platforms import loading
-    from launcher.runs import plans
-    from launcher.terminal import following
-
-    if session:
-        raise UsageError("--session is a session here, --on a platform", "give one of them")
-    chosen = loading.override(loading.load(config).get(platform), options)
-    cluster = wiring.cluster(chosen, console.asker())
-    wish = plans.Wish(arguments, name, workers, in_allocation, resubmit, chdir, str(config.resolve()) if config else "")
-    plan = plans.plan(chosen, cluster.scheduler, wish)
-    if show_script:
-        steps = cluster.rehearse(plan.session, plan.files)
-        shown = "\n".join(f"# --- {title}\n{text}" for title, text in steps.items())
-        console.result({"schema_version": 1, "platform": platform, "steps": steps}, shown)
-        return 0
-    return following.start(cluster, plan, console, Store(kind=RUN), detach=detach)
 
 
 def _reach(

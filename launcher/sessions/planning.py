@@ -127,7 +127,7 @@ def _workers_of(platform: Platform) -> str:
 
 def named(kind: Kind, name: str | None, base: str) -> str:
     """The wished name, if it is one, or a new one that begins with `base`."""
-    name = name or f"{base}-{random.token_hex(2)}"
+    name = f"{base}-{random.token_hex(2)}" if name is None else name
     if not _NAME.fullmatch(name):
         raise UsageError(f"'{name}' is not a {kind.noun} name", "up to 40 lower-case letters, digits and hyphens")
     return name

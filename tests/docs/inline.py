@@ -69,7 +69,7 @@ def _elided(words: Sequence[str]) -> bool:
 
 def _springline(words: Sequence[str]) -> None:
     from launcher.cli import main
-    from launcher.commands.runs import run_elsewhere
+    from launcher.commands.run import run_elsewhere
 
     if words[:1] == ["run"]:
         _known(words[1:], [*_options(run_elsewhere), *_options(main.commands["run"]), *_of_job(words[1:])])
@@ -133,7 +133,7 @@ def _all_jobs() -> frozenset[str]:
 def _all_options() -> frozenset[str]:
     from jobs.spring_index.sample import main as sample
     from launcher.cli import main
-    from launcher.commands.runs import run_elsewhere
+    from launcher.commands.run import run_elsewhere
     from launcher.legacy import command as old
     from tests.slurm.__main__ import parser
 

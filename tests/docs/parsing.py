@@ -90,7 +90,7 @@ def _of_python(rest: list[str]) -> list[str]:
 
 def _springline(words: list[str]) -> None:
     from launcher.cli import main
-    from launcher.commands.runs import run_elsewhere
+    from launcher.commands.run import run_elsewhere
 
     if words[:1] == ["jobs"]:
         _jobs(["list", *words[1:]])

@@ -276,6 +276,8 @@ def test_dry_run_runs_nothing_and_shows_no_secret(springline: Command) -> None:
         (["scale", "nosuch", "two"], 2, "'two'"),
         (["scale", "nosuch", "5:1"], 2, "minimum"),
         (["up", "--name", "Bad Name"], 2, "'Bad Name'"),
+        (["up", "--name", ""], 2, "'' is not a session name"),
+        (["run", "map", "m:f", "--on", "local", "--name", ""], 2, "'' is not a run name"),
         (["up", "--name", "../../etc"], 2, "'../../etc'"),
         (["up", "--local-port", "99999"], 2, "99999"),
         (["up", "--walltime", "soon"], 2, "soon"),
@@ -284,13 +286,24 @@ def test_dry_run_runs_nothing_and_shows_no_secret(springline: Command) -> None:
         (["nosuchcommand"], 2, "nosuchcommand"),
         (["up", "a", "b"], 2, "b"),
         (["platform", "show"], 2, "NAME"),
+        (["run"], 2, "Usage: springline run "),
+        (["run", "mapp", "--on", "local"], 60, "no analysis 'mapp' here; did you mean 'map'?"),
+        (["run", "nope", "--on", "local"], 60, "--yes submits it"),
+        (["run", "mod:f", "--on", "local", "--json"], 60, "springline run map mod:f"),
+        (["help", "up", "run"], 2, "'up' has no command 'run'"),
     ],
 )
 def test_bad_input(springline: Command, arguments: list[str], code: int, said: str) -> None:
     """Whatever is wrong on the command line ends with its code and a sentence on stderr, nothing on stdout."""
     result = springline(*arguments)
-    assert (result.code, result.output) == (code, "")
+    assert (result.code, "" if "--json" in arguments else result.output) == (code, "")
     assert said in result.errors
+
+
+def test_an_analysis_that_only_the_platform_has(springline: Command) -> None:
+    """--yes is enough to have it submitted."""
+    result = springline("run", "nope", "--on", "local", "--yes", "--show-script")
+    assert result.code == 0 and "job.sh" in result.output
 
 
 def test_error_as_json(springline: Command) -> None:

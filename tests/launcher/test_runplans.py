@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from jobs import registry
-from launcher.commands.runs import goes_elsewhere, run_elsewhere
+from launcher.commands.run import goes_elsewhere, run_elsewhere
 from launcher.errors import UsageError
 from launcher.model import Platform, Resources, Workers
 from launcher.runs.plans import LARGEST_SCRIPT, NO_LIMIT, Wish, plan
