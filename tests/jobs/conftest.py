@@ -60,7 +60,7 @@ def run(tmp_path: Path) -> Runner:
 
 @pytest.fixture
 def spring(tmp_path: Path) -> Callable[..., dict[str, Any]]:
-    """Run spring-index in this process, on threads; returns the report's JSON values."""
+    """Run spring-index in this process, on a thread, thus in one item process; returns the report's JSON values."""
     from contextlib import contextmanager
 
     from jobs.model import Request
@@ -71,7 +71,7 @@ def spring(tmp_path: Path) -> Callable[..., dict[str, Any]]:
     def threads(tasks: int, **_: object) -> Iterator[object]:
         from dask.distributed import Client
 
-        with Client(processes=False, n_workers=1, threads_per_worker=2, dashboard_address="127.0.0.1:0") as client:
+        with Client(processes=False, n_workers=1, threads_per_worker=1, dashboard_address="127.0.0.1:0") as client:
             yield client
 
     def call(inputs: object, output: Path, overwrite: bool = False, **options: object) -> dict[str, Any]:
