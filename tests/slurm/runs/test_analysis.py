@@ -13,7 +13,10 @@ from tests.slurm.upping import KERNEL, start
 
 PIXELS = test_data() / "spring-index" / "daymet"
 ANALYSIS = [str(SPRINGLINE), "run", "spring-index", "--input", str(PIXELS / "*.csv"), "--output"]
-pytestmark = pytest.mark.skipif(not PIXELS.is_dir(), reason=f"no Daymet pixels in {PIXELS} (set SPRINGLINE_TEST_DATA)")
+pytestmark = [
+    pytest.mark.skipif(not PIXELS.is_dir(), reason=f"no Daymet pixels in {PIXELS} (set SPRINGLINE_TEST_DATA)"),
+    pytest.mark.usefixtures("kernels"),
+]
 
 CELL = f"""
 import subprocess, xarray, distributed

@@ -16,6 +16,7 @@ from tests.slurm.requirements import CHECKOUT
 from tests.slurm.running import follow, owned
 from tests.slurm.upping import until
 
+pytestmark = pytest.mark.usefixtures("kernels")
 COUNT = 24
 SLOW = """
 import time

@@ -17,6 +17,7 @@ from tests.slurm.laptop import Springline
 from tests.slurm.running import follow, owned
 from tests.slurm.upping import KERNEL, start, until
 
+pytestmark = pytest.mark.usefixtures("kernels")
 PORT = 8700
 ARCHIVE = f"http://login:{PORT}"
 DRAW = '''
