@@ -16,7 +16,7 @@ from typing import Any
 
 from . import addresses, doors, processes
 from .countdown import Countdown
-from .lab import jupyter, notice
+from .lab import extension, jupyter
 from .request import Request, RequestError, SessionDir
 from .state import StateFile, end_of, first_fields
 from .workers import backends, daskcluster, daskconfig, remotecluster
@@ -72,7 +72,7 @@ class Session:
         self._jupyter = server = jupyter.start(self._directory, self._address, self._environ)
         server.channel.listen(self._tell)
         self._report("jupyter-ended", server.process.wait)
-        notice.write(self._directory, self._request.session)
+        extension.write(self._directory, self._request.session)
         self._report("dask", self._start_dask)
         self._state.update(versions=versions())
 
@@ -139,9 +139,15 @@ class Session:
             self._dask_started(value)
         elif name == "panel":
             self._waiting.discard("panel")
+        else:
+            self._workers_told(name, value)
+        return None
+
+    def _workers_told(self, name: str, value: Any) -> None:  # noqa: ANN401
+        if name == "counted":
+            self._state.update(worker_counts=value)
         elif name == "workers":
             self._state.update(dask_error=value or self._dask_error)
-        return None
 
     def _door_opened(self, name: str, where: str | int) -> None:
         self._doors = {**self._doors, name: where}

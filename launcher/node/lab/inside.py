@@ -46,6 +46,11 @@ class Inside:
             (f"{base}/workers", WorkersOf, {"presets": presets, "directory": self._directory}),
         ]
         self._app.web_app.add_handlers(".*$", pages)
+        settings = self._app.web_app.settings
+        resumes = getattr(
+            settings.get("kernel_websocket_connection_class"), "resumes", False
+        )  # an old Jupyter has none
+        settings.setdefault("page_config_data", {})["springlineResumes"] = resumes
         self._app.io_loop.add_callback(self._open_at_start)
         if self._request.idle_stop_seconds:
             interval = min(LOOK_EVERY, self._request.idle_stop_seconds / 10)

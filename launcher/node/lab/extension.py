@@ -8,7 +8,7 @@ from pathlib import Path
 from ..request import SessionDir
 
 NAME = "springline"  # as the script registers itself
-SCRIPT = "static/remoteEntry.js"
+SCRIPT = "static/page.js"
 PACKAGE = {
     "name": NAME,
     "version": "1.0.0",
@@ -34,9 +34,10 @@ LOGIN = """{{% extends "templates/login.html" %}}
 def write(directory: SessionDir, session: str) -> None:
     """Write both where the session's JupyterLab looks for them."""
     extension = directory.labextensions / NAME
-    script = extension / SCRIPT
-    script.parent.mkdir(parents=True, exist_ok=True)
-    script.write_text((Path(__file__).parent / "notice.js").read_text(encoding="utf-8"), encoding="utf-8")
+    scripts = (extension / SCRIPT).parent
+    scripts.mkdir(parents=True, exist_ok=True)
+    for script in (Path(__file__).parent / "labextension").glob("*.js"):
+        (scripts / script.name).write_text(script.read_text(encoding="utf-8"), encoding="utf-8")
     (extension / "package.json").write_text(json.dumps(PACKAGE, indent=1) + "\n", encoding="utf-8")
     directory.templates.mkdir(exist_ok=True)
     (directory.templates / "login.html").write_text(LOGIN.format(session=session), encoding="utf-8")
