@@ -199,6 +199,7 @@ class NodeState:
     doors: Mapping[str, str | int] = field(default_factory=dict)  # socket → its path, every other → its port
     dask: dict[str, str] | None = None
     dask_error: str | None = None
+    worker_counts: Mapping[str, int] | None = None  # of a session: asked, wanted, joined, waiting
     workers: int | None = None  # of a run with worker jobs: 0 while it waits for the first
     started: str = ""  # another start is another place to go to
     ends: str | None = None

@@ -89,19 +89,20 @@ def attach(
 @somewhere
 @common
 def status(session: str | None, console: Console, platform: str | None, config: Path | None) -> None:
-    """Say how SESSION is: its state, node and time left.
+    """Say how SESSION is: its state, node, time left and workers.
 
     Asks the cluster. Where the session has ended, it says why, and what to do about it.
     """
     from launcher import wiring
     from launcher.console.console import report_error
     from launcher.sessions import ends, lifecycle, report
+    from launcher.sessions.workers import waiting_reason
 
     cluster, found, store = _reach(session, console, platform, config)
     current = lifecycle.status(cluster, found)
     current = lifecycle.remember_end(store, current)
     url = wiring.local_url(current, store) if current.phase == "ready" else None
-    said = report.document(current, url)
+    said = report.document(current, url, waiting_reason(cluster, current))
     console.result(said, report.sheet(said))
     if ends.ended_badly(current):
         error = ends.end_error(cluster, current)
@@ -248,7 +249,9 @@ def scale(
         answer = scaling.scale(opened, request, preset)
     noun = "worker" if workers == "1" else "workers"
     shape = f", new ones as preset {preset}" if preset else ""
-    console.result({"schema_version": 1, "session": found.name, **answer}, f"asked for {workers} {noun}{shape}")
+    limit = "the session's own job" if answer["limit"] == "cores" else answer["limit"]
+    fewer = f"; {limit} allows {answer['granted']}" if answer["granted"] is not None else ""
+    console.result({"schema_version": 1, "session": found.name, **answer}, f"asked for {workers} {noun}{shape}{fewer}")
 
 
 SESSION_COMMANDS = (attach, status, url, logs, stop, scale)

@@ -110,6 +110,7 @@ def first_fields(
         "jupyter": None,  # {"base_url": "/"} once it answers
         "dask": None,  # {"scheduler": address, "dashboard": path behind Jupyter} once it runs
         "dask_error": None,  # a sentence
+        "worker_counts": None,  # {"asked", "wanted", "joined", "waiting"} where the session's own cluster counts them
         "versions": {},
         "started": iso(started),
         "ends": None if ends is None else iso(ends),

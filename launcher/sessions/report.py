@@ -9,8 +9,8 @@ from launcher.model import SCHEMA_VERSION, Gone, Known, NodeState, SessionPhase,
 from launcher.units import format_duration
 
 
-def document(current: SessionStatus, url: str | None = None) -> dict[str, Any]:
-    """One session as JSON: the same keys in every state."""
+def document(current: SessionStatus, url: str | None = None, waits: str = "") -> dict[str, Any]:
+    """One session as JSON: the same keys in every state; `waits` is why its workers do."""
     session, node = current.session, current.node
     return {
         "schema_version": SCHEMA_VERSION,
@@ -23,6 +23,7 @@ def document(current: SessionStatus, url: str | None = None) -> dict[str, Any]:
         "access": node.access if node else None,
         "dask": dask_document(current, url),
         "dask_error": node.dask_error if node else None,
+        "workers": workers_document(current, waits),
         "created": session.created,
         "ends": node.ends if node else None,
         "message": sentence(current),
@@ -30,17 +31,34 @@ def document(current: SessionStatus, url: str | None = None) -> dict[str, Any]:
 
 
 def dask_document(current: SessionStatus, url: str | None) -> dict[str, Any] | None:
-    """The Dask cluster of a session; the dashboard through Jupyter's own address."""
-    if not current.node or not current.node.dask:
+    """The Dask cluster of a session that is not over; the dashboard through Jupyter's own address, where that is."""
+    if not current.node or not current.node.dask or current.phase in _ENDED:
         return None
     dask = current.node.dask
-    base, dashboard = url.rpartition("/lab")[0] if url else "", dask.get("dashboard")
-    return {
-        "scheduler": dask.get("scheduler"),
-        "dashboard": (dashboard if "://" in dashboard else base + dashboard) if dashboard else None,
-    }
+    base, dashboard = url.rpartition("/lab")[0] if url else "", dask.get("dashboard") or ""
+    whole = dashboard if "://" in dashboard else base + dashboard if base and dashboard else None
+    return {"scheduler": dask.get("scheduler"), "dashboard": whole}
 
 
+def workers_document(current: SessionStatus, waits: str = "") -> dict[str, Any] | None:
+    """The Dask workers of a ready session that counts them."""
+    counts = current.node.worker_counts if current.node else None
+    if current.phase is not SessionPhase.READY or not counts:
+        return None
+    return {**counts, "reason": waits or None}
+
+
+def workers_words(said: dict[str, Any]) -> str:
+    """The same in a line: 1 of 2 (1 waiting: why)."""
+    if not said["asked"] and not said["joined"]:
+        return "none asked for"
+    more = [f"{said['waiting']} waiting" + (f": {said['reason']}" if said["reason"] else "")] if said["waiting"] else []
+    if said["asked"] > said["wanted"]:
+        more.append(f"{said['asked']} asked for, no more are allowed")
+    return f"{said['joined']} of {said['wanted']}" + (f" ({'; '.join(more)})" if more else "")
+
+
+_ENDED = (SessionPhase.ENDING, SessionPhase.ENDED, SessionPhase.FAILED)
 _WHAT = {"session": "JupyterLab", "run": "the analysis"}
 
 
@@ -115,11 +133,12 @@ def time_left(ends: str | None, now: datetime | None = None) -> str:
 
 def sheet(said: dict[str, Any]) -> str:
     """A document as lines of `key: value`, without what is empty or stands in the message, too."""
-    flat = {key: value for key, value in said.items() if not isinstance(value, dict)}
+    told = {**said, "workers": workers_words(said["workers"])} if said.get("workers") else said
+    flat = {key: value for key, value in told.items() if not isinstance(value, dict)}
     inner = {
-        f"{key} {name}": value for key, part in said.items() if isinstance(part, dict) for name, value in part.items()
+        f"{key} {name}": value for key, part in told.items() if isinstance(part, dict) for name, value in part.items()
     }
-    rows = [[f"{key}:", str(value)] for key, value in {**flat, **inner}.items() if value is not None]
+    rows = [[f"{key}:", str(value)] for key, value in {**flat, **inner}.items() if value not in (None, "")]
     return table([row for row in rows if row[0] not in ("schema_version:", "dask_error:")])
 
 

@@ -34,7 +34,8 @@ def scale(opened: Access, request: dict[str, Any], preset: str | None = None) ->
         if error.status != 404 or preset is not None:
             raise _meant(error, preset) from error
         answer = _scale_in_panel(opened, request)
-    return {"requested": request, "workers": answer.get("workers"), "cores": answer.get("cores"), **named}
+    told = {name: answer.get(name) for name in ("workers", "cores", "granted", "limit")}
+    return {"requested": request, **told, **named}
 
 
 def _scale_in_panel(opened: Access, request: dict[str, Any]) -> Any:  # noqa: ANN401 - a JSON object

@@ -78,7 +78,8 @@ def test_workers_that_were_refused_leave_nothing_behind(
     monkeypatch.setenv("PATH", "/nowhere")  # no sbatch, so nothing can be submitted
     told: list[Any] = []
     request = Request(session="x", scheduler="slurm", workers=SMALL)
-    running = daskcluster.RunningCluster(cluster, request, lambda _, value: told.append(value), distributed.Adaptive)
+    tell = lambda name, value: name == "workers" and told.append(value)  # noqa: E731
+    running = daskcluster.RunningCluster(cluster, request, tell, distributed.Adaptive)
     for numbers in ((1,), (1, 2)):
         with pytest.raises(backends.NotStarted, match="No worker was started"):
             running.ask(*numbers)
@@ -104,7 +105,7 @@ def test_a_shape_that_was_refused_is_not_kept(cluster: Any, monkeypatch: pytest.
     shapes: list[Workers] = []
     told: list[Any] = []
     request = Request(session="x", scheduler="slurm", workers=SMALL, presets={"large": LARGE})
-    tell = lambda _, value: told.append(value)  # noqa: E731
+    tell = lambda name, value: name == "workers" and told.append(value)  # noqa: E731
     running = daskcluster.RunningCluster(cluster, request, tell, distributed.Adaptive, shapes.append)
     for ask in (partial(running.scale, 2), partial(running.adapt, 1, 3)):
         with pytest.raises(backends.NotStarted):

@@ -91,9 +91,9 @@ class SessionCluster:
         if not task.cancelled() and task.exception():
             log.error("The cluster did not do what was asked: %s", task.exception())
 
-    def scale(self, n: int, preset: str | None = None) -> Awaitable[None]:
+    def scale(self, n: int, preset: str | None = None) -> Awaitable[Any]:
         """Ask the node program for so many workers, and that new ones from now on have the shape of a preset."""
-        scaled: Awaitable[None] = self._scheduler.springline_scale(n=n, preset=preset)
+        scaled: Awaitable[Any] = self._scheduler.springline_scale(n=n, preset=preset)
         return scaled
 
     def adapt(self, minimum: int = 0, maximum: int | None = None) -> Adapting:
@@ -103,9 +103,9 @@ class SessionCluster:
         self._keep(self.follow(minimum, maximum))
         return Adapting(minimum, maximum)
 
-    async def follow(self, minimum: int, maximum: int | None, preset: str | None = None) -> None:
+    async def follow(self, minimum: int, maximum: int | None, preset: str | None = None) -> Any:  # noqa: ANN401
         """Ask the node program to let the number of workers follow the work; a preset as in `scale`."""
-        await self._scheduler.springline_adapt(minimum=minimum, maximum=maximum, preset=preset)
+        return await self._scheduler.springline_adapt(minimum=minimum, maximum=maximum, preset=preset)
 
     async def close(self) -> None:
         """Release the workers and forget the view."""
@@ -146,11 +146,17 @@ def _adapt_cluster(manager: Any, cluster_id: str, minimum: int, maximum: int) ->
 
 
 async def ask(manager: Any, numbers: Sequence[int], preset: str | None) -> dict[str, Any]:  # noqa: ANN401
-    """Ask the cluster in the panel, which is put back there after a Shutdown, for N workers or from MIN to MAX."""
+    """Ask the cluster in the panel, which is put back there after a Shutdown, for N workers or from MIN to MAX.
+
+    Returns the panel's model of it; where a limit gives fewer, that, too.
+    """
     await manager.initialized
     name = str((await manager.start_cluster())["id"])
+    cluster = manager._clusters[name]
     if len(numbers) == 1:
-        return dict(await _scale_cluster(manager, name, numbers[0], preset))
-    await manager._clusters[name].follow(*numbers, preset)
-    manager._adaptives[name] = Adapting(*numbers)
-    return dict(manager.get_cluster(name))
+        fewer = await cluster.scale(numbers[0], preset)
+        manager._adaptives.pop(name, None)
+    else:
+        fewer = await cluster.follow(*numbers, preset)
+        manager._adaptives[name] = Adapting(*numbers)
+    return {**manager.get_cluster(name), **(fewer or {})}

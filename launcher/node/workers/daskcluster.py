@@ -17,7 +17,7 @@ from typing import Any
 
 from .. import queues
 from ..request import DEFAULT, Request, SessionDir, Workers
-from . import adapting, backends, daskconfig, springline_guard, workerjobs
+from . import adapting, backends, counting, daskconfig, springline_guard, workerjobs
 from .backends import DaskError, NotStarted
 from .upkeep import LONG_ENOUGH, Upkeep
 
@@ -51,6 +51,7 @@ def start(directory: SessionDir, request: Request, address: str, tell: Tell) -> 
 
     running = RunningCluster(cluster, request, tell, adaptive, shape)
     daskconfig.write(directory, request, running.scheduler)
+    cluster.loop.add_callback(counting.keep_telling, running.counts, tell)
     return running
 
 
@@ -90,6 +91,7 @@ class RunningCluster:
         self._jobs = backends.backend_of(request).jobs
         self._shape = shape
         self._workers = request.workers  # as those asked for now are
+        self._asked: int | None = 0  # None where they follow the work
         self._tell = tell
         self._adaptive = adapting.telling(adaptive, self._grow_now_and_then)
         self._refused = float("-inf")
@@ -141,6 +143,15 @@ class RunningCluster:
         most = self._workers.most()
         return n if most is None else most if n is None else min(n, most)
 
+    def counts(self) -> counting.Counts:
+        """Return how many workers were asked for, are to be and are there (in the cluster's loop)."""
+        return counting.counts(self._asked, self._workers.most(), sum(self._sizes()), self.connected())
+
+    def _granted(self, n: int | None) -> dict[str, int | str] | None:
+        self._tell("counted", self.counts())  # who asks looks right after
+        own = not self._jobs and self._request.scheduler != "local"
+        return counting.granted(n, self._workers.most(), "cores" if own else "worker_max_jobs")
+
     def _scale_jobs(self, scale: Callable[..., Any], n: int | None = None, jobs: int = 0) -> Any:  # noqa: ANN401
         if n is not None:
             jobs = jobs_for(n, self._sizes(), len(self._cluster.new_spec.get("group", "1")))
@@ -183,23 +194,27 @@ class RunningCluster:
         """Note that the Dask panel shows this cluster now."""
         self._tell("panel", None)
 
-    async def scale(self, n: int, preset: str | None = None) -> None:
-        """Ask for so many workers, in place of whatever was asked before (in the cluster's loop)."""
+    async def scale(self, n: int, preset: str | None = None) -> dict[str, int | str] | None:
+        """Ask for so many workers in place of what was asked before (in the cluster's loop); return the limit if any."""
         with self._shaped(preset):
             self._stop_adapting()
             self._submitted = self._submitted or n > 0
+            self._asked = n
             await self._grow(self._capped(n), settled=preset is None)
+        return self._granted(n)
 
-    async def adapt(self, minimum: int, maximum: int | None, preset: str | None = None) -> None:
-        """Let the number of workers follow the work (in the cluster's loop); the first of them are asked for now."""
+    async def adapt(self, minimum: int, maximum: int | None, preset: str | None = None) -> dict[str, int | str] | None:
+        """Let the number of workers follow the work (in the cluster's loop); as `scale`, which asks for the first."""
         with self._shaped(preset):
             self._submitted = True
             self._stop_adapting()
+            self._asked = None
             self._forget_failed()
             least, most = self._capped(minimum), self._capped(maximum)
             await self._grow(max(least or 0, sum(self._sizes())))
         self._refused = float("-inf")
         self._cluster.adapt(minimum=least, maximum=most, Adaptive=self._adaptive, **ADAPTIVE)
+        return self._granted(maximum)
 
     async def _grow(self, n: int | None, *, settled: bool = False) -> None:
         """Scale, and tell what became of it. Raises NotStarted.
