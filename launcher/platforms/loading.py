@@ -167,7 +167,7 @@ def override(platform: Platform, options: Mapping[str, str | None]) -> Platform:
         try:
             value = KEYS[key].read(text)
         except ValueError as error:
-            raise UsageError(f"--{key.replace('_', '-')} {text}: {error}", _taken(key)) from error
+            raise UsageError(f"--{key.replace('_', '-')} {text}: {error}", taken(key)) from error
         owner = replace(getattr(platform, group), **{field: value}) if group else value
         platform = replace(platform, **{group or field: owner})
     return platform
@@ -196,10 +196,10 @@ def _read_value(key: str, value: Value) -> Any:  # noqa: ANN401 - each key has i
     try:
         return KEYS[key].read(value.text)
     except ValueError as error:
-        raise ConfigurationError(f"{value.place}: {key} = {value.text}: {error}", _taken(key)) from error
+        raise ConfigurationError(f"{value.place}: {key} = {value.text}: {error}", taken(key)) from error
 
 
-def _taken(key: str) -> str:
+def taken(key: str) -> str:
     """What a key takes, to be said where it was given something else."""
     form = KEYS[key].form.replace("`", "").rstrip(".")
     if not (form[:2].isalpha() and form[:2].isupper()):  # MM:SS stays

@@ -47,7 +47,10 @@ def add(name: str | None, given: Mapping[str, str], file: Path, console: Console
             "try again in some minutes, or name a partition with --partition",
         )
     written = not dry_run and _write(section, file, console)
-    console.result(_document(section, found, file, written), _ending(section, file, written, console))
+    following = _next(section, found, file)
+    console.result(
+        _document(section, found, file, written, following), _ending(section, file, written, following, console)
+    )
 
 
 def look_around(platform: Platform, console: Console) -> Found:
@@ -124,7 +127,8 @@ def _of_an_option(read: Callable[[str], str], text: str, key: str) -> str:
     try:
         return read(text)
     except ValueError as error:
-        raise UsageError(f"{key}: {error}", KEYS[key].help if key in KEYS else "") from error
+        example = re.sub(r"[^\w.+]+", "-", text).strip("-.+_") or "mycluster"
+        raise UsageError(f"{key}: {error}", loading.taken(key) if key in KEYS else f"for example: {example}") from error
 
 
 def _platform(section: Section, file: Path) -> Platform:
@@ -187,7 +191,7 @@ def _write(section: Section, file: Path, console: Console) -> bool:
     return True
 
 
-def _document(section: Section, found: Found, file: Path, written: bool) -> dict[str, Any]:
+def _document(section: Section, found: Found, file: Path, written: bool, following: list[str]) -> dict[str, Any]:
     return {
         "schema_version": SCHEMA_VERSION,
         "platform": section.name,
@@ -197,20 +201,36 @@ def _document(section: Section, found: Found, file: Path, written: bool) -> dict
         "why": dict(section.why),
         "changes": {key: {"before": before, "after": after} for key, (before, after) in section.changes.items()},
         "found": found.document(),
-        "next": _next(section.name, file),
+        "next": following,
     }
 
 
-def _ending(section: Section, file: Path, written: bool, console: Console) -> str:
+def _ending(section: Section, file: Path, written: bool, following: list[str], console: Console) -> str:
     shown = [] if console.asks else [_text(section), ""]  # a person has just seen it
     if not written:
         return "\n".join([*shown, f"# nothing was written; {file} is as it was"])
-    return "\n".join([*shown, f"# written to {file}. Next:", *_next(section.name, file)])
+    return "\n".join([*shown, f"# written to {file}. Next:", *following])
 
 
-def _next(name: str, file: Path) -> list[str]:
+def _next(section: Section, found: Found, file: Path) -> list[str]:
+    """What to type next; the check comes first, unless it would only find that Python lacks what a session needs."""
     config = "" if file == loading.user_file() else f" --config {quote(str(file))}"
-    return [f"springline {command} {name}{config}" for command in ("platform check", "env install", "up")]
+    steps = ["platform check", "env install", "up"]
+    if _lacks_packages(section, found):
+        steps[:2] = reversed(steps[:2])
+    return [f"springline {command} {section.name}{config}" for command in steps]
+
+
+def _lacks_packages(section: Section, found: Found) -> bool:
+    """True if the section's Python was seen and is not enough, or nobody has named one; what was not seen may do."""
+    chosen = {key: text for key, text in section.values.items() if text}
+    texts = {**section.inherited, **section.own, **section.given, **chosen}
+    if texts.get("image") or texts.get("transport") == "local":
+        return False
+    python = texts.get("python", "")
+    seen = [one for one in found.pythons if python in (one.path, one.path.rpartition("/")[2])]
+    named = python in (section.given.get("python"), section.own.get("python"), section.inherited.get("python"))
+    return not seen[0].serves_sessions if seen else not named
 
 
 def _text(section: Section) -> str:

@@ -195,7 +195,7 @@ class RunningCluster:
         self._tell("panel", None)
 
     async def scale(self, n: int, preset: str | None = None) -> dict[str, int | str] | None:
-        """Ask for so many workers in place of what was asked before (in the cluster's loop); return the limit if any."""
+        """Ask for so many workers in place of those asked before (in the cluster's loop); return the limit, if any."""
         with self._shaped(preset):
             self._stop_adapting()
             self._submitted = self._submitted or n > 0

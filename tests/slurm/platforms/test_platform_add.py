@@ -73,7 +73,7 @@ def test_dialogue(springline: Springline) -> None:
         "the default one: up to 1-00:00:00, 2 nodes of 8 cores and 8000MiB",
         "there is no partition 'nosuch' here; there are normal, short",
         "the limit of partition short is 00:05:00",
-        "springline platform check mine\r\nspringline env install mine\r\nspringline up mine",
+        "springline env install mine\r\nspringline platform check mine\r\nspringline up mine",  # no JupyterLab there
     ):
         assert said in terminal.text
     after = ini(springline).read_text()
@@ -133,6 +133,7 @@ def test_a_session_starts_on_what_was_proposed(springline: Springline) -> None:
     assert not rehearsed["written"] and "[mine]" not in ini(springline).read_text()
     said = added(springline, "--python", str(VENV_PYTHON))
     assert said["written"] and said["section"] == rehearsed["section"]
+    assert said["next"][0] == "springline platform check mine"  # a Python that was named may do
     assert (said["section"]["partition"], said["section"]["walltime"]) == ("normal", "04:00:00")
     assert "account" not in said["section"] and said["found"]["accounts"] == []
     assert said["found"]["internet"] is False and said["found"]["pythons"][0]["version"][0] == 3
@@ -165,7 +166,7 @@ def test_without_a_terminal(springline: Springline) -> None:
         (("mine", "--yes"), "--host"),
         (("mine", *OPTIONS), "--yes"),
         ((*OPTIONS, "--yes"), "needs a name"),
-        (("a b", *OPTIONS, "--yes"), "'a b' is no name"),
+        (("a b", *OPTIONS, "--yes"), "for example: a-b"),
         (("mine", *OPTIONS, "--yes", "--walltime", "long"), "walltime: 'long' is not a walltime"),
         (("mine", *OPTIONS, "--yes", "--partition", "nosuch"), "there are normal, short"),
     ):
