@@ -61,6 +61,7 @@ html_title = "springline"
 html_static_path = ["_static"]
 html_css_files = ["springline.css"]
 html_search_scorer = str(HERE / "_static/scorer.js")
+html_use_index = False  # its entries are for the search alone
 html_show_sourcelink = False
 html_copy_source = False
 html_favicon = "_static/favicon.svg"

@@ -39,8 +39,8 @@ def resolve(text: str, script: str = "") -> Callable[..., Any]:
         names = [n for n, v in vars(module).items() if callable(v) and not n.startswith("_")]
         raise UsageError(f"{where} has no function {name}.", f"It has: {', '.join(sorted(names)) or 'none'}.") from None
     if not callable(found) or inspect.iscoroutinefunction(found):
-        kind = "async function, which nobody would await" if callable(found) else type(found).__name__
-        raise UsageError(f"{text} is not a function but a {kind}.", "Name one that takes a source and a target.")
+        kind = "an async function, which nobody would await" if callable(found) else f"a {type(found).__name__}"
+        raise UsageError(f"{text} is not a function but {kind}.", "Name one that takes a source and a target.")
     return typing.cast("Callable[..., Any]", found)
 
 

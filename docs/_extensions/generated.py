@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from docutils import nodes
+from sphinx import addnodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
@@ -40,8 +41,19 @@ def directive(generate: Callable[..., str]) -> type[SphinxDirective]:
     return Generated
 
 
+def index(app: Sphinx, page: nodes.document) -> None:
+    """Let search lead to each message itself: its words, … for what changes, as an entry of the index."""
+    for number, term in enumerate(page.findall(nodes.term)):
+        if "messages" in term.parent.parent.parent.get("classes", ()):
+            words = "".join("…" if isinstance(child, nodes.emphasis) else child.astext() for child in term)
+            place = f"message-{number}"
+            term["ids"].append(place)
+            term.insert(0, addnodes.index(entries=[("single", words.replace(";", ","), place, "main", None)]))
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register the directives."""
     for name, generate in DIRECTIVES.items():
         app.add_directive(name, directive(generate))
+    app.connect("doctree-read", index)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -11,6 +11,8 @@ from functools import cache
 from itertools import chain
 from pathlib import Path
 
+from sphinx.util import logging
+
 from . import markdown as md
 from .texts import Call, Module, read
 
@@ -27,6 +29,42 @@ AREAS = {
     "Catalogs": ("jobs/stac",),
 }
 FEW = 40  # messages that need no further headings
+# What to do where a message says nothing of its own. A code without such advice: each message must have one.
+ADVICE = {
+    10: "Where it can be tried again, it is. If it stays: `springline platform check NAME` says where the way ends.",
+    20: "Change what the scheduler names.",
+    43: "Nothing: you ended it.",
+    50: "`springline platform check NAME` says where the way ends.",
+    130: "Nothing: you ended it.",
+}
+# Messages of click, which has no hints, by words in them.
+CLICKS = {"has no command": "`springline --help` lists all commands."}
+TOLD_THERE = "The line after the arrow says what to do; it depends on what was found."
+# What a limit's name holds, and in words; SLURM makes the names of these parts.
+LIMITS = {
+    "AssocGrp": ("CpuLimit", "MemLimit", "NodeLimit", "JobsLimit", "GRES", "WallLimit", "SubmitJobsLimit"),
+    "AssocMax": (
+        "JobsLimit",
+        "CpuPerJobLimit",
+        "MemPerJob",
+        "NodePerJobLimit",
+        "WallDurationPerJobLimit",
+        "GRESPerJob",
+    ),
+    "QOSGrp": ("CpuLimit", "MemLimit", "NodeLimit", "JobsLimit", "GRES", "WallLimit", "SubmitJobsLimit"),
+    "QOSMax": (
+        *("JobsPerUserLimit", "CpuPerUserLimit", "MemoryPerUser", "NodePerUserLimit", "GRESPerUser"),
+        *("CpuPerJobLimit", "MemoryPerJob", "NodePerJobLimit", "WallDurationPerJobLimit", "GRESPerJob"),
+    ),
+}
+BUDGETS = (
+    "CPUMinutesLimit",
+    "CPURunMinutesLimit",
+    "BillingMinutes",
+    "BillingRunMinutes",
+    "GRESMinutes",
+    "GRESRunMinutes",
+)
 
 
 @dataclass(frozen=True, order=True)
@@ -50,10 +88,10 @@ def messages() -> str:
     for code in sorted(found):
         parts += [f"(exit-{code})=", f"## Exit code {code}: {_title(code)}", " ".join(_sentences(code))]
         if sum(map(len, found[code].values())) <= FEW or len(found[code]) == 1:
-            parts.append(_list(set().union(*found[code].values())))
+            parts.append(_list(set().union(*found[code].values()), code))
             continue
         for area in filter(found[code].get, AREAS):
-            parts += [f"### {area}", _list(found[code][area])]
+            parts += [f"### {area}", _list(found[code][area], code)]
     return "\n\n".join(parts)
 
 
@@ -80,16 +118,41 @@ def reasons() -> str:
 
     refused = [(md.code(said.strip()), md.plain(advice)) for said, advice in slurm_reasons.REFUSALS]
     waiting = [(md.code(said), md.plain(advice)) for said, advice in slurm_reasons.PENDING.items()]
-    return "\n\n".join([md.table(("refused", "what to do"), refused), md.table(("waits", "what it means"), waiting)])
+    tables = md.table(("refused", "what to do"), refused), md.table(("waits", "what it means"), waiting)
+    return "\n\n".join([*tables, LIMITED, _limits()])
 
 
-def _list(found: set[Message]) -> str:
-    """Messages as terms, what to do as their definitions."""
+LIMITED = """Limits that the cluster sets to an account (`Assoc`) or to a quality of service (`QOS`) have names made of
+parts: `Grp` is what all who share it may use together, `Max` what one user or one job may use."""
+EITHER = re.compile("`(account|qos)`")
+
+
+def _limits() -> str:
+    """The names of limits that come to the same, and what they mean."""
+    from launcher.schedulers.slurm_reasons import explain
+
+    grouped: dict[str, list[str]] = defaultdict(list)
+    for start, ends in LIMITS.items():
+        for end in (*ends, *(BUDGETS if start.endswith("Grp") else ())):
+            grouped[EITHER.sub("`account` or `qos`", explain(start + end))].append(md.code(start + end))
+    return md.table(("limit", "what it means"), [(", ".join(names), md.plain(said)) for said, names in grouped.items()])
+
+
+def _list(found: set[Message], code: int = 0) -> str:
+    """Messages as terms, what to do as their definitions; one of `code` without a hint gets that code's advice."""
     hints: dict[str, list[str]] = {}
     for message in sorted(found, key=_alphabet):
-        hints.setdefault(message.said, []).append(message.hint)
+        hints.setdefault(message.said, []).append(message.hint or _advice(message.said, code))
     entries = [said + "".join(f"\n: {hint or '<!-- -->'}" for hint in told) for said, told in hints.items()]
     return ":::{container} messages\n" + "\n\n".join(entries) + "\n:::"
+
+
+def _advice(said: str, code: int) -> str:
+    """What to do about a message that has no hint; a warning where nobody says."""
+    found = next((advice for words, advice in CLICKS.items() if words in said), ADVICE.get(code, ""))
+    if code and not found:
+        logging.getLogger(__name__).warning("exit code %s: nothing says what to do about: %s", code, said)
+    return found
 
 
 def _alphabet(message: Message) -> tuple[str, str]:
@@ -149,9 +212,9 @@ def _pairs(module: Module, call: Call) -> Iterator[Message]:
     """The messages of a call; those that only pass on the words of others are left out."""
     said, *hint = call.args
     if isinstance(said, ast.Starred):
-        yield from (Message(*pair) for pair in module.pairs(said.value))
+        yield from (Message(text, hint or TOLD_THERE) for text, hint in module.pairs(said.value))
         return
-    hints = module.texts(hint[0]) if hint else []
+    hints = (module.texts(hint[0]) or [TOLD_THERE]) if hint else []
     for text in module.texts(said) if call.has_words else [md.plain(_about()[call.name])]:
         yield from (Message(text, hint) for hint in hints or [""])
 

@@ -19,6 +19,39 @@ _CHANGING = re.compile(f"{OPEN}(.*?){CLOSE}")
 _FIELD = re.compile(r"\{(\w+)[^{}]*\}")
 # Attributes that say less than what they belong to: session.name is "session".
 _VAGUE = {"name", "message", "text", "value", "id", "label", "said", "values", "stem", "path"}
+# What names of the source are in words.
+_WORDS = {
+    "DEEPEST": "so many",
+    "MOST": "so many",
+    "PROBES": "so many",
+    "Path": "this folder",
+    "REFUSED": "what it says",
+    "ast": "what is wrong",
+    "attrs": "other values",
+    "bad": "number",
+    "closed": "another account",
+    "cluster": "why",
+    "coarsen": "number",
+    "dim": "dimension",
+    "dims": "dimensions",
+    "doors": "the server",
+    "doy": "another day",
+    "dtypes": "types",
+    "json": "something else",
+    "known": "why",
+    "lineno": "number",
+    "line_num": "number",
+    "msg": "what is wrong",
+    "noun": "session or run",
+    "said": "what it said",
+    "shape": "so many",
+    "shlex": "host",
+    "str": "these years",
+    "strerror": "why",
+    "sys": "command",
+    "uid": "name",
+    "y": "year",
+}
 
 Scope = ast.FunctionDef | ast.AsyncFunctionDef | ast.Module
 
@@ -136,7 +169,9 @@ class Module:
             found = [text for value in values for text in self._wordings(value, scope, depth + 1)]
             return found if any(map(_has_words, found)) else []
         if scope is not self._tree:
-            return [] if name in _parameters(scope) else self._assigned(name, self._tree, depth)
+            if name in (parameters := _parameters(scope)):
+                return self._wordings(default, scope, depth + 1) if (default := parameters[name]) else []
+            return self._assigned(name, self._tree, depth)
         origin = _origin(self._tree, name)
         return origin.constant(name, depth + 1) if origin else []
 
@@ -167,12 +202,15 @@ def _called(node: ast.Call) -> str:
     return node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", "")
 
 
-def _parameters(scope: Scope) -> set[str]:
-    return (
-        set()
-        if isinstance(scope, ast.Module)
-        else {arg.arg for arg in ast.walk(scope.args) if isinstance(arg, ast.arg)}
-    )
+def _parameters(scope: Scope) -> dict[str, ast.expr | None]:
+    """The parameters of a function, each with what it is where it is not given."""
+    if isinstance(scope, ast.Module):
+        return {}
+    args = scope.args
+    named: dict[str, ast.expr | None] = {arg.arg: None for arg in ast.walk(args) if isinstance(arg, ast.arg)}
+    last = [*args.posonlyargs, *args.args][-len(args.defaults) :] if args.defaults else []
+    with_default = [*zip(last, args.defaults, strict=True), *zip(args.kwonlyargs, args.kw_defaults, strict=True)]
+    return named | {arg.arg: default for arg, default in with_default}
 
 
 def _has_words(text: str) -> bool:
@@ -180,7 +218,8 @@ def _has_words(text: str) -> bool:
 
 
 def _changing(words: str) -> str:
-    return f"{OPEN}{words.strip('_').replace('_', ' ')}{CLOSE}"
+    said = _WORDS.get(words, words.strip("_").replace("_", " "))
+    return f"{OPEN}{said if said == 'N' else said.lower() if said.isupper() else said}{CLOSE}"
 
 
 def _named(node: ast.AST) -> str:
@@ -213,7 +252,7 @@ def _word(node: ast.AST) -> str:
 
 def _shown(text: str) -> str:
     """The text as Markdown: what changes is slanted, and in capitals within a command."""
-    parts = re.split(r"(`[^`]*`)", " ".join(text.split()))
+    parts = re.split(r"(`[^`]*`)", " ".join(text.replace(f"{CLOSE}{OPEN}", " ").split()))
     for number, part in enumerate(parts):
         if number % 2:
             parts[number] = _CHANGING.sub(lambda found: found[1].upper(), part)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
@@ -60,7 +62,17 @@ def test_messages_are_there_as_the_code_has_them(site: Site) -> None:
     refused = page.partition('id="exit-code-42-job-time-limit"')[2].partition("</section>")[0]
     assert "ask for more --walltime; what was saved in files is still there" in refused
     usage = page.partition('id="exit-code-2-usage"')[2].partition('id="exit-code-10')[0]
-    assert "is not known." in usage and "<em>name</em>" in usage and usage.count("<dt>") > 300
+    assert "is not known." in usage and "<em>name</em>" in usage and usage.count("<dt") > 300
+
+
+def test_every_message_says_what_to_do(site: Site) -> None:
+    """Nothing in the list is without advice, and the words of the scheduler are among what is explained."""
+    page = (site.folder / "reference/exit-codes.html").read_text(encoding="utf-8")
+    assert page.count("<dd>") > 500 and not re.search(r"<dd>\s*(<p>\s*</p>)?\s*</dd>", page)
+    trouble = (site.folder / "trouble.html").read_text(encoding="utf-8")
+    assert all(
+        word in trouble for word in ("JobHeldUser", "Licenses", "AssocGrpCpuLimit", "QOSMaxSubmitJobPerUserLimit")
+    )
 
 
 def test_a_name_that_does_not_exist_is_a_warning(tmp_path: Path) -> None:
@@ -96,16 +108,61 @@ def test_broken_links_are_found(tmp_path: Path) -> None:
     ]
 
 
-def test_search_works_from_the_disk(site: Site) -> None:
-    """Without a server: a key of platforms.ini is found on the page that explains it."""
+@pytest.fixture(scope="module")
+def found(site: Site) -> Iterator[Callable[[str], list[str]]]:
+    """Searches the pages from the disk, without a server: where the first results lead to."""
     sync_api = pytest.importorskip("playwright.sync_api")
     if not Path("/usr/bin/chromium").exists():
         pytest.skip("needs Debian's chromium: tests/prepare.sh slurm")
     with sync_api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
         page = browser.new_page()
-        page.goto((site.folder / "search.html").as_uri() + "?q=worker_death_timeout")
-        found = page.locator("#search-results li a", has_text="Your cluster")
-        found.first.wait_for(timeout=30_000)
-        assert "platforms.html" in (found.first.get_attribute("href") or "")
+
+        def search(words: str) -> list[str]:
+            page.goto((site.folder / "search.html").as_uri() + f"?q={quote(words)}")
+            page.wait_for_function(
+                "/finished|did not match/.test(document.querySelector('.search-summary')?.innerText)"
+            )
+            links = page.locator("#search-results li a")
+            return [link.get_attribute("href") or "" for link in links.all()[:3]]
+
+        yield search
         browser.close()
+
+
+@pytest.mark.parametrize(
+    ("words", "place"),
+    [
+        ("worker_death_timeout", "platforms.html"),
+        ("idle_stop", "platforms.html"),
+        ("QOSMaxCpuPerUserLimit", "trouble.html"),
+        ("Permission denied (publickey)", "trouble.html"),
+        ("41", "reference/exit-codes.html#exit-41"),
+        ("scale", "reference/commands.html#command-scale"),
+        ("spring index", "validation.html spring-index.html notebooks/spring-index.html"),
+    ],
+)
+def test_search_finds_the_page(words: str, place: str, found: Callable[[str], list[str]]) -> None:
+    """Keys, reasons, exit codes and commands lead first to the page that explains them, not to the changelog."""
+    assert found(words)[0] in place.split()
+
+
+@pytest.mark.parametrize(
+    ("pasted", "said"),
+    [
+        ("springline: there is no session 'nope' here", "there is no session"),
+        ("springline: there is no platform 'spidr'; did you mean 'spider'?", "there is no platform"),
+        (
+            "mycluster: job 10 could never start and was withdrawn: it asks for more",
+            "could never start and was withdrawn",
+        ),
+        ("port 8888 of this computer is in use", "of this computer is in use"),
+    ],
+)
+def test_search_finds_what_was_on_the_screen(
+    pasted: str, said: str, found: Callable[[str], list[str]], site: Site
+) -> None:
+    """A pasted message leads to its own place in the list of messages, whatever names and numbers stand in it."""
+    page, _, place = found(pasted)[0].partition("#")
+    text = (site.folder / page).read_text(encoding="utf-8").partition(f'id="{place}"')[2].partition("</dt>")[0]
+    assert place and said in re.sub("<[^>]*>", "", text)
