@@ -19,6 +19,7 @@ def waiting_reason(cluster: Cluster, current: SessionStatus) -> str:
         answer = cluster.transport.run(cluster.scheduler.status_command(jobs))
     except ConnectError:
         return ""
-    said = (cluster.scheduler.parse_status(answer, jobs)[job] for job in jobs)
-    pending = (one.reason for one in said if isinstance(one, Known) and one.state is JobState.PENDING)
-    return next((cluster.scheduler.explain_pending(reason) for reason in pending), "")
+    said = [one for one in cluster.scheduler.parse_status(answer, jobs).values() if isinstance(one, Known)]
+    pending = (one.reason for one in said if one.state is JobState.PENDING)
+    begun = "its job has begun" if said else ""
+    return next((cluster.scheduler.explain_pending(reason) for reason in pending), begun)
