@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -59,15 +60,30 @@ def run(tmp_path: Path) -> Runner:
 
 
 @pytest.fixture
-def spring(tmp_path: Path) -> Callable[..., dict[str, Any]]:
-    """Run spring-index in this process, on a thread, thus in one item process; returns the report's JSON values."""
-    from contextlib import contextmanager
+def here() -> Runner:
+    """The same in this process, where what it imports is there already: most of the time of a small run."""
 
+    def call(*arguments: object) -> subprocess.CompletedProcess[str]:
+        from click.testing import CliRunner
+
+        from jobs.cli import cli
+
+        words = [*map(str, arguments)]
+        with contextlib.chdir(ROOT):
+            done = CliRunner().invoke(cli, words)
+        return subprocess.CompletedProcess(words, done.exit_code, done.stdout, done.stderr)
+
+    return call
+
+
+@pytest.fixture(scope="session")
+def spring() -> Callable[..., dict[str, Any]]:
+    """Run spring-index in this process, on a thread, thus in one item process; returns the report's JSON values."""
     from jobs.model import Request
     from jobs.progress import Quiet
     from jobs.registry import load
 
-    @contextmanager
+    @contextlib.contextmanager
     def threads(tasks: int, **_: object) -> Iterator[object]:
         from dask.distributed import Client
 
@@ -80,3 +96,17 @@ def spring(tmp_path: Path) -> Callable[..., dict[str, Any]]:
         return json.loads(json.dumps(dict(load("spring-index").run(request).values)))
 
     return call
+
+
+@pytest.fixture(scope="session")
+def dates_of(spring: Callable[..., dict[str, Any]], tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """The store that a whole run makes of the sample, computed once for each set of options. Do not change it."""
+    folder = tmp_path_factory.mktemp("whole")
+
+    def store(sample: Path, **options: str) -> Path:
+        place = folder / f"{sample.name}{'-'.join(['', *options.values()])}.zarr"
+        if not place.exists():
+            spring(sample, place, **options)
+        return place
+
+    return store

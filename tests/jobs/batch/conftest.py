@@ -71,9 +71,9 @@ class Map:
 
 
 @pytest.fixture
-def mapped(run: Runner, tmp_path: Path) -> Map:
+def mapped(here: Runner, tmp_path: Path) -> Map:
     """A fresh folder."""
-    return Map(run, tmp_path)
+    return Map(here, tmp_path)
 
 
 Sources = Callable[[int], None]
