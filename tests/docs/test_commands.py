@@ -91,7 +91,7 @@ def test_parsed_and_not_run(shown: Shown) -> None:
         ("springline upp mycluster", "No such command"),
         ("springline run spring-index --input a --output b --years-of 1", "No such option"),
         ("springline run nosuch", "no job called"),
-        ("springline run map gone.py:smooth --target a", "cannot be read"),
+        ("springline run map gone.py:smooth --target a", "There is no file gone.py"),
         ("springline run spring-index --input a --output b --in-alocation --on spider", "No such option"),
         ("python -m jobs rum spring-index", "No such command"),
         ("runJupyterDaskOnSLURM --uid a --mod run --x", "unrecognized arguments"),

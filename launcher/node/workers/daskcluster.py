@@ -91,7 +91,7 @@ class RunningCluster:
         self._jobs = backends.backend_of(request).jobs
         self._shape = shape
         self._workers = request.workers  # as those asked for now are
-        self._asked: int | None = 0  # None where they follow the work
+        self._asked: int | None = request.workers.count  # None where they follow the work
         self._tell = tell
         self._adaptive = adapting.telling(adaptive, self._grow_now_and_then)
         self._refused = float("-inf")
