@@ -57,7 +57,10 @@ lint: $(VENV)/ready
 
 # The pages, all anew but for notebooks that have not changed: .cache/docs/html/index.html. A warning is an error.
 docs: $(VENV)/ready
-	SPRINGLINE_DOCS_NOTEBOOKS=cache $(BIN)/python -m sphinx -b html -E -W --keep-going --jobs auto --quiet -d .cache/docs/pages docs .cache/docs/html
+	@rm -rf .cache/docs/html
+	@SPRINGLINE_DOCS_NOTEBOOKS=cache $(BIN)/python -m sphinx -b html -E -W --keep-going --jobs auto --quiet -d .cache/docs/pages docs .cache/docs/html \
+		2> >(grep -v 'Kernel is running over TCP' >&2)
+	@echo "pages       .cache/docs/html/index.html"
 
 # The versions that are tested here and installed on clusters, for every Python and system. UPGRADE=--upgrade takes the newest.
 lock: $(VENV)/ready

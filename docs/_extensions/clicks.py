@@ -111,7 +111,7 @@ def _options(found: click.Command) -> list[str]:
 
 
 def _table(params: Iterable[click.Parameter]) -> str:
-    return md.table(("option", "what it does"), _records(params))
+    return md.table(("option", "what it does"), _records(params), "options")
 
 
 def _records(params: Iterable[click.Parameter]) -> list[tuple[str, str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import chain
 from typing import Any
 
 from docutils import nodes
@@ -51,9 +52,23 @@ def index(app: Sphinx, page: nodes.document) -> None:
             term.insert(0, addnodes.index(entries=[("single", words.replace(";", ","), place, "main", None)]))
 
 
+def faults(app: Sphinx, page: nodes.document) -> None:
+    """In the tables of faults what was said stands line by line, on a narrow screen the cells below each other."""
+    if app.env.current_document.docname not in ("reliability", "run-faults"):
+        return
+    for table in page.findall(nodes.table):
+        table["classes"] += ["rows", "faults"]
+    for text in list(page.findall(nodes.Text)):
+        if isinstance(text.parent.parent, nodes.entry) and " / " in text:
+            first, *rest = text.split(" / ")
+            lines = ((nodes.raw("", "<br>", format="html"), nodes.Text(line)) for line in rest)
+            text.parent.replace(text, [nodes.Text(first), *chain.from_iterable(lines)])
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register the directives."""
     for name, generate in DIRECTIVES.items():
         app.add_directive(name, directive(generate))
     app.connect("doctree-read", index)
+    app.connect("doctree-read", faults)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

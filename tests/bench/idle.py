@@ -70,7 +70,7 @@ def main(seconds: float = SECONDS) -> None:
         spent = [(idle, usage(idle.root)) for idle in everybody]
         ended = [name(idle.account) for idle in everybody if idle.process.poll() is not None]
         assert not ended, f"ended in the meantime: {ended}"
-    print(f"{machine()}; {seconds:.0f} s, extrapolated to an hour\n")
+    print(f"{machine()}\n\n{seconds:.0f} s, extrapolated to an hour.\n")
     rates = {name(idle.account): (after.cpu - idle.before.cpu) * 60 / seconds for idle, after in spent}
     rows = [
         [who, f"{rates[who]:.3f}", f"{rates[who] * 60:.1f}", f"{after.peak:.0f}"]

@@ -116,7 +116,7 @@ def main(runs: int = RUNS) -> None:
     if not everybody or not everybody[0].seconds:
         return
     best = median(everybody[0].seconds)
-    print(f"{machine()}; medians of {runs} runs, in turn\n")
+    print(f"{machine()}\n\nMedians of {runs} runs, in turn.\n")
     header = ["", "first answer s", "from, to", "× floor", "command says so s", "ssh logins", "remote commands"]
     table([*header, "Slurm requests"], [row(contestant, best) for contestant in everybody])
     print()

@@ -42,10 +42,10 @@ def _joined(head: str, sections: Mapping[str, str]) -> str:
 
 def _section(module: Path, output: str, day: str, machine: str) -> str:
     about = ast.get_docstring(ast.parse(module.read_text(encoding="utf-8"))) or module.stem
-    title = re.split(r"[:.,]", about, maxsplit=1)[0]
+    title, rest = re.split(r"[:.]\s+", about, maxsplit=1)  # the heading, and what it does not say
     told = output.replace(machine, "").strip()  # some benches name the machine themselves
     told = re.sub(r"^(\|.*)\n(?!\||\n)", r"\1\n\n", told, flags=re.MULTILINE)  # a table ends with an empty line
-    return f"## {title}\n\n{about}\n\n`python -m tests.bench {module.stem}`, {day}: {machine}\n\n{told}"
+    return f"## {title}\n\n{rest[:1].upper()}{rest[1:]}\n\n`python -m tests.bench {module.stem}`, {day}: {machine}\n\n{told}"
 
 
 def take_over(log: Path) -> None:

@@ -1,4 +1,4 @@
-"""A year of the cloud registry, and all thirteen years, from index files to batches of items.
+"""The lists of the cloud registry: a year and all thirteen years of them, from index files to batches of items.
 
 The page's registry client reads an index file with pandas, makes times of one column and cuts the window out; that is
 the floor of what can be asked: it neither sorts nor checks, and takes no other style of index file.

@@ -214,7 +214,7 @@ def main(rounds: int = ROUNDS) -> None:
             for tunnel in (*everybody[turn:], *everybody[:turn]):
                 if not tunnel.trouble:
                     measure(found, tunnel)
-    print(f"{machine()}; medians of {rounds} rounds, in turn; CPU for 200 MB; p50 / p95 in ms\n")
+    print(f"{machine()}\n\nMedians of {rounds} rounds, in turn; CPU for 200 MB; p50 / p95 in ms.\n")
     header = [
         "",
         "MB/s",

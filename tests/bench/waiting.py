@@ -62,7 +62,7 @@ def main(seconds: float = SECONDS) -> None:
         start, wait = waited(found, seconds)
         reason = found.cluster.jobs()[0]["reason"]
         sessions, ls = listed(found)
-    print(f"{machine()}; the job waits for {reason}\n")
+    print(f"{machine()}\n\nThe job waits for {reason}.\n")
     rows = {
         "`up` until its job is queued": start,
         f"`up` in {seconds:.0f} s of waiting": wait,
