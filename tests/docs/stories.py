@@ -75,6 +75,7 @@ class Story:
 INTERNET = "needs the internet"
 MINUTES = "takes minutes; CI runs it as a step of its own"
 PACKAGES = "fetches packages from the internet; test_env*.py of the test cluster installs without"
+CHECKED = "takes 10 s and more; docs/platform-check.md runs it with each of its options"
 SUBMITTED = "is submitted, as the script stands, by test_sbatch.py on the test cluster"
 # What cannot run in a story: page, pattern of the command, why. It is parsed by the real commands all the same.
 NOT_RUN: tuple[tuple[str, str, str], ...] = (
@@ -82,6 +83,7 @@ NOT_RUN: tuple[tuple[str, str, str], ...] = (
     (r".*", r"^make ", MINUTES),
     (r".*", r"-m pytest|-m tests\.", "is what runs these tests"),
     (r".*", r"env (install|uninstall|show)", PACKAGES),
+    (r"(?!docs/platform-check).*\.md", r"^springline platform check", CHECKED),
     (r"docs/teachers\.md", r"^scontrol create", "is for the administrators of a cluster with accounts"),
     (r"docs/sbatch/.*\.sh", r".*", SUBMITTED),
     (r"springline .*--help", r".*", "is an example of a --help; its like runs on a page or in tests/slurm"),
@@ -112,7 +114,6 @@ STORIES: dict[str, Story] = {
     "docs/spring-index.md": Story(fill={"--size 150": "--size 40"}),
     "docs/stac.md": Story(here=("archive",)),
     "docs/teachers.md": Story(fill={"up course": "up course --name class", "NAME": "class"}, keys=COURSE),
-    "docs/trouble.md": Story(),
 }
 
 

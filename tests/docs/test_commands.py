@@ -64,7 +64,7 @@ def test_blocks_of_commands_hold_nothing_else(page: Page) -> None:
 
 
 def test_nothing_escapes() -> None:
-    """Every command is in a story or in the table of those that are only parsed; no story or row is left over."""
+    """Every command is in a story or in the table of those only parsed, which is printed; none is left over."""
     told = stories.told()
     assert {page.file for page in told} == set(stories.STORIES), "pages without a story, or stories without a page"
     typed = {shown for page in told for shown in stories.kept(page)}
@@ -73,15 +73,9 @@ def test_nothing_escapes() -> None:
     for file, pattern, why in stories.NOT_RUN:
         matched = [one for one in stories.everything() if re.fullmatch(file, one.file) and re.search(pattern, one.text)]
         assert matched, f"no command is left for the row {file} {pattern}: {why}"
-
-
-ONLY_PARSED = [shown for shown in stories.everything() if stories.why_not(shown)]
-
-
-@pytest.mark.parametrize("shown", ONLY_PARSED, ids=str)
-def test_parsed_and_not_run(shown: Shown) -> None:
-    """Says by name which commands are not run, and why."""
-    pytest.skip(f"parsed, not run: {shown}: {stories.why_not(shown)}")
+    print(
+        *(f"{shown}\n    not run: {why}" for shown in stories.everything() if (why := stories.why_not(shown))), sep="\n"
+    )
 
 
 @pytest.mark.parametrize(
