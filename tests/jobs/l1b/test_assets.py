@@ -29,7 +29,7 @@ def test_the_safe_is_found_among_the_assets() -> None:
     assert "none of the assets vh, vv is a SAFE folder" in found[1].problem
 
 
-def test_a_catalog_of_products(metadata: Products, tmp_path: Path, run: Runner) -> None:
+def test_a_catalog_of_products(metadata: Products, tmp_path: Path, here: Runner) -> None:
     """l1b takes those of the catalog that the filters want."""
     safe = metadata("9550")
     name = safe.name.removesuffix(".SAFE")
@@ -37,11 +37,11 @@ def test_a_catalog_of_products(metadata: Products, tmp_path: Path, run: Runner) 
              f"{name},2021-12-01,4,51,6,53,{safe}/manifest.safe,{safe}/measurement/x.tiff",
              f"S1B_other,2021-12-01,4,51,6,53,,{safe}/measurement/x.tiff"]  # fmt: skip
     (tmp_path / "t.csv").write_text("\n".join(lines))
-    assert run("run", "stac-build", tmp_path / "t.csv", "--output", tmp_path / "catalog").returncode == 0
+    assert here("run", "stac-build", tmp_path / "t.csv", "--output", tmp_path / "catalog").returncode == 0
     asked = ("run", "l1b", tmp_path / "catalog", "--output", tmp_path / "out", "--dry-run", "--json")
-    done = run(*asked, "--bbox", "5,52,7,54", "--time", "2021-12")
+    done = here(*asked, "--bbox", "5,52,7,54", "--time", "2021-12")
     values = json.loads(done.stdout)
     assert (values["total"], values["would_fail"]) == (2, 2), done.stderr  # metadata only: there is no measurement
     assert f"{safe}" in done.stderr and "S1B_other is no product" in done.stderr
-    done = run(*asked, "--items", "S1A*")
+    done = here(*asked, "--items", "S1A*")
     assert json.loads(done.stdout)["total"] == 1, done.stderr

@@ -27,6 +27,7 @@ from tests.jobs.conftest import ROOT, Runner
 from tests.jobs.s3server import S3
 
 Spring = Callable[..., dict[str, Any]]
+Store = Callable[..., Path]
 BLOCKS = 16
 """Of a year of the sample, with --chunks 10."""
 
@@ -88,7 +89,7 @@ def chunked(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_a_killed_run_goes_on_block_by_block(spring: Spring, sample: Path, tmp_path: Path) -> None:
+def test_a_killed_run_goes_on_block_by_block(spring: Spring, dates_of: Store, sample: Path, tmp_path: Path) -> None:
     """Killed with all its processes, no block that was noted is computed again, and the store is as if never killed."""
     store = tmp_path / "out.zarr"
     options = ["-i", str(sample), "-o", str(store), "--chunks", "10", "--workers", "1"]
@@ -107,12 +108,11 @@ def test_a_killed_run_goes_on_block_by_block(spring: Spring, sample: Path, tmp_p
     assert tried(store) == sorted(set(names(2000, 2001)) - done)
     assert {y: v["state"] for y, v in report["years"].items()} == {"2000": "done", "2001": "done"}
     assert report["years"]["2000"]["cells"] == 1600
-    spring(sample, tmp_path / "clean.zarr", chunks="10")
-    assert files(store) == files(tmp_path / "clean.zarr")
+    assert files(store) == files(dates_of(sample, chunks="10"))
 
 
 @pytest.mark.slow
-def test_a_run_that_replaces_a_store_goes_on_too(spring: Spring, sample: Path, tmp_path: Path) -> None:
+def test_a_run_that_replaces_a_store_goes_on_too(spring: Spring, dates_of: Store, sample: Path, tmp_path: Path) -> None:
     """What --overwrite has begun is continued without it; nothing of the old store is left."""
     store = tmp_path / "out.zarr"
     spring(sample, store, variant="npn")
@@ -120,8 +120,7 @@ def test_a_run_that_replaces_a_store_goes_on_too(spring: Spring, sample: Path, t
     assert len(notes(store)) == 7 and not list(store.glob("*/zarr.json"))
     report = spring(sample, store, chunks="10")
     assert report["skipped"] == 7 and report["done"] == 2 * BLOCKS - 7
-    spring(sample, tmp_path / "clean.zarr", chunks="10")
-    assert files(store) == files(tmp_path / "clean.zarr")
+    assert files(store) == files(dates_of(sample, chunks="10"))
 
 
 @pytest.mark.parametrize("change", ["input", "chunks"])
@@ -149,7 +148,7 @@ CUT = {"empty": b"", "no fields": b"{}", "a list": b"[1]", "half the fields": b'
 
 
 @pytest.mark.parametrize("how", [pytest.param(how, marks=pytest.mark.slow) if how == "empty" else how for how in CUT])
-def test_a_note_that_is_not_whole(spring: Spring, sample: Path, tmp_path: Path, how: str) -> None:
+def test_a_note_that_is_not_whole(spring: Spring, dates_of: Store, sample: Path, tmp_path: Path, how: str) -> None:
     """A note that a crash has cut, or that lacks what is asked of it, is not believed: its block is done again."""
     store = tmp_path / "out.zarr"
     spring(sample, store, years="2000", chunks="20", limit=2)
@@ -157,8 +156,7 @@ def test_a_note_that_is_not_whole(spring: Spring, sample: Path, tmp_path: Path, 
     report = spring(sample, store, years="2000", chunks="20")
     assert report["skipped"] == 1 and report["done"] == 3 and report["years"]["2000"]["state"] == "done"
     if how == "empty":
-        spring(sample, tmp_path / "clean.zarr", years="2000", chunks="20")
-        assert files(store) == files(tmp_path / "clean.zarr")
+        assert files(store) == files(dates_of(sample, years="2000", chunks="20"))
 
 
 def test_a_layout_that_is_not_whole(spring: Spring, sample: Path, tmp_path: Path) -> None:
@@ -169,21 +167,21 @@ def test_a_layout_that_is_not_whole(spring: Spring, sample: Path, tmp_path: Path
     assert spring(sample, store, years="2000", chunks="20")["years"]["2000"]["state"] == "done"
 
 
-def test_inputs_of_the_same_size(run: Runner, spring: Spring, sample: Path, tmp_path: Path) -> None:
+def test_inputs_of_the_same_size(here: Runner, spring: Spring, sample: Path, tmp_path: Path) -> None:
     """A year is not finished from another file of the same name and size; one that is complete is not looked at."""
     folder, store = tmp_path / "in", tmp_path / "out.zarr"
     shutil.copytree(sample, folder)
     call = ("run", "spring-index", "-i", folder, "-o", store, "--chunks", 20, "--years", 2000, "--json")
-    assert run(*call, "--limit", 2).returncode == 0
+    assert here(*call, "--limit", 2).returncode == 0
     tmin = folder / "daymet_v4_daily_na_tmin_2000.nc"
     tmin.write_bytes(tmin.read_bytes())
-    again = run(*call)
+    again = here(*call)
     report = json.loads(again.stdout)
     assert (
         again.returncode == 0 and report["skipped"] == 0 and "2000: the inputs or options have changed" in again.stderr
     )
     os.utime(tmin)
-    assert json.loads(run(*call).stdout)["years"]["2000"]["state"] == "skipped"
+    assert json.loads(here(*call).stdout)["years"]["2000"]["state"] == "skipped"
 
 
 def test_an_object_of_the_same_size(s3: S3, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -252,7 +250,7 @@ def test_years_and_regions_are_added(spring: Spring, sample: Path, tmp_path: Pat
 
 
 @pytest.mark.slow
-def test_a_region_outside_the_box_is_left_out(run: Runner, sample: Path, tmp_path: Path) -> None:
+def test_a_region_outside_the_box_is_left_out(here: Runner, sample: Path, tmp_path: Path) -> None:
     """--bbox holds for each region; one that is not in it is named and left out."""
     other_region(sample, tmp_path)
     for path in tmp_path.glob("*_hi_*.nc"):
@@ -260,19 +258,19 @@ def test_a_region_outside_the_box_is_left_out(run: Runner, sample: Path, tmp_pat
             handle["y"][:] -= 4e6
     box = "--bbox=-88,36,-82,40"
     files = sorted([*sample.glob("*_2000.nc"), *tmp_path.glob("*_hi_*.nc")])
-    done = run("run", "spring-index", *files, "-o", tmp_path / "out.zarr", box, "--json")
+    done = here("run", "spring-index", *files, "-o", tmp_path / "out.zarr", box, "--json")
     assert done.returncode == 0 and "hi is left out" in done.stderr, done.stderr
     assert list(json.loads(done.stdout)["years"]) == ["2000"]
 
 
-def test_one_bad_block(run: Runner, chunked: Path, tmp_path: Path) -> None:
+def test_one_bad_block(here: Runner, chunked: Path, tmp_path: Path) -> None:
     """A damaged chunk fails its block and keeps its year away; once the file is another one the year begins anew."""
     folder, store = tmp_path / "in", tmp_path / "out.zarr"
     shutil.copytree(chunked, folder)
     bad = folder / "daymet_v4_daily_na_tmax_2001.nc"
     good = damage(bad, "tmax")
     call = ("run", "spring-index", "-i", folder, "-o", store, "--chunks", 10)
-    done = run(*call)
+    done = here(*call)
     assert done.returncode == 1 and "Traceback" not in done.stderr and "1 item is not done" in done.stderr
     assert re.search(rf"2001 failed: 15 of 16 blocks are done: .*{bad.name}", done.stdout), done.stdout
     assert (store / "2000/zarr.json").exists() and not (store / "2001/zarr.json").exists()
@@ -280,7 +278,7 @@ def test_one_bad_block(run: Runner, chunked: Path, tmp_path: Path) -> None:
     assert len(listed) == 2 and listed[1].startswith('"2001 block 2,2"')
     assert "2001 block 2,2" in (Path(f"{store}.run") / "report.html").read_text()
     bad.write_bytes(good)
-    again = run(*call, "--json")
+    again = here(*call, "--json")
     report = json.loads(again.stdout)
     assert again.returncode == 0 and report["skipped"] == BLOCKS and tried(store) == names(2001)
     assert "2001: the inputs or options have changed" in again.stderr
@@ -290,7 +288,9 @@ def test_one_bad_block(run: Runner, chunked: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_an_object_store(run: Runner, sample: Path, tmp_path: Path, s3: S3, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_object_store(
+    run: Runner, dates_of: Store, sample: Path, tmp_path: Path, s3: S3, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """From S3 to S3: notes are objects, a year is there once all of it is, and a file that its name belies fails it."""
     for name, value in s3.env.items():
         monkeypatch.setenv(name, value)
@@ -303,6 +303,7 @@ def test_an_object_store(run: Runner, sample: Path, tmp_path: Path, s3: S3, monk
             content = (tmp_path / path.name).read_bytes()
         s3.put(f"springs/in/{path.name}", content)
     call = ("run", "spring-index", "-i", "s3://springs/in", "-o", "s3://springs/out.zarr", "--chunks", "20", "--json")
+    call += ("--workers", "1")
     monkeypatch.chdir(tmp_path)
 
     def keys() -> set[str]:
@@ -321,15 +322,13 @@ def test_an_object_store(run: Runner, sample: Path, tmp_path: Path, s3: S3, monk
     assert "tmax_2001.nc lies on another grid" in report["years"]["2001"]["error"]
     there = keys()
     assert not [key for key in there if key.startswith(("2000/.done", ".plan"))] and "2001/zarr.json" not in there
-    here = tmp_path / "here.zarr"
-    assert run("run", "spring-index", "-i", sample, "-o", here, "--chunks", 20, "--years", 2000).returncode == 0
-    local = {name for name in files(here) if name.startswith("2000")}
-    assert local == {key for key in there if key.startswith("2000")}
-    for name in local:
-        assert s3.client.get_object(Bucket="springs", Key=f"out.zarr/{name}")["Body"].read() == files(here)[name], name
+    local = {n: text for n, text in files(dates_of(sample, years="2000", chunks="20")).items() if n.startswith("2000")}
+    assert set(local) == {key for key in there if key.startswith("2000")}
+    for name, text in local.items():
+        assert s3.client.get_object(Bucket="springs", Key=f"out.zarr/{name}")["Body"].read() == text, name
 
 
-def test_a_catalog(run: Runner, sample: Path, tmp_path: Path) -> None:
+def test_a_catalog(here: Runner, sample: Path, tmp_path: Path) -> None:
     """A catalog's items tell region and year whatever its files are called; a broken link costs only its own item."""
     import pystac
 
@@ -349,16 +348,16 @@ def test_a_catalog(run: Runner, sample: Path, tmp_path: Path) -> None:
             catalog.add_item(item)
     catalog.normalize_and_save(str(tmp_path / "catalog"), pystac.CatalogType.SELF_CONTAINED)
     url = tmp_path / "catalog/catalog.json"
-    done = run("run", "spring-index", "-i", url, "--items", "na-*", "-o", tmp_path / "na.zarr", "--json")
+    done = here("run", "spring-index", "-i", url, "--items", "na-*", "-o", tmp_path / "na.zarr", "--json")
     assert done.returncode == 0, done.stderr
     assert {y: v["state"] for y, v in json.loads(done.stdout)["years"].items()} == {"2000": "done", "2001": "done"}
     (tmp_path / "catalog/na-2001/na-2001.json").unlink()
-    broken = run("run", "spring-index", "-i", url, "-o", tmp_path / "all.zarr", "--json")
+    broken = here("run", "spring-index", "-i", url, "-o", tmp_path / "all.zarr", "--json")
     assert broken.returncode == 1 and "Traceback" not in broken.stderr and "na-2001" in broken.stderr
     report = json.loads(broken.stdout)
     assert {y: v["state"] for y, v in report["years"].items()} == {"hi/2000": "done", "na/2000": "done"}
     assert report["failed"] == 1
-    of_2000 = run("run", "spring-index", "-i", url, "-o", tmp_path / "all.zarr", "--years", 2000, "--json")
+    of_2000 = here("run", "spring-index", "-i", url, "-o", tmp_path / "all.zarr", "--years", 2000, "--json")
     assert of_2000.returncode == 0 and "na-2001" in of_2000.stderr, of_2000.stderr
 
 
@@ -377,7 +376,7 @@ HALF: dict[str, Callable[[bytes], bytes]] = {
 }
 
 
-def test_half_a_file_costs_only_its_year(run: Runner, tmp_path: Path) -> None:
+def test_half_a_file_costs_only_its_year(here: Runner, tmp_path: Path) -> None:
     """A file that is not whole fails the blocks of its year, by name; the others are computed; repaired, it goes on."""
     from jobs.spring_index.sample import write_sample
 
@@ -389,7 +388,7 @@ def test_half_a_file_costs_only_its_year(run: Runner, tmp_path: Path) -> None:
     for year, file in files.items():
         file.write_bytes(broken[year](good[year]))
     call = ("run", "spring-index", "-i", folder, "-o", store, "--json")
-    done = run(*call)
+    done = here(*call)
     assert done.returncode == 1 and "Traceback" not in done.stderr, done.stderr
     report = json.loads(done.stdout)["years"]
     assert {y: v["state"] for y, v in report.items()} == {**dict.fromkeys(map(str, broken), "failed"), "2004": "done"}
@@ -397,11 +396,11 @@ def test_half_a_file_costs_only_its_year(run: Runner, tmp_path: Path) -> None:
     assert all(file.name in report[str(year)]["error"] and file.name in listed for year, file in files.items())
     for year, file in files.items():
         file.write_bytes(good[year])
-    assert run(*call, "--only-failed").returncode == 0
+    assert here(*call, "--only-failed").returncode == 0
     assert all((store / str(year) / "zarr.json").exists() for year in broken)
 
 
-def test_half_a_file_costs_only_its_region(run: Runner, sample: Path, tmp_path: Path) -> None:
+def test_half_a_file_costs_only_its_region(here: Runner, sample: Path, tmp_path: Path) -> None:
     """Where nothing tells what a file would hold, it is a failed item itself; other regions keep their places."""
     folder, store = tmp_path / "in", tmp_path / "out.zarr"
     folder.mkdir()
@@ -412,23 +411,23 @@ def test_half_a_file_costs_only_its_region(run: Runner, sample: Path, tmp_path: 
     good = bad.read_bytes()
     bad.write_bytes(good[:1000])
     call = ("run", "spring-index", "-i", folder, "-o", store, "--json")
-    done = run(*call)
+    done = here(*call)
     assert done.returncode == 1 and bad.name in done.stderr, done.stderr
     assert {y: v["state"] for y, v in json.loads(done.stdout)["years"].items()} == {"na/2000": "done"}
     assert bad.name in (Path(f"{store}.run") / "failed.csv").read_text()
     bad.write_bytes(good)
-    assert json.loads(run(*call).stdout)["years"]["hi/2000"]["state"] == "done"
+    assert json.loads(here(*call).stdout)["years"]["hi/2000"]["state"] == "done"
 
 
 @pytest.mark.slow
-def test_half_a_file_of_any_name(run: Runner, sample: Path, tmp_path: Path) -> None:
+def test_half_a_file_of_any_name(here: Runner, sample: Path, tmp_path: Path) -> None:
     """A file whose name tells nothing is named as the item that failed; years that have all they need are computed."""
     folder = tmp_path / "in"
     folder.mkdir()
     for path in sample.glob("*.nc"):
         shutil.copy(path, folder / path.name.replace("daymet_v4_daily_na_", ""))
     (folder / "tmin_2001.nc").write_bytes(b"")
-    done = run("run", "spring-index", "-i", folder, "-o", tmp_path / "out.zarr", "--json")
+    done = here("run", "spring-index", "-i", folder, "-o", tmp_path / "out.zarr", "--json")
     assert done.returncode == 1 and "tmin_2001.nc" in done.stderr, done.stderr
     assert {y: v["state"] for y, v in json.loads(done.stdout)["years"].items()} == {"2000": "done"}
     assert "tmin_2001.nc" in (tmp_path / "out.zarr.run/failed.csv").read_text()
