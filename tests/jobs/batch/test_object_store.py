@@ -32,7 +32,16 @@ def test_a_marker_comes_last(s3: S3, tmp_path: Path) -> None:
 
     def run(*more: str, code: int = 0) -> dict[str, object]:
         command = [sys.executable, "-m", "jobs", "run", "map", f"{tmp_path}/store.py:store", f"{tmp_path}/*.txt"]
-        command += ["--target", "s3://bucket/out/{stem}", "--run-dir", f"{tmp_path}/story", "--json", *more]
+        command += [
+            "--target",
+            "s3://bucket/out/{stem}",
+            "--run-dir",
+            f"{tmp_path}/story",
+            "--workers",
+            "1",
+            "--json",
+            *more,
+        ]
         done = subprocess.run(command, capture_output=True, text=True, env=s3.env, cwd=ROOT, check=False)
         assert done.returncode == code, done.stderr
         return json.loads(done.stdout)  # type: ignore[no-any-return]

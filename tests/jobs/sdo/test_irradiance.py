@@ -258,13 +258,13 @@ def test_through_s3(registry: Registry, s3: S3) -> None:
     assert registry.series().sizes["time"] == 6
     for _ in range(2):
         words = ["run", "sdo-irradiance", f"{registry.folder}/aia_?.fits", "--output", f"{bucket}/local.zarr", "--json"]
-        done = jobs(*words, "--run-dir", f"{registry.folder}/local.run", env=s3.env)
+        done = jobs(*words, "--workers", "1", "--run-dir", f"{registry.folder}/local.run", env=s3.env)
         assert json.loads(done.stdout)["files"] == 6
     refused = jobs(*registry.words()[:-1], "s3://nosuch/x.zarr", env=s3.env, code=2)
     assert "There is no bucket s3://nosuch" in refused.stderr
     (registry.folder / "mine.py").write_text(TOLD)
     words = ["run", "map", f"{registry.folder}/mine.py:told", "--items", f"{bucket}/#aia_0094/2021/2022"]
-    words += ["--target", f"{registry.folder}/told/{{stem}}.txt"]
+    words += ["--target", f"{registry.folder}/told/{{stem}}.txt", "--workers", "1"]
     jobs(*words, env=s3.env)
     told = sorted(path.read_text() for path in (registry.folder / "told").iterdir())
     assert told == [f"{bucket}/aia_{number}.fits" for number in range(2, 6)]
