@@ -59,7 +59,7 @@ def test_the_limit_is_told() -> None:
 @pytest.mark.slow
 def test_scale_and_status(springline: Command) -> None:
     """`scale` says that fewer are given, and by what; `status` counts those that came."""
-    springline.configure("[few]\nplatform = local\nworker_max_jobs = 1\n")
+    springline.configure("[few]\nplatform = local\nworkers = 0\nworker_max_jobs = 1\n")
     try:
         assert springline("up", "few", "--name", "few", "--detach").code == 0
         assert "workers:         none asked for" in springline("status", "few").output
