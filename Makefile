@@ -6,7 +6,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 LONG := $(addprefix tests/slurm/,sessions/test_reliability_slow.py sessions/test_reliability_jobs.py runs/test_run_faults.py \
 	sessions/test_proof.py::test_a_session_whose_job_was_given_another_name)
-LANES := test-sessions test-clusters test-jobs test-laptop test-pages
+SPRING := tests/jobs/spring_index $(wildcard tests/jobs/test_*.py)
+LANES := test-sessions test-clusters test-spring test-laptop test-pages test-jobs
 
 .PHONY: demo figures test $(LANES) lint docs lock bench validation reliability cluster clean
 
@@ -31,18 +32,21 @@ demo: $(VENV)/ready
 test: $(VENV)/ready lint
 	tests/prepare.sh slurm
 	@echo "not run here, for their minutes: $(LONG); make reliability runs them"
-	@$(MAKE) --no-print-directory --jobs=3 --output-sync=target --keep-going $(LANES)
+	@$(MAKE) --no-print-directory --jobs=4 --output-sync=target --keep-going $(LANES)
 
-# Side by side: the first two wait for clusters of their own most of the time, the third computes; then what waits for
-# silence on a line, and what people read and click.
+# Four side by side on two cores: sessions, clusters and laptop wait most of their time, spring computes. It ends first,
+# then the pages begin, and the other jobs where the laptop's end. What takes longest, longest first; the times are close.
 test-sessions:
 	$(BIN)/python -m pytest tests/slurm/sessions $(addprefix --deselect=,$(LONG))
 
 test-clusters:
 	$(BIN)/python -m pytest tests/slurm --ignore=tests/slurm/sessions $(addprefix --deselect=,$(LONG))
 
+test-spring:
+	$(BIN)/python -m pytest $(SPRING) tests/validation tests/bench
+
 test-jobs:
-	$(BIN)/python -m pytest tests/jobs tests/validation tests/bench
+	$(BIN)/python -m pytest tests/jobs $(addprefix --ignore=,$(SPRING))
 
 test-laptop:
 	$(BIN)/python -m pytest tests/launcher tests/contracts tests/test_architecture.py
