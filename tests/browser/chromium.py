@@ -20,6 +20,7 @@ SCREENSHOTS = CHECKOUT / ".cache/screenshots"
 WINDOW = {"width": 1440, "height": 900}
 PATIENCE = 30_000  # ms; two busy cores are slow
 SLOW = 60_000  # ms, for what a queue has to give
+NO_NETWORK = r"^(Failed to load resource: net::ERR_|WebSocket connection to )"  # where a test took it away
 # What a page says on its console though nothing is wrong for who uses it: a pattern, and why.
 TOLERATED = {r"404 .*/individual-plots\.json": "dask-labextension looks for a dashboard where there is none yet"}
 
@@ -81,6 +82,10 @@ class Window:
         """Fail if the console had an error since the last time."""
         found, self.errors[:] = list(self.errors), []
         assert not found, "errors on the page's console:\n" + "\n".join(found)
+
+    def forgive(self, pattern: str) -> None:
+        """Forget errors that the test itself brought about."""
+        self.errors[:] = [error for error in self.errors if not re.search(pattern, error)]
 
     def _console(self, message: ConsoleMessage) -> None:
         if message.type == "error":

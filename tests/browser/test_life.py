@@ -7,6 +7,7 @@ import re
 import pytest
 from playwright.sync_api import Locator, expect
 
+from tests.browser.chromium import NO_NETWORK
 from tests.browser.lab import Lab, start, wait_until
 from tests.slurm.laptop import Springline
 from tests.slurm.upping import Up, live
@@ -53,14 +54,14 @@ def test_a_train_in_a_tunnel(lab: Lab, up: Up) -> None:
     assert not lab.page.locator(
         ".jp-Dialog"
     ).is_visible()  # JupyterLab's own words, which stay until somebody closes them
-    lab.window.errors.clear()  # what was on its way when the cable was pulled has failed
     cluster.restore_link()
-    said(lab, "connection is back").wait_for(timeout=10_000)
+    said(lab, "The connection is back. Kernels and variables are as they were.").wait_for(timeout=10_000)
     lab.window.picture("connection-is-back")
     answer = lab.cell(1).locator(".jp-OutputArea-output")
     answer.wait_for()
     assert answer.inner_text().strip() == "43"
     assert printed.inner_text().split() == [str(number) for number in range(60)]
+    lab.window.forgive(NO_NETWORK)
 
 
 def test_the_page_warns_in_time(lab: Lab) -> None:
@@ -81,4 +82,4 @@ def test_file_shut_down(lab: Lab, up: Up) -> None:
     wait_until(lambda: live(up.springline) == 0)
     expect(lab.page.locator(".Toastify__toast")).to_have_count(0, timeout=20_000)  # there is no time left to speak of
     lab.window.picture("shut-down")
-    lab.window.errors.clear()  # JupyterLab goes on asking a server that is no more
+    lab.window.forgive(NO_NETWORK)  # JupyterLab goes on asking a server that is no more

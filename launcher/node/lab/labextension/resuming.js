@@ -27,7 +27,7 @@ async function warn(line) {
 /** Whether all kernels have answered since the connection is back, and none has lost anything since it was away. */
 export async function settled(since) {
   const back = Date.now();
-  const all = () => [...lines.values()];
+  const all = () => [...lines.values()].filter((line) => line.name && !line.closed);
   all().forEach((line) => line.socket.ask());
   while (all().some((line) => line.told < back)) {
     if (Date.now() > back + SETTLED_WITHIN) {
@@ -35,7 +35,7 @@ export async function settled(since) {
     }
     await new Promise((resolve) => setTimeout(resolve, 500));
   }
-  return lines.size > 0 && all().every((line) => line.lost < since);
+  return all().length > 0 && all().every((line) => line.lost < since);
 }
 
 /** Do not send what a kernel did not hear before it was restarted or interrupted. */
@@ -55,7 +55,7 @@ function resumable(Plain) {
       super(`${url}&resume=${line.name}.${line.received}.${begun}`, protocols);
       lines.set(url, line);
       Object.assign(this, { url_: url, line, begun, agreed: false }); // agreed on what the other end has heard
-      line.socket = this;
+      Object.assign(line, { socket: this, closed: false });
       this.addEventListener("message", (event) => this.hear(event));
     }
 
@@ -108,6 +108,7 @@ function resumable(Plain) {
 
     close() {
       const { line, url_: url } = this;
+      line.closed = this.readyState <= WebSocket.OPEN; // not lost before: by JupyterLab, for good or for a moment
       super.close(1000);
       setTimeout(() => line.socket === this && lines.delete(url), FORGET_AFTER);
     }
