@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 LONG := $(addprefix tests/slurm/,sessions/test_reliability_slow.py sessions/test_reliability_jobs.py runs/test_run_faults.py \
 	sessions/test_proof.py::test_a_session_whose_job_was_given_another_name)
 SPRING := tests/jobs/spring_index $(wildcard tests/jobs/test_*.py)
-LANES := test-sessions test-clusters test-spring test-laptop test-pages test-jobs
+LANES := test-sessions test-clusters test-laptop test-spring test-pages test-jobs test-contracts
 
 .PHONY: demo figures test $(LANES) lint docs lock bench validation reliability cluster clean
 
@@ -34,8 +34,8 @@ test: $(VENV)/ready lint
 	@echo "not run here, for their minutes: $(LONG); make reliability runs them"
 	@$(MAKE) --no-print-directory --jobs=4 --output-sync=target --keep-going $(LANES)
 
-# Four side by side on two cores: sessions, clusters and laptop wait most of their time, spring computes. It ends first,
-# then the pages begin, and the other jobs where the laptop's end. What takes longest, longest first; the times are close.
+# Four side by side on two cores: sessions, clusters and laptop wait most of their time, spring computes. Where it ends
+# the pages begin, where laptop ends the other jobs, and last what waits for silence on a line.
 test-sessions:
 	$(BIN)/python -m pytest tests/slurm/sessions $(addprefix --deselect=,$(LONG))
 
@@ -49,7 +49,10 @@ test-jobs:
 	$(BIN)/python -m pytest tests/jobs $(addprefix --ignore=,$(SPRING))
 
 test-laptop:
-	$(BIN)/python -m pytest tests/launcher tests/contracts tests/test_architecture.py
+	$(BIN)/python -m pytest tests/launcher tests/test_architecture.py
+
+test-contracts:
+	$(BIN)/python -m pytest tests/contracts
 
 test-pages:
 	$(BIN)/python -m pytest tests/docs tests/browser
