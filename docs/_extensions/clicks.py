@@ -10,18 +10,13 @@ import click
 from . import markdown as md
 
 
-def command(words: str) -> str:
-    """What a command is for, how it is typed, its examples and its options."""
-    found = _found(words)
-    return "\n\n".join([_usage(found, f"springline {words}"), *_explained(found.help), *_options(found)])
-
-
 def every_command() -> str:
     """All commands of springline, each under a heading of its own, in the order of `springline --help`."""
     parts: list[str] = []
-    for words, _ in _walk(_main(), ""):
+    for words, found in _walk(_main(), ""):
         title = f"springline {words}"
-        parts += [f"({md.slug('command', words)})=", f"## {title}", command(words)]
+        parts += [f"({md.slug('command', words)})=", f"## {title}"]
+        parts += [_usage(found, title), *_explained(found.help), *_options(found)]
     return "\n\n".join(parts)
 
 
@@ -60,14 +55,6 @@ def _main() -> click.Group:
     return main
 
 
-def _found(words: str) -> click.Command:
-    """The command of that name; the analyses' own `run` is the one with --on, whose help is the whole."""
-    for name, found in _walk(_main(), ""):
-        if name == words:
-            return found
-    raise LookupError(f"springline has no command '{words}'")
-
-
 def _walk(group: click.Group, before: str) -> Iterator[tuple[str, click.Command]]:
     context = click.Context(group)
     for name in group.list_commands(context):
@@ -82,6 +69,7 @@ def _walk(group: click.Group, before: str) -> Iterator[tuple[str, click.Command]
 
 
 def _with_all_options(found: click.Command) -> click.Command:
+    """The command; in place of the analyses' own `run` the one with --on, whose help is the whole."""
     if found.name != "run":
         return found
     from launcher.commands.run import run_elsewhere

@@ -1,4 +1,4 @@
-"""Directives that write what the code says: {command}, {commands}, {job-options}, {exit-codes}, {messages}, …"""
+"""Directives that write what the code says: {commands}, {job-options}, {exit-codes}, {messages}, …"""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from sphinx.util.docutils import SphinxDirective
 from . import clicks, keys, messages
 
 DIRECTIVES: dict[str, Callable[..., str]] = {
-    "command": clicks.command,
     "commands": clicks.every_command,
     "job-options": clicks.job_options,
     "platform-keys": keys.platform_keys,
