@@ -28,6 +28,8 @@ from tests.jobs.s3server import S3
 
 Spring = Callable[..., dict[str, Any]]
 Store = Callable[..., Path]
+RUN = ("run", "spring-index", "--workers", 1)
+"""One item process: a second one would only load the same kernels."""
 BLOCKS = 16
 """Of a year of the sample, with --chunks 10."""
 
@@ -172,7 +174,7 @@ def test_inputs_of_the_same_size(here: Runner, spring: Spring, sample: Path, tmp
     """A year is not finished from another file of the same name and size; one that is complete is not looked at."""
     folder, store = tmp_path / "in", tmp_path / "out.zarr"
     shutil.copytree(sample, folder)
-    call = ("run", "spring-index", "-i", folder, "-o", store, "--chunks", 20, "--years", 2000, "--json")
+    call = (*RUN, "-i", folder, "-o", store, "--chunks", 20, "--years", 2000, "--json")
     assert here(*call, "--limit", 2).returncode == 0
     tmin = folder / "daymet_v4_daily_na_tmin_2000.nc"
     tmin.write_bytes(tmin.read_bytes())
@@ -259,7 +261,7 @@ def test_a_region_outside_the_box_is_left_out(here: Runner, sample: Path, tmp_pa
             handle["y"][:] -= 4e6
     box = "--bbox=-88,36,-82,40"
     files = sorted([*sample.glob("*_2000.nc"), *tmp_path.glob("*_hi_*.nc")])
-    done = here("run", "spring-index", *files, "-o", tmp_path / "out.zarr", box, "--json")
+    done = here(*RUN, *files, "-o", tmp_path / "out.zarr", box, "--json")
     assert done.returncode == 0 and "hi is left out" in done.stderr, done.stderr
     assert list(json.loads(done.stdout)["years"]) == ["2000"]
 
@@ -270,7 +272,7 @@ def test_one_bad_block(here: Runner, chunked: Path, tmp_path: Path) -> None:
     shutil.copytree(chunked, folder)
     bad = folder / "daymet_v4_daily_na_tmax_2001.nc"
     good = damage(bad, "tmax")
-    call = ("run", "spring-index", "-i", folder, "-o", store, "--chunks", 10)
+    call = (*RUN, "-i", folder, "-o", store, "--chunks", 10)
     done = here(*call)
     assert done.returncode == 1 and "Traceback" not in done.stderr and "1 item is not done" in done.stderr
     assert re.search(rf"2001 failed: 15 of 16 blocks are done: .*{bad.name}", done.stdout), done.stdout
@@ -349,16 +351,16 @@ def test_a_catalog(here: Runner, sample: Path, tmp_path: Path) -> None:
             catalog.add_item(item)
     catalog.normalize_and_save(str(tmp_path / "catalog"), pystac.CatalogType.SELF_CONTAINED)
     url = tmp_path / "catalog/catalog.json"
-    done = here("run", "spring-index", "-i", url, "--items", "na-*", "-o", tmp_path / "na.zarr", "--json")
+    done = here(*RUN, "-i", url, "--items", "na-*", "-o", tmp_path / "na.zarr", "--json")
     assert done.returncode == 0, done.stderr
     assert {y: v["state"] for y, v in json.loads(done.stdout)["years"].items()} == {"2000": "done", "2001": "done"}
     (tmp_path / "catalog/na-2001/na-2001.json").unlink()
-    broken = here("run", "spring-index", "-i", url, "-o", tmp_path / "all.zarr", "--json")
+    broken = here(*RUN, "-i", url, "-o", tmp_path / "all.zarr", "--json")
     assert broken.returncode == 1 and "Traceback" not in broken.stderr and "na-2001" in broken.stderr
     report = json.loads(broken.stdout)
     assert {y: v["state"] for y, v in report["years"].items()} == {"hi/2000": "done", "na/2000": "done"}
     assert report["failed"] == 1
-    of_2000 = here("run", "spring-index", "-i", url, "-o", tmp_path / "all.zarr", "--years", 2000, "--json")
+    of_2000 = here(*RUN, "-i", url, "-o", tmp_path / "all.zarr", "--years", 2000, "--json")
     assert of_2000.returncode == 0 and "na-2001" in of_2000.stderr, of_2000.stderr
 
 
@@ -388,7 +390,7 @@ def test_half_a_file_costs_only_its_year(here: Runner, tmp_path: Path) -> None:
     good = {year: file.read_bytes() for year, file in files.items()}
     for year, file in files.items():
         file.write_bytes(broken[year](good[year]))
-    call = ("run", "spring-index", "-i", folder, "-o", store, "--json")
+    call = (*RUN, "-i", folder, "-o", store, "--json")
     done = here(*call)
     assert done.returncode == 1 and "Traceback" not in done.stderr, done.stderr
     report = json.loads(done.stdout)["years"]
@@ -411,7 +413,7 @@ def test_half_a_file_costs_only_its_region(here: Runner, sample: Path, tmp_path:
     bad = folder / "daymet_v4_daily_hi_dayl_2000.nc"
     good = bad.read_bytes()
     bad.write_bytes(good[:1000])
-    call = ("run", "spring-index", "-i", folder, "-o", store, "--json")
+    call = (*RUN, "-i", folder, "-o", store, "--json")
     done = here(*call)
     assert done.returncode == 1 and bad.name in done.stderr, done.stderr
     assert {y: v["state"] for y, v in json.loads(done.stdout)["years"].items()} == {"na/2000": "done"}
@@ -428,7 +430,7 @@ def test_half_a_file_of_any_name(here: Runner, sample: Path, tmp_path: Path) -> 
     for path in sample.glob("*.nc"):
         shutil.copy(path, folder / path.name.replace("daymet_v4_daily_na_", ""))
     (folder / "tmin_2001.nc").write_bytes(b"")
-    done = here("run", "spring-index", "-i", folder, "-o", tmp_path / "out.zarr", "--json")
+    done = here(*RUN, "-i", folder, "-o", tmp_path / "out.zarr", "--json")
     assert done.returncode == 1 and "tmin_2001.nc" in done.stderr, done.stderr
     assert {y: v["state"] for y, v in json.loads(done.stdout)["years"].items()} == {"2000": "done"}
     assert "tmin_2001.nc" in (tmp_path / "out.zarr.run/failed.csv").read_text()
