@@ -84,6 +84,7 @@ NOT_RUN: tuple[tuple[str, str, str], ...] = (
     (r".*", r"-m pytest|-m tests\.", "is what runs these tests"),
     (r".*", r"env (install|uninstall|show)", PACKAGES),
     (r"(?!docs/platform-check).*\.md", r"^springline platform check", CHECKED),
+    (r"README\.md", r"^springline run (spring-index|map)", "is run by the job's own page, as it stands or nearly so"),
     (r"docs/teachers\.md", r"^scontrol create", "is for the administrators of a cluster with accounts"),
     (r"docs/sbatch/.*\.sh", r".*", SUBMITTED),
     (r"springline .*--help", r".*", "is an example of a --help; its like runs on a page or in tests/slurm"),
@@ -93,7 +94,7 @@ DATA = {"'/data/": "'data/"}  # nobody may make /data on this machine
 COURSE = "[course]\nplatform = testbed\n"
 DAYMET = Story(here=("daymet",), there=("daymet",))
 STORIES: dict[str, Story] = {
-    "README.md": Story(here=("daymet", "raw", "safe"), fill=DATA),
+    "README.md": Story(here=("safe",), fill=DATA),
     "docs/batch.md": Story(here=("raw",)),
     "docs/dask.md": Story(before=("springline up mycluster --name my-session --detach",)),
     "docs/first-session.md": Story(),
