@@ -337,16 +337,17 @@ def test_places_that_cannot_be_written_are_refused(command: Command, catalog: Pa
 
 
 @pytest.mark.slow
-def test_a_killed_run_goes_on(web: Web, tmp_path: Path) -> None:
+def test_a_killed_run_goes_on(command: Command, web: Web, tmp_path: Path) -> None:
     """Whole files are not fetched again, the half one goes on; the catalog of before is valid meanwhile."""
     for year in YEARS:
         (web.folder / f"tmax_{year}.nc").write_bytes(os.urandom(1 << 20) * 24)
     catalog, out = make(tmp_path / "catalog", web.url), tmp_path / "out"
-    words = [sys.executable, "-m", "jobs", "run", "stac-stage", str(catalog), "--to", str(out), "--json", "--assets"]
+    words = ["stac-stage", str(catalog), "--to", str(out), "--json", "--assets"]
     how: dict[str, Any] = {"cwd": ROOT, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    assert subprocess.run([*words, "tmin"], **how, check=False).returncode == 0
+    assert command(*words, "tmin").code == 0
     web.pause = 0.01
-    run = subprocess.Popen([*words, "tmin,tmax,dayl"], **how, start_new_session=True)
+    alone = [sys.executable, "-m", "jobs", "run", *words, "tmin,tmax,dayl"]
+    run = subprocess.Popen(alone, **how, start_new_session=True)
     halves = lambda: [path for path in out.rglob(".half-*.nc") if path.stat().st_size > 9 << 20]  # noqa: E731
     end = time.monotonic() + 60
     while len(halves()) < 2 or not (out / "hi/hi-1980/dayl_1980.nc").exists():
@@ -358,9 +359,9 @@ def test_a_killed_run_goes_on(web: Web, tmp_path: Path) -> None:
     assert sum(asset["href"].startswith("./") for asset in found.values()) == 2
     web.pause = 0.0
     web.seen.clear()
-    again = subprocess.run([*words, "tmin,tmax,dayl"], **how, check=False)
-    assert again.returncode == 0, again.stderr
-    values = json.loads(again.stdout)
+    again = command(*words, "tmin,tmax,dayl")
+    assert again.code == 0, again.errors
+    values = again.values
     assert values["staged"] == 6 and values["bytes_in"] < 2 * (16 << 20) + 2000
     assert all("bytes=" in line for line in web.seen if "tmax" in line and line.startswith("GET"))
     assert set(fetched(web)) == {"tmax_1980.nc", "tmax_1981.nc", "dayl_1981.nc"}
