@@ -31,17 +31,9 @@ def test_a_marker_comes_last(s3: S3, tmp_path: Path) -> None:
         (tmp_path / f"{name}.txt").touch()
 
     def run(*more: str, code: int = 0) -> dict[str, object]:
-        command = [sys.executable, "-m", "jobs", "run", "map", f"{tmp_path}/store.py:store", f"{tmp_path}/*.txt"]
-        command += [
-            "--target",
-            "s3://bucket/out/{stem}",
-            "--run-dir",
-            f"{tmp_path}/story",
-            "--workers",
-            "1",
-            "--json",
-            *more,
-        ]
+        words = ["map", f"{tmp_path}/store.py:store", f"{tmp_path}/*.txt", "--target", "s3://bucket/out/{stem}"]
+        words += ["--run-dir", f"{tmp_path}/story", "--workers", "1", "--json", *more]
+        command = [sys.executable, "-m", "jobs", "run", *words]
         done = subprocess.run(command, capture_output=True, text=True, env=s3.env, cwd=ROOT, check=False)
         assert done.returncode == code, done.stderr
         return json.loads(done.stdout)  # type: ignore[no-any-return]
