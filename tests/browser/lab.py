@@ -95,6 +95,8 @@ class Lab:
 
     def idle(self, seconds: float = PATIENCE / 1000) -> None:
         """Wait until the notebook's kernel has nothing to do."""
+        # The notebook calls a kernel idle that it has not yet; the status bar does not.
+        self.page.locator("#jp-main-statusbar").get_by_text("| Idle").wait_for(timeout=seconds * 1000)
         self.notebook.locator('.jp-Notebook-ExecutionIndicator[data-status="idle"]').wait_for(timeout=seconds * 1000)
 
     @property
