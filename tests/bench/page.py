@@ -45,7 +45,8 @@ def _section(module: Path, output: str, day: str, machine: str) -> str:
     title, rest = re.split(r"[:.]\s+", about, maxsplit=1)  # the heading, and what it does not say
     told = output.replace(machine, "").strip()  # some benches name the machine themselves
     told = re.sub(r"^(\|.*)\n(?!\||\n)", r"\1\n\n", told, flags=re.MULTILINE)  # a table ends with an empty line
-    return f"## {title}\n\n{rest[:1].upper()}{rest[1:]}\n\n`python -m tests.bench {module.stem}`, {day}: {machine}\n\n{told}"
+    when = f"`python -m tests.bench {module.stem}`, {day}: {machine}"
+    return f"## {title}\n\n{rest[:1].upper()}{rest[1:]}\n\n{when}\n\n{told}"
 
 
 def take_over(log: Path) -> None:
