@@ -202,7 +202,8 @@ class Resumable(_Base):  # type: ignore[misc]
 
     def _write(self, message: Any, binary: bool = False) -> None:  # noqa: ANN401
         with suppress(WebSocketClosedError):
-            self.websocket_handler.write_message(message, binary=binary)
+            written = self.websocket_handler.write_message(message, binary=binary)
+            written.add_done_callback(lambda done: done.cancelled() or done.exception())  # it is kept, and said again
 
     def _tell(self, **words: Any) -> None:  # noqa: ANN401
         self._write(MARK + json.dumps(words))
