@@ -20,6 +20,6 @@ def waiting_reason(cluster: Cluster, current: SessionStatus) -> str:
     except ConnectError:
         return ""
     said = [one for one in cluster.scheduler.parse_status(answer, jobs).values() if isinstance(one, Known)]
-    pending = (one.reason for one in said if one.state is JobState.PENDING)
+    pending = (one.reason for one in said if one.state is JobState.PENDING and one.reason)
     begun = "its job has begun" if said else ""
     return next((cluster.scheduler.explain_pending(reason) for reason in pending), begun)

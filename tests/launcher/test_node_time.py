@@ -18,7 +18,7 @@ from launcher.node.state import seconds_left
 from tests.launcher import node_session
 from tests.launcher.node_session import Running
 
-LIMIT = 3  # s without anybody after which the sessions here end themselves
+LIMIT = 5  # s without anybody after which the sessions here end themselves
 
 
 def ready(state: dict[str, Any]) -> bool:

@@ -5,12 +5,13 @@ So both ends count what they hear and keep what they say, and the connection to 
 websockets: each new one takes the place of the last. Neither Jupyter's own buffer, which is for one page of a kernel,
 nor a pause between two websockets, in which nobody listens to the kernel, comes into it.
 
-The server's words to the page's own script (see page/resuming.js) are text behind a mark, which no message of a kernel
-begins with. The page's are `?`, which asks how much was heard, and the empty message: one that is no longer meant.
+The server's words to the page's own script (labextension/resuming.js) are text behind a mark, which no message of a
+kernel begins with. The page's are `?`, which asks how much was heard, and the empty message: one that is no longer meant.
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import secrets
@@ -107,18 +108,23 @@ class Resumable(_Base):  # type: ignore[misc]
             self.line.restarted = self.line.said
         self._tidy()
         self._lines[self.session_key] = self
-        self._agree(received if known else 0, said if known else 0, complete=known or not name)
+        self._agree(received if known else 0, said if known else 0, complete=known or (not name and last is None))
         await self._begin()
 
     async def _begin(self) -> None:
-        self._beginning = super().connect()
+        try:
+            self._beginning = super().connect()
+        except BaseException:  # a connection that never came to be must not be taken up
+            self._lines.pop(self.session_key, None)
+            self._close_channels()
+            raise
         if self._beginning is None:
             self.end()  # the kernel is shut down
         await self._connected()
 
     async def _connected(self) -> None:
-        if self._beginning is not None:
-            await self._beginning
+        if self._beginning is not None:  # which fails where the kernel is slow to answer: it is heard of when it does
+            await asyncio.gather(self._beginning, return_exceptions=True)
 
     def _agree(self, received: int, said: int, *, complete: bool) -> None:
         assert self.line is not None
@@ -160,12 +166,15 @@ class Resumable(_Base):  # type: ignore[misc]
         if self._end_of_wait is not None:
             IOLoop.current().remove_timeout(self._end_of_wait)
             self.multi_kernel_manager.notify_connect(self.kernel_id)  # Jupyter counts it out once more
-        for stream in self.channels.values():
-            stream.close()
-        self.channels = {}
+        self._close_channels()
         super().disconnect()
         if self.kernel_id in self.multi_kernel_manager:
             self.multi_kernel_manager.get_buffer(self.kernel_id, self.session_key)  # Jupyter's own, without channels
+
+    def _close_channels(self) -> None:
+        for stream in self.channels.values():
+            stream.close()
+        self.channels = {}
 
     @classmethod
     async def close_all(cls) -> None:

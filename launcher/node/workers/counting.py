@@ -12,7 +12,7 @@ Counts = dict[str, int]
 
 def counts(asked: int | None, most: int | None, planned: int, joined: int) -> Counts:
     """Return the workers asked for, wanted, joined and still coming; `asked` is None where they follow the work."""
-    wanted = planned if asked is None else asked if most is None else min(asked, most)
+    wanted = planned if asked is None else max(planned, asked if most is None else min(asked, most))
     return {
         "asked": planned if asked is None else asked,
         "wanted": wanted,

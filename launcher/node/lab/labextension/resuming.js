@@ -75,7 +75,8 @@ function resumable(Plain) {
       const { line } = this;
       line.told = Date.now();
       if (name !== undefined && name !== line.name) {
-        const said = line.said.slice(this.begun - line.before); // the rest was for one that is forgotten
+        // What was for a line that is forgotten is dropped; before the first word nothing was sent at all.
+        const said = line.name ? line.said.slice(this.begun - line.before) : line.said;
         Object.assign(line, { name, received: 0, before: 0, said });
       }
       line.said.splice(0, heard - line.before);
