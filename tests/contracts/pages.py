@@ -60,8 +60,8 @@ class Server:
 
 
 @contextmanager
-def serving(directory: Path) -> Iterator[Server]:
-    """Run a Jupyter server until the block ends."""
+def serving(directory: Path, **more: object) -> Iterator[Server]:
+    """Run a Jupyter server until the block ends; `more` are options about its kernels."""
     port, log = free_port(LOOPBACK), directory / "log"
     options = {
         "ServerApp.port": port,
@@ -73,6 +73,7 @@ def serving(directory: Path) -> Iterator[Server]:
         "ServerApp.allow_root": True,
         "ServerApp.jpserver_extensions": "{}",
         "KernelManager.transport": "ipc",
+        **{f"MappingKernelManager.{name}": value for name, value in more.items()},
     }
     command = [sys.executable, "-m", "jupyter_server", *(f"--{name}={value}" for name, value in options.items())]
     home = {"HOME": str(directory), "JUPYTER_RUNTIME_DIR": str(directory)}

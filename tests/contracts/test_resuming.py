@@ -148,3 +148,18 @@ def test_a_page_that_is_closed_frees_what_it_had(server: Server, kernel: str) ->
     assert connections() == others + 1
     page.socket.close(1001)
     until(lambda: server.sockets() <= before and connections() == others)
+
+
+def test_a_kernel_that_is_slow_to_begin_is_reached_when_it_has(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """The server gave up waiting for its first answer; the page's next websocket hears it all the same."""
+    home = tmp_path_factory.mktemp("slow")  # a short path, for sockets
+    startup = home / ".ipython/profile_default/startup"
+    startup.mkdir(parents=True)
+    (startup / "slow.py").write_text("import time; time.sleep(8)")
+    with serving(home, kernel_info_timeout=1) as server:
+        page = Page(server, str(server.ask("POST", "/api/kernels", name="python3")["id"])).connect()
+        time.sleep(4)
+        page.socket.shutdown()
+        page.connect()
+        page.run("print('there')")
+        assert page.listen("there\n") == "there\n" and page.agreed["complete"]

@@ -6,7 +6,8 @@ websockets: each new one takes the place of the last. Neither Jupyter's own buff
 nor a pause between two websockets, in which nobody listens to the kernel, comes into it.
 
 The server's words to the page's own script (labextension/resuming.js) are text behind a mark, which no message of a
-kernel begins with. The page's are `?`, which asks how much was heard, and the empty message: one that is no longer meant.
+kernel begins with. The page's are `?`, which asks how much was heard, and the empty message: one that is no longer
+meant.
 """
 
 from __future__ import annotations
