@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 LONG := $(addprefix tests/slurm/,sessions/test_reliability_slow.py sessions/test_reliability_jobs.py runs/test_run_faults.py \
 	sessions/test_proof.py::test_a_session_whose_job_was_given_another_name)
 SPRING := tests/jobs/spring_index $(wildcard tests/jobs/test_*.py)
-LANES := test-sessions test-clusters test-laptop test-spring test-pages test-jobs test-contracts
+LANES := test-sessions test-clusters test-pages test-spring test-laptop test-jobs test-contracts
 
 .PHONY: demo figures test $(LANES) lint docs lock bench validation reliability cluster clean
 
@@ -34,8 +34,8 @@ test: $(VENV)/ready lint
 	@echo "not run here, for their minutes: $(LONG); make reliability runs them"
 	@$(MAKE) --no-print-directory --jobs=4 --output-sync=target --keep-going $(LANES)
 
-# Four side by side on two cores: sessions, clusters and laptop wait most of their time, spring computes. Where it ends
-# the pages begin, where laptop ends the other jobs, and last what waits for silence on a line.
+# Four side by side on two cores, the longest first: what waits for clusters and browsers beside what computes. Where one
+# ends the next begins, last what waits for silence on a line.
 test-sessions:
 	$(BIN)/python -m pytest tests/slurm/sessions $(addprefix --deselect=,$(LONG))
 
