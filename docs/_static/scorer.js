@@ -1,9 +1,9 @@
-/* How search ranks what it finds: as Sphinx does, but the code and its history last, and of what is not in a title
+/* How search ranks what it finds: as Sphinx does, but the code, its history and its speed last, and of what is not in a title
    pages to look things up in first. */
 var Scorer = {
   score: ([page, , , , score]) => {
     if (page.startsWith("reference/api/")) return score - 40;
-    if (/^(changelog|development)$/.test(page)) return score - 20;
+    if (/^(changelog|development|performance)$/.test(page)) return score - 20;
     if (page === "reference/exit-codes") return 11; // its headings name everything
     return score + (score < 15 && /^(trouble|platforms)$/.test(page) ? 6 : 0);
   },
